@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core.h: the machine, and the table of contents of src/core/.
+ *
+ *   spec ─► admit ─► queue ─► pass { plan, place } ─► events ─► (store) ─► effects ─► (engine) ─► input ─► …
+ *
+ * A core is a pure, deterministic state machine: the same inputs give the same bytes, on every compiler. It
+ * has no clock, file, socket, thread or random source. It is used by one thread at a time. */
+#ifndef SUAN_CORE_CORE_H
+#define SUAN_CORE_CORE_H
+
+#include "base/hash.h"
+#include "core/effect.h"
+#include "core/event.h"
+#include "core/input.h"
+#include "core/job.h"
+#include "core/pool.h"
+
+struct core;
+
+/* What steps have yielded and nobody has committed yet. All zero is empty; the caller owns it, and may let
+ * several steps add to it before it commits them as one batch. */
+struct step {
+	struct buf events;    /* encoded, in order */
+	uint32_t n_events;
+	us_t first_us;        /* 0; the time that the first event's is relative to */
+	us_t last_us;         /* time of the last event */
+	struct effect *effects;
+	uint32_t n_effects, effects_cap;
+	/* Of the latest core_step alone: */
+	us_t wake_us;  /* when to call again with INPUT_CLOCK; US_NEVER: only when something comes in */
+	uint32_t job;  /* of a submit: the job's number */
+	bool repeated; /* of a submit: this key was used before, and `job` is what it made then */
+};
+
+/* An empty core. Never NULL. */
+struct core *core_new(void);
+struct core *core_free(struct core *core);
+
+/* Takes one input: decides, applies, and adds the events and effects to *step. Returns 0, or a negative code
+ * with the reason in *err; then nothing has changed. */
+int core_step(struct core *core, const struct input *input, struct step *step, struct err *err);
+
+/* Applies a batch of events that a core yielded: replay, and the follower. Returns 0, or ERR_CORRUPT where
+ * the bytes aren't a batch that could follow this state; the core is then of no more use.
+ * visit: called with each event before it is applied; may be NULL. */
+int core_apply(struct core *core, const void *events, size_t len,
+               void (*visit)(void *ctx, const struct core *core, uint64_t sequence, const struct event *event), void *ctx,
+               struct err *err);
+
+/* Empties a step for the next batch and keeps its memory; _done frees it. */
+void step_reset(struct step *step);
+void step_done(struct step *step);
+
+/* The effects that the state still waits for, added to *step: after a restart they are sent again. */
+void core_outstanding(const struct core *core, struct step *step);
+
+/* ---- Looking at the state ---- */
+
+/* Events applied so far: the sequence number of the last one, the first being 1. */
+uint64_t core_sequence(const struct core *core);
+us_t core_now(const struct core *core);  /* time of the last event */
+us_t core_wake(const struct core *core); /* when the state next changes by itself */
+const struct config_spec *core_config(const struct core *core);
+const struct pool *core_pool(const struct core *core); /* NULL before the first EVENT_POOL */
+
+/* The hash of the whole state, canonically encoded. Cost: O(state). */
+struct hash core_digest(const struct core *core);
+/* The canonical encoding: what core_digest hashes. */
+void core_save(const struct core *core, struct buf *buf);
+
+/* A job by its number, or NULL. */
+const struct job *core_job(const struct core *core, uint32_t id);
+/* An element of an array that was placed, or NULL. */
+const struct job *core_element(const struct core *core, uint32_t array, uint32_t index);
+/* The job with the least number above `after`, or NULL: for going through all. Cost: O(1) mostly. */
+const struct job *core_job_after(const struct core *core, uint32_t after);
+/* The job with the greatest number below `before` (UINT32_MAX: the last), or NULL. */
+const struct job *core_job_before(const struct core *core, uint32_t before);
+uint32_t core_jobs_in_state(const struct core *core, enum job_state state);
+const char *core_text(const struct core *core, uint32_t text);    /* names and users of jobs */
+const char *core_project_name(const struct core *core, uint32_t project);
+/* What a job asks for. */
+const struct group *core_job_group(const struct core *core, const struct job *job);
+/* The state to show: the job's, or unknown where its centre is silent. */
+enum job_state core_job_state(const struct core *core, const struct job *job);
+/* The reservation's job and plan; NULL where nobody holds one. Borrowed until the next step. */
+const struct plan *core_reservation(const struct core *core, uint32_t *ret_job);
+
+/* ---- Asking without changing ---- */
+
+/* Why a job waits. */
+enum reason {
+	REASON_NONE,       /* it doesn't */
+	REASON_BEGIN,      /* its begin hasn't come */
+	REASON_DEPENDENCY, /* on a job that isn't over */
+	REASON_ARRAY,      /* as many elements run as its array allows */
+	REASON_RESOURCES,  /* not that many are free */
+	REASON_SPREAD,     /* enough are free, but not within one node or domain */
+	REASON_RESERVED,   /* what is free is kept for a job before it */
+	REASON_NEVER,      /* nothing in the pool could ever hold it */
+	REASON_QUEUE,      /* it hasn't been considered yet */
+	REASON_COUNT
+};
+
+/* Why a job waits, with numbers. */
+struct explanation {
+	enum reason reason;
+	uint32_t blocker;       /* the dependency, or the job that holds the reservation; 0: none */
+	uint32_t kind;          /* the numbers below are of this kind; KIND_NONE: of CPUs or memory */
+	uint32_t centre;        /* and this centre, the one that comes nearest; CENTRE_ANY: none */
+	uint64_t need_nodes;    /* nodes of that size that it needs */
+	uint64_t free_nodes;    /* and that are free there now */
+	uint64_t free_milli;    /* thousandths of cards of that kind that are free in the pool now */
+	uint64_t total_milli;   /* and that there are */
+	uint32_t ahead;         /* jobs before it in the queue */
+	us_t start_us;          /* from when, by bounds alone, it can have run; US_NEVER: can't be told */
+	char text[512];         /* one sentence for a person */
+};
+
+/* Explains a job. Returns 0 or ERR_NOT_FOUND. Reads only. */
+int core_explain(const struct core *core, uint32_t job, us_t now_us, struct explanation *ret, struct err *err);
+
+/* What would be decided for a job if it were submitted now: its plan in the arena, with start_us the earliest
+ * start by bounds (US_NEVER: can't be told). Returns 0, or what a submit would return. Reads only. */
+int core_dry_run(const struct core *core, const struct job_spec *spec, us_t now_us, struct arena *arena, struct plan *ret,
+                 struct err *err);
+
+/* Aborts, by assert, where what is kept to be quick differs from what the state says. Cost: O(state). */
+void core_check(const struct core *core);
+
+const char *reason_word(enum reason reason);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * job.h: a job, its attempt, and the one table of what may follow what.
+ *
+ * Others read these fields and never write them: apply.c is the only writer. */
+#ifndef SUAN_CORE_JOB_H
+#define SUAN_CORE_JOB_H
+
+#include "base/tree.h"
+#include "core/event.h"
+
+/* What only an array has: its elements are one record until each is placed. */
+struct array {
+	struct range *ranges;
+	uint32_t n_ranges;
+	uint32_t count;    /* elements in all */
+	uint32_t taken;    /* of them placed, or over: always the first ones */
+	uint32_t live;     /* placed and not over */
+	uint32_t over;     /* placed and over */
+	uint32_t failed;   /* of those over: not completed */
+	uint32_t parallel_max; /* live at once; 0: no limit */
+	uint32_t *elements;    /* numbers of the jobs of the first `taken` */
+	uint32_t elements_cap;
+};
+
+/* What only some jobs have. */
+struct job_extra {
+	struct dependency_spec *dependencies;
+	uint32_t n_dependencies;
+	uint32_t *dependents; /* jobs that depend on this one and aren't over */
+	uint32_t n_dependents, dependents_cap;
+	char *secrets;   /* name of its secrets' file; NULL: none */
+	char *note;      /* what its engine last said; NULL: nothing */
+	char *native_id; /* its engine's own name for the attempt; NULL: none */
+	char *stopped_by; /* who canceled it; NULL: nobody */
+	bool has_idempotency;
+	uint8_t idempotency[IDEMPOTENCY_BYTES];
+};
+
+struct job {
+	uint32_t id;
+	uint32_t shape;   /* what it asks for: see queue.h */
+	uint32_t project;
+	uint32_t name, user; /* texts */
+	enum job_state state;
+	enum attempt_state attempt_state;
+	enum cause cause;     /* of its end; while it is being stopped, why */
+	uint16_t priority;
+	bool eligible;        /* in the queue as far as dependencies and begin go */
+	bool rerun_when_lost;
+	uint32_t attempt;     /* attempts so far */
+	uint32_t restarts_left;
+	uint32_t array_of, array_index; /* an element; array_of is 0 for any other job */
+	int32_t exit_code;
+	uint32_t exit_rank;
+	us_t submitted_us, begin_us, limit_us, eligible_us;
+	us_t placed_us, started_us, ended_us; /* of the latest attempt; US_NEVER: not yet */
+	us_t checkpoint_every_us, preemptible_after_us;
+	struct hash payload;
+	struct plan plan;     /* of the latest attempt; no tasks before the first */
+	struct array *array;  /* NULL: none */
+	struct job_extra *extra; /* NULL: none */
+
+	/* Kept to be quick; follows from the rest. */
+	uint32_t waits_for;     /* dependencies that aren't over */
+	uint32_t queue_class;
+	struct tree_node in_class;  /* waiting: by arrival */
+	us_t limit_least_us;        /* least limit in this node's part of that tree */
+	struct tree_node in_timers; /* the next instant at which it changes by itself */
+	us_t timer_us;
+};
+
+/* Whether a job may go from one state to another. One table, in job.c. */
+bool job_may_become(enum job_state from, enum job_state to);
+bool attempt_may_become(enum attempt_state from, enum attempt_state to);
+
+/* completed, failed or canceled: it stays so for ever. */
+bool job_is_over(const struct job *job);
+/* It has an attempt that its engine may hold or run. */
+bool job_is_live(const struct job *job);
+/* The number of elements of some ranges; 0 where they are no good (a step of 0, last before first, over JOB_ARRAY_MAX). */
+uint64_t ranges_count(const struct range *ranges, uint32_t n);
+/* The nth value of some ranges, from 0. nth: below ranges_count. */
+uint32_t ranges_value(const struct range *ranges, uint32_t n, uint32_t nth);
+
+/* The job's extra part, made where it hasn't one. */
+struct job_extra *job_extra(struct job *job);
+/* Frees a job and all that it owns. */
+struct job *job_free(struct job *job);
+
+#endif
