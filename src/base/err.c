@@ -50,7 +50,8 @@ const char *err_word(int code)
 	        [-ERR_DENIED] = "denied",     [-ERR_TOO_LARGE] = "too_large", [-ERR_BUSY] = "busy",
 	        [-ERR_NOMEM] = "no_memory",   [-ERR_IO] = "io",               [-ERR_FULL] = "full",
 	        [-ERR_CORRUPT] = "corrupt",   [-ERR_UNSUPPORTED] = "unsupported",
+	        [-ERR_NEVER] = "never_fits",
 	};
 
-	return code < 0 && code >= ERR_UNSUPPORTED ? words[-code] : "internal";
+	return code < 0 && code >= ERR_NEVER ? words[-code] : "internal";
 }

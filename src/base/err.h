@@ -21,6 +21,7 @@ enum err_code {
 	ERR_FULL = -9,      /* no space: the store can't take more for now */
 	ERR_CORRUPT = -10,  /* stored bytes are not what was written */
 	ERR_UNSUPPORTED = -11, /* known, and not available here */
+	ERR_NEVER = -12, /* a job that not even the empty pool could hold */
 };
 
 /* A failure. subject: the field or thing ("resources.accelerators"); text: value and expectation.

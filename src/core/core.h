@@ -9,6 +9,7 @@
 #define SUAN_CORE_CORE_H
 
 #include "base/hash.h"
+#include "core/capacity.h"
 #include "core/effect.h"
 #include "core/event.h"
 #include "core/input.h"
@@ -22,8 +23,7 @@ struct core;
 struct step {
 	struct buf events;    /* encoded, in order */
 	uint32_t n_events;
-	us_t first_us;        /* 0; the time that the first event's is relative to */
-	us_t last_us;         /* time of the last event */
+	us_t last_us;         /* time of the last event; 0: none, so that a batch's first event carries its whole time */
 	struct effect *effects;
 	uint32_t n_effects, effects_cap;
 	/* Of the latest core_step alone: */
@@ -81,6 +81,9 @@ const char *core_text(const struct core *core, uint32_t text);    /* names and u
 const char *core_project_name(const struct core *core, uint32_t project);
 /* What a job asks for. */
 const struct group *core_job_group(const struct core *core, const struct job *job);
+/* What is free now, node by node: capacity.h. Borrowed; valid once there is a pool. */
+const struct capacity *core_capacity(const struct core *core);
+bool core_centre_silent(const struct core *core, uint32_t centre);
 /* The state to show: the job's, or unknown where its centre is silent. */
 enum job_state core_job_state(const struct core *core, const struct job *job);
 /* The reservation's job and plan; NULL where nobody holds one. Borrowed until the next step. */

@@ -214,6 +214,11 @@ void event_encode(const struct event *event, us_t previous_us, struct buf *buf);
  * reader and the arena. Cost: O(bytes). */
 int event_decode(struct reader *r, us_t previous_us, struct arena *arena, struct event *ret);
 
+/* The parts that also stand elsewhere. Decoding fills what is pointed to in the arena, and sets r->bad where it must. */
+void plan_encode(const struct plan *plan, struct buf *buf);
+void group_encode(const struct group *group, struct buf *buf);
+void group_decode(struct reader *r, struct arena *arena, struct group *group);
+
 const char *event_word(enum event_type type);
 const char *job_state_word(enum job_state state);
 int job_state_from_word(const char *word);

@@ -46,6 +46,7 @@ struct job {
 	enum cause cause;     /* of its end; while it is being stopped, why */
 	uint16_t priority;
 	bool eligible;        /* in the queue as far as dependencies and begin go */
+	bool uncounted;       /* its nodes left the pool while it ran: it holds nothing that others could get */
 	bool rerun_when_lost;
 	uint32_t attempt;     /* attempts so far */
 	uint32_t restarts_left;
@@ -61,10 +62,12 @@ struct job {
 	struct job_extra *extra; /* NULL: none */
 
 	/* Kept to be quick; follows from the rest. */
-	uint32_t waits_for;     /* dependencies that aren't over */
+	uint32_t waits_for;     /* dependencies that aren't met */
+	bool doomed;            /* one of them never will be */
 	uint32_t queue_class;
 	struct tree_node in_class;  /* waiting: by arrival */
 	us_t limit_least_us;        /* least limit in this node's part of that tree */
+	struct tree_node in_live;   /* placed and not over: by number */
 	struct tree_node in_timers; /* the next instant at which it changes by itself */
 	us_t timer_us;
 };

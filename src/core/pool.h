@@ -15,53 +15,61 @@
 #define NODE_NONE UINT32_MAX
 
 struct node {
-	uint32_t rack;   /* its lowest domain */
-	uint32_t number; /* in its centre */
-	uint32_t card_first; /* its first card among the cards of the pool */
+	uint32_t centre, shelf, rack; /* rack: its lowest domain */
+	uint32_t number;              /* in its centre */
+	uint32_t card_first;          /* its first card among the cards of the pool */
+	uint32_t cards;
 	uint32_t cpus_milli, memory_mib; /* or UNCOUNTED */
-	uint16_t centre, shelf_cards; /* shelf_cards: cards of this node */
-	uint32_t shelf;
 };
 
-/* A rack, a pod, or a shelf (a centre's nodes of one kind). */
+/* A rack, a pod, or a shelf (a centre's nodes of one kind). Its part of any array by node is node_first and on. */
 struct domain {
-	enum tier tier;   /* TIER_RACK, TIER_POD or TIER_CENTRE */
-	uint32_t parent;  /* NODE_NONE for a shelf */
+	enum tier tier;  /* TIER_RACK, TIER_POD or TIER_CENTRE */
+	uint32_t parent; /* NODE_NONE for a shelf */
 	uint32_t node_first, n_nodes;
 	uint32_t child_first, n_children; /* pods of a shelf, racks of a pod; 0 for a rack */
-	uint32_t hist_first; /* where its counts stand in capacity's histograms */
-	uint32_t shelf;
+	uint32_t hist_first;              /* where its counts stand in capacity's histograms */
 };
 
 /* The nodes of one kind (or without cards) at one centre. */
 struct shelf {
 	uint32_t centre, kind; /* kind: KIND_NONE for nodes without cards */
 	uint32_t domain;
-	uint32_t cards_max;    /* of one of its nodes */
-	uint64_t cards;        /* of all of them */
-	uint64_t price_micros; /* a card-hour */
-	uint32_t resource;     /* its cards, as a resource; NODE_NONE for a shelf without */
+	uint32_t pod_first, n_pods;   /* among the domains */
+	uint32_t rack_first, n_racks; /* among the domains */
+	uint32_t cards_max;           /* of one of its nodes */
+	uint64_t cards;               /* of all of them */
+	uint64_t price_micros;        /* a card-hour */
 };
 
 enum resource_type { RESOURCE_CARDS, RESOURCE_CPUS, RESOURCE_MEMORY, RESOURCE_LINK };
 
 /* Anything with a capacity over time. */
 struct resource {
-	enum resource_type type;
-	uint32_t centre, kind; /* a link: centre is its number */
-	uint64_t capacity;     /* thousandths of cards or CPUs, MiB, Mbit/s; AMOUNT_NONE: not counted */
+	uint32_t id; /* resource_id() */
+	uint64_t capacity; /* thousandths of cards or CPUs, MiB, Mbit/s; AMOUNT_NONE: not counted */
 };
 
+/* The name of a resource in claims: it stays when the pool changes. centre: a link's number for RESOURCE_LINK. kind: of
+ * cards, else 0. */
+static inline uint32_t resource_id(enum resource_type type, uint32_t centre, uint32_t kind)
+{
+	return centre << 12 | (kind & 0x3ff) << 2 | (uint32_t)type;
+}
+
+/* A centre; one that the pool no longer has keeps its number, with spec NULL and no nodes. */
 struct centre {
+	const struct centre_spec *spec;
 	uint32_t node_first, n_nodes;
 	uint32_t shelf_first, n_shelves;
-	uint32_t cpus_resource, memory_resource;
-	const struct centre_spec *spec;
 };
 
 struct pool {
 	struct arena arena;
-	struct pool_spec spec; /* a copy, in the arena */
+	struct pool_spec spec;            /* a copy, in the arena */
+	const struct kind_spec **kinds;   /* by number; NULL for one that the pool no longer has */
+	const char **kind_names;
+	uint32_t n_kinds;
 	struct centre *centres;
 	uint32_t n_centres;
 	struct node *nodes;
@@ -73,13 +81,18 @@ struct pool {
 	uint32_t n_shelves;
 	struct resource *resources;
 	uint32_t n_resources;
-	uint32_t n_hist;  /* words of histogram in all */
-	uint32_t n_cards; /* slots for cards, of every node */
+	struct map resource_index; /* from a resource's id to its place in `resources` */
+	uint32_t n_hist;           /* words of histogram in all */
+	uint32_t n_cards;          /* slots for cards, of every node */
 };
 
-/* Builds a pool from its file's content, checked: names unique, ends of links there, kinds known, sums within
- * bounds. Returns 0, or ERR_INVALID naming the field; *ret is then unchanged. Cost: O(nodes). */
-int pool_new(const struct pool_spec *spec, struct pool **ret, struct err *err);
+/* Checks a pool file's content: names unique, ends of links there, kinds known, counts within bounds, projects a
+ * tree. Returns 0, or ERR_INVALID naming the field. */
+int pool_check(const struct pool_spec *spec, struct err *err);
+
+/* Builds a pool from a spec that passed pool_check. Numbers of kinds and centres come from the two tables, to which
+ * new names are added. Never NULL. Cost: O(nodes). */
+struct pool *pool_new(const struct pool_spec *spec, struct strtab *kinds, struct strtab *centres);
 struct pool *pool_free(struct pool *pool);
 
 /* Numbers by name; NODE_NONE where there is none. */
@@ -88,8 +101,9 @@ uint32_t pool_find_centre(const struct pool *pool, const char *name);
 /* The node with that number at that centre, or NODE_NONE. */
 uint32_t pool_node(const struct pool *pool, uint32_t centre, uint32_t number);
 const char *pool_kind_name(const struct pool *pool, uint32_t kind); /* "" for KIND_NONE, "any" for KIND_ANY */
-/* The domain of a tier that a node is in: its rack, pod or shelf. */
-const struct domain *pool_domain_of(const struct pool *pool, uint32_t node, enum tier tier);
+const char *pool_centre_name(const struct pool *pool, uint32_t centre);
+/* The rack, pod or shelf that a node is in; tier: TIER_RACK, TIER_POD or TIER_CENTRE. */
+uint32_t pool_domain_of(const struct pool *pool, uint32_t node, enum tier tier);
 
 /* The nearest name in a list to one that isn't in it, for "did you mean"; NULL where none is near (an edit distance
  * over a third of its length). */

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * admit.c: from a job's spec, by names, to the event that accepts it, by numbers; or why not.
+ *
+ * What is refused here is refused for good: an unknown kind, centre, project or dependency, an array that is none, a
+ * job that not even the empty pool could hold. Reads the state and writes nothing. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/state.h"
+
+static int unknown(struct err *err, const char *subject, const char *what, const char *name, const char *const *names, uint32_t n)
+{
+	const char *near = spec_nearest(name, names, n);
+
+	return err_set(err, ERR_INVALID, subject, "\"%.60s\": there is no such %s in the pool%s%.60s%s", name, what,
+	               near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+static int unknown_kind(const struct core *core, const char *name, struct err *err)
+{
+	const char *names[POOL_KINDS_MAX];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < core->pool->n_kinds && n < POOL_KINDS_MAX; i++)
+		if (core->pool->kinds[i])
+			names[n++] = core->pool->kind_names[i];
+	return unknown(err, "resources.accelerators", "kind of card", name, names, n);
+}
+
+static int unknown_centre(const struct core *core, const char *name, struct err *err)
+{
+	const char *names[POOL_CENTRES_MAX];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < core->pool->n_centres && n < POOL_CENTRES_MAX; i++)
+		if (core->pool->centres[i].spec)
+			names[n++] = core->pool->centres[i].spec->name;
+	return unknown(err, "resources.infra", "centre", name, names, n);
+}
+
+static int admit_request(const struct core *core, const struct request_spec *spec, struct request *ret, struct err *err)
+{
+	*ret = (struct request){
+	        .kind = KIND_NONE,
+	        .cards_milli = spec->cards_milli,
+	        .cpus_milli = spec->cpus_milli,
+	        .memory_mib = spec->memory_mib,
+	        .centre = CENTRE_ANY,
+	        .speed_milli = spec->speed_milli,
+	        .image = spec->image != NULL,
+	};
+	if (spec->cards_milli > CARD_MILLI && spec->cards_milli % CARD_MILLI)
+		return err_set(err, ERR_INVALID, "resources.accelerators", "%u.%03u: expected whole cards, or a share below 1",
+		               spec->cards_milli / CARD_MILLI, spec->cards_milli % CARD_MILLI);
+	if (spec->cards_milli > CARDS_PER_NODE_MAX * CARD_MILLI)
+		return err_set(err, ERR_INVALID, "resources.accelerators", "%u: a node has at most %d cards", spec->cards_milli / CARD_MILLI,
+		               CARDS_PER_NODE_MAX);
+	if (spec->kind && spec->cards_milli) {
+		ret->kind = strcmp(spec->kind, "*") ? pool_find_kind(core->pool, spec->kind) : KIND_ANY;
+		if (ret->kind == NODE_NONE)
+			return unknown_kind(core, spec->kind, err);
+	}
+	if (spec->centre) {
+		ret->centre = pool_find_centre(core->pool, spec->centre);
+		if (ret->centre == NODE_NONE)
+			return unknown_centre(core, spec->centre, err);
+	}
+	return 0;
+}
+
+static int admit_group(const struct core *core, const struct job_spec *spec, struct arena *arena, struct group *ret, struct err *err)
+{
+	const struct group_spec *g = spec->groups;
+
+	if (spec->n_groups != 1)
+		return err_set(err, ERR_UNSUPPORTED, "groups", "%" PRIu32 ": a job has one group of equal nodes in this release", spec->n_groups);
+	if (g->nodes < 1 || g->nodes > JOB_NODES_MAX)
+		return err_set(err, ERR_INVALID, "num_nodes", "%" PRIu32 ": expected 1 to %d", g->nodes, JOB_NODES_MAX);
+	if (g->n_requests < 1 || g->n_requests > JOB_REQUESTS_MAX)
+		return err_set(err, ERR_INVALID, "resources", "%" PRIu32 " alternatives: expected 1 to %d", g->n_requests, JOB_REQUESTS_MAX);
+	if (g->highest == TIER_POOL)
+		return err_set(err, ERR_UNSUPPORTED, "topology.highest_tier",
+		               "pool: a gang over several centres is refused until links are planned; use centre");
+	*ret = (struct group){.nodes = g->nodes, .n_requests = g->n_requests, .ordered = g->ordered, .hard = g->hard, .highest = g->highest};
+	ret->requests = arena_new(arena, g->n_requests, sizeof *ret->requests);
+	for (uint32_t i = 0; i < g->n_requests; i++)
+		if (admit_request(core, &g->requests[i], &ret->requests[i], err) < 0)
+			return err->code;
+	return 0;
+}
+
+/* Says what of a request is more than any node, or than the whole pool, has. */
+static int never(const struct core *core, const struct shape *shape, struct err *err)
+{
+	const struct request *q = &shape->group.requests[0];
+	const char *kind = pool_kind_name(core->pool, q->kind);
+	uint32_t cards = 0, nodes = 0;
+
+	if (!shape->n_candidates)
+		return err_set(err, ERR_NEVER, "resources", "no centre of the pool can run this: none has %s%s, %s, as its engine's ability",
+		               *kind ? "cards of kind " : "nodes", kind,
+		               q->image ? "container images" : q->cards_milli % CARD_MILLI ? "shares of a card" : "jobs without an image");
+	for (uint32_t i = 0; i < shape->n_candidates; i++) {
+		const struct shelf *shelf = &core->pool->shelves[shape->candidates[i].shelf];
+		const struct domain *d = &core->pool->domains[shelf->domain];
+		uint32_t here = 0;
+
+		cards = shelf->cards_max > cards ? shelf->cards_max : cards;
+		for (uint32_t n = d->node_first; n < d->node_first + d->n_nodes; n++) {
+			const struct node *node = &core->pool->nodes[n];
+			const struct request *r = &shape->group.requests[shape->candidates[i].request];
+
+			here += node->cards * CARD_MILLI >= r->cards_milli && node->cpus_milli >= r->cpus_milli && node->memory_mib >= r->memory_mib;
+		}
+		nodes = here > nodes ? here : nodes;
+	}
+	if (q->cards_milli > cards * CARD_MILLI)
+		return err_set(err, ERR_NEVER, "resources.accelerators", "\"%s:%u\": a node of kind %s has %u cards", kind,
+		               q->cards_milli / CARD_MILLI, kind, cards);
+	if (!nodes)
+		return err_set(err, ERR_NEVER, "resources", "no node of the pool has that many CPUs (%u.%03u) or that much memory (%u MiB)",
+		               q->cpus_milli / 1000, q->cpus_milli % 1000, q->memory_mib);
+	if (shape->group.nodes > nodes)
+		return err_set(err, ERR_NEVER, "num_nodes", "%" PRIu32 ": no centre has more than %" PRIu32 " nodes that could hold this",
+		               shape->group.nodes, nodes);
+	return err_set(err, ERR_NEVER, "topology.highest_tier", "%s: no %s of the pool has %" PRIu32 " nodes that could hold this",
+	               tier_word(shape->group.highest), tier_word(shape->group.highest), shape->group.nodes);
+}
+
+static int check_holdable(const struct core *core, const struct group *group, struct arena *arena, struct err *err)
+{
+	uint32_t known = queue_find_shape(&core->queue, group);
+	struct shape made;
+
+	if (known != UINT32_MAX && !core->queue.shapes[known]->never)
+		return 0;
+	made = plan_shape(core, group, arena);
+	return made.never ? never(core, &made, err) : 0;
+}
+
+static int check_project(const struct core *core, const char *name, struct err *err)
+{
+	if (!name || !spec_name_ok(name))
+		return err_set(err, ERR_INVALID, "project", "\"%.60s\": expected 1 to %d bytes of plain text", name ? name : "", NAME_LEN_MAX);
+	if (core->projects_declared) {
+		uint32_t id = strtab_find(&core->projects, name);
+
+		if (id == STRTAB_NONE || !core->project[id].declared)
+			return unknown(err, "project", "project", name, core->projects.names, core->projects.count);
+	}
+	if (core->projects.count >= POOL_PROJECTS_MAX && strtab_find(&core->projects, name) == STRTAB_NONE)
+		return err_set(err, ERR_TOO_LARGE, "project", "\"%.60s\": the pool has %d projects already", name, POOL_PROJECTS_MAX);
+	return 0;
+}
+
+static int check_dependencies(const struct core *core, const struct job_spec *spec, struct err *err)
+{
+	char subject[40];
+
+	if (spec->n_dependencies > JOB_DEPENDENCIES_MAX)
+		return err_set(err, ERR_TOO_LARGE, "depends_on", "%" PRIu32 ": at most %d", spec->n_dependencies, JOB_DEPENDENCIES_MAX);
+	for (uint32_t i = 0; i < spec->n_dependencies; i++)
+		if (!core_job(core, spec->dependencies[i].job)) {
+			snprintf(subject, sizeof subject, "depends_on[%" PRIu32 "].job", i);
+			return err_set(err, ERR_INVALID, subject, "%" PRIu32 ": there is no such job", spec->dependencies[i].job);
+		}
+	return 0;
+}
+
+int admit(const struct core *core, const struct job_spec *spec, const void *idempotency, us_t now_us, struct arena *arena,
+          struct submitted *ret, struct err *err)
+{
+	struct submitted s = {.job = core->last_job + 1};
+
+	(void)now_us;
+	if (!core->pool)
+		return err_set(err, ERR_BUSY, "pool", "there is no pool yet");
+	if (core->n_jobs >= core->config.jobs_max)
+		return err_set(err, ERR_BUSY, "jobs", "the pool holds %u jobs, as many as its configuration allows", core->n_jobs);
+	if (!spec->name || !spec_name_ok(spec->name))
+		return err_set(err, ERR_INVALID, "name", "\"%.60s\": expected 1 to %d bytes of plain text, without control characters or quotes",
+		               spec->name ? spec->name : "", NAME_LEN_MAX);
+	if (spec->user && !spec_name_ok(spec->user))
+		return err_set(err, ERR_INVALID, "user", "\"%.60s\": expected 1 to %d bytes of plain text", spec->user, NAME_LEN_MAX);
+	if (spec->priority > JOB_PRIORITY_MAX)
+		return err_set(err, ERR_INVALID, "priority", "%" PRIu32 ": expected 0 to %d", spec->priority, JOB_PRIORITY_MAX);
+	if (spec->limit_us <= 0)
+		return err_set(err, ERR_INVALID, "time", "0: expected a limit above 0, or none");
+	if (spec->n_array && ranges_count(spec->array, spec->n_array) == 0)
+		return err_set(err, ERR_INVALID, "array", "expected ranges such as 0-99 or 1,3,5-9:2, of 1 to %d elements in all", JOB_ARRAY_MAX);
+	if (check_project(core, spec->project, err) < 0 || check_dependencies(core, spec, err) < 0 ||
+	    admit_group(core, spec, arena, &s.group, err) < 0 || check_holdable(core, &s.group, arena, err) < 0)
+		return err->code;
+	s.name = spec->name;
+	s.project = spec->project;
+	s.user = spec->user ? spec->user : "unknown";
+	s.priority = spec->priority;
+	s.limit_us = spec->limit_us;
+	s.begin_us = spec->begin_us;
+	s.dependencies = spec->dependencies;
+	s.n_dependencies = spec->n_dependencies;
+	s.array = spec->array;
+	s.n_array = spec->n_array;
+	s.array_parallel_max = spec->array_parallel_max;
+	s.max_restarts = spec->max_restarts < 0 ? core->config.max_restarts : (uint32_t)spec->max_restarts;
+	s.rerun_when_lost = spec->rerun_when_lost;
+	s.checkpoint_every_us = spec->checkpoint_every_us;
+	s.preemptible_after_us = spec->preemptible_after_us;
+	s.payload = spec->payload;
+	s.secrets = spec->secrets ? spec->secrets : "";
+	s.idempotency = idempotency;
+	*ret = s;
+	return 0;
+}

@@ -1,0 +1,872 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * apply.c: the only writer of the state. Each event has one function here, and decides nothing.
+ *
+ * Replay is this file alone: whatever the policy of a later release, an old journal gives the state that it gave. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "core/place.h"
+#include "core/state.h"
+
+/* ---- Small parts ---- */
+
+const struct shape *core_shape(const struct core *core, const struct job *job)
+{
+	return core->queue.shapes[job->shape];
+}
+
+const struct request *job_request(const struct core *core, const struct job *job)
+{
+	return &core->queue.shapes[job->shape]->group.requests[job->plan.request];
+}
+
+static int compare_live(const struct tree_node *a, const struct tree_node *b)
+{
+	uint32_t x = tree_entry(a, struct job, in_live)->id, y = tree_entry(b, struct job, in_live)->id;
+
+	return x < y ? -1 : x > y;
+}
+
+static int compare_timers(const struct tree_node *a, const struct tree_node *b)
+{
+	const struct job *x = tree_entry(a, struct job, in_timers), *y = tree_entry(b, struct job, in_timers);
+
+	if (x->timer_us != y->timer_us)
+		return x->timer_us < y->timer_us ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void timer_set(struct core *core, struct job *job, us_t at_us)
+{
+	if (job->timer_us != US_NEVER)
+		tree_remove(&core->timers, &job->in_timers);
+	job->timer_us = at_us;
+	core->timers.compare = compare_timers;
+	if (at_us != US_NEVER)
+		tree_insert(&core->timers, &job->in_timers, job->id);
+}
+
+static bool array_is_over(const struct job *job)
+{
+	const struct array *a = job->array;
+
+	return a->live == 0 && (job->state == JOB_CLEANUP || a->taken == a->count);
+}
+
+static bool array_is_stopping(const struct core *core, const struct job *job)
+{
+	return job->array_of && core->jobs[job->array_of] && core->jobs[job->array_of]->state == JOB_CLEANUP;
+}
+
+/* When a job next changes by itself; 0: at once. What is to be done then, core.c's follow_up() says. */
+static us_t timer_of(const struct core *core, const struct job *job)
+{
+	const struct centre_spec *centre;
+
+	if (job_is_over(job))
+		return US_NEVER;
+	if (job->doomed || (job->array && array_is_over(job)))
+		return 0;
+	if (job->state != JOB_CLEANUP && array_is_stopping(core, job))
+		return 0;
+	if (job->state == JOB_QUEUED && !job->eligible)
+		return job->waits_for == 0 ? job->begin_us : US_NEVER;
+	if (job->state != JOB_ACTIVE || job->array || job->limit_us == US_NEVER)
+		return US_NEVER;
+	centre = core->pool->centres[job->plan.tasks[0].centre].spec;
+	return centre && centre->capabilities & CAN_LIMIT ? US_NEVER : us_add(job->started_us, job->limit_us);
+}
+
+static void retime(struct core *core, struct job *job)
+{
+	timer_set(core, job, timer_of(core, job));
+}
+
+static void set_state(struct core *core, struct job *job, enum job_state state)
+{
+	assert(job_may_become(job->state, state));
+	core->in_state[job->state]--;
+	core->in_state[state]++;
+	job->state = state;
+}
+
+static struct job *job_at(struct core *core, uint32_t id)
+{
+	assert(id >= 1 && id <= core->last_job);
+	assert(core->jobs[id]);
+	return core->jobs[id];
+}
+
+static struct job *add_job(struct core *core, uint32_t id)
+{
+	struct job *job = mem_new(1, sizeof *job);
+
+	assert(id == core->last_job + 1);
+	core->last_job = id;
+	if (id >= core->jobs_cap) {
+		uint32_t cap = core->jobs_cap ? core->jobs_cap * 2 : 64;
+
+		core->jobs = mem_resize(core->jobs, cap, sizeof *core->jobs);
+		memset(core->jobs + core->jobs_cap, 0, (cap - core->jobs_cap) * sizeof *core->jobs);
+		core->jobs_cap = cap;
+	}
+	core->jobs[id] = job;
+	job->id = id;
+	job->state = JOB_QUEUED;
+	job->placed_us = job->started_us = job->ended_us = job->eligible_us = job->timer_us = US_NEVER;
+	core->in_state[JOB_QUEUED]++;
+	core->n_jobs++;
+	return job;
+}
+
+static uint32_t add_project(struct core *core, const char *name)
+{
+	uint32_t id = strtab_add(&core->projects, name);
+
+	if (id == core->n_projects) {
+		mem_grow((void **)&core->project, &core->projects_cap, core->n_projects, sizeof *core->project);
+		core->project[core->n_projects++] = (struct project){.parent = UINT32_MAX, .weight_milli = 1000};
+	}
+	return id;
+}
+
+static char *copy_or_null(const char *text)
+{
+	return text && *text ? mem_strdup(text) : NULL;
+}
+
+/* ---- What a plan takes and gives back ---- */
+
+static struct calendar *calendar_of(struct core *core, uint32_t resource)
+{
+	uint32_t i = map_get(&core->pool->resource_index, resource, UINT32_MAX);
+
+	return i == UINT32_MAX ? NULL : &core->calendars[i];
+}
+
+static void add_claims(struct core *core, const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_claims; i++) {
+		const struct claim *c = &plan->claims[i];
+		struct calendar *calendar = calendar_of(core, c->resource);
+
+		if (calendar) {
+			calendar_fold(calendar, core->now_us);
+			calendar_add(calendar, c->amount, c->from_us, c->until_us);
+		}
+	}
+}
+
+static void remove_claims(struct core *core, const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_claims; i++) {
+		const struct claim *c = &plan->claims[i];
+		struct calendar *calendar = calendar_of(core, c->resource);
+
+		if (calendar)
+			calendar_remove(calendar, c->amount, c->from_us, c->until_us);
+	}
+}
+
+static void take_plan(struct core *core, struct job *job)
+{
+	const struct request *q = job_request(core, job);
+
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
+		const struct task *task = &job->plan.tasks[i];
+		uint32_t node = pool_node(core->pool, task->centre, task->node);
+		struct share share = place_share(task, q);
+
+		capacity_take(&core->capacity, node, &share);
+		reservation_taken(&core->reservation, node, &share, job->plan.until_us, &core->capacity, CAUSE_ORDER);
+	}
+	add_claims(core, &job->plan);
+	tree_insert(&core->live, &job->in_live, job->id);
+}
+
+static void give_plan(struct core *core, struct job *job)
+{
+	const struct request *q = job_request(core, job);
+
+	tree_remove(&core->live, &job->in_live);
+	core->freed++;
+	if (job->uncounted)
+		return;
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
+		const struct task *task = &job->plan.tasks[i];
+		uint32_t node = pool_node(core->pool, task->centre, task->node);
+		struct share share = place_share(task, q);
+
+		capacity_give(&core->capacity, node, &share);
+		reservation_given(&core->reservation, node, &share, job->plan.until_us, &core->capacity);
+	}
+	remove_claims(core, &job->plan);
+}
+
+/* The attempt runs since started_us, so by its bound it is there until then plus its limit. */
+static void move_until(struct core *core, struct job *job)
+{
+	us_t until = job->limit_us == US_NEVER ? US_NEVER : us_add(job->started_us, job->limit_us);
+
+	if (until == job->plan.until_us)
+		return;
+	for (uint32_t i = 0; i < job->plan.n_tasks && !job->uncounted; i++) {
+		const struct task *task = &job->plan.tasks[i];
+		struct share share = place_share(task, job_request(core, job));
+
+		reservation_moved(&core->reservation, pool_node(core->pool, task->centre, task->node), &share, job->plan.until_us, until,
+		                  &core->capacity);
+	}
+	if (!job->uncounted)
+		remove_claims(core, &job->plan);
+	job->plan.until_us = until;
+	for (uint32_t i = 0; i < job->plan.n_claims; i++)
+		job->plan.claims[i].until_us = until;
+	if (!job->uncounted)
+		add_claims(core, &job->plan);
+}
+
+static void copy_plan(struct plan *to, const struct plan *from)
+{
+	free(to->tasks);
+	free(to->claims);
+	*to = *from;
+	to->tasks = mem_new(from->n_tasks, sizeof *to->tasks);
+	memcpy(to->tasks, from->tasks, from->n_tasks * sizeof *to->tasks);
+	to->claims = mem_new(from->n_claims, sizeof *to->claims);
+	memcpy(to->claims, from->claims, from->n_claims * sizeof *to->claims);
+}
+
+static void drop_plan(struct plan *plan)
+{
+	free(plan->tasks);
+	free(plan->claims);
+	*plan = (struct plan){0};
+}
+
+/* ---- The queue and the reservation ---- */
+
+static void unreserve(struct core *core)
+{
+	if (core->reservation.job) {
+		reservation_clear(&core->reservation);
+		core->freed++;
+	}
+}
+
+/* Whether a job stands in line: an array while it has elements left and as many run as may. */
+static bool stands_in_line(const struct job *job)
+{
+	const struct array *a = job->array;
+
+	if (!job->eligible)
+		return false;
+	if (a)
+		return (job->state == JOB_QUEUED || job->state == JOB_ACTIVE) && a->taken < a->count &&
+		       (!a->parallel_max || a->live < a->parallel_max);
+	return job->state == JOB_QUEUED;
+}
+
+/* Brings the queue in line with a job's state. A job that leaves it holds no reservation. */
+static void requeue(struct core *core, struct job *job)
+{
+	bool stands = stands_in_line(job), stood = queue_has(&core->queue, job);
+
+	if (stands && !stood)
+		queue_add(&core->queue, job);
+	if (!stands && stood)
+		queue_remove(&core->queue, job);
+	if (!stands && core->reservation.job == job->id)
+		unreserve(core);
+}
+
+/* ---- One function an event ---- */
+
+static void index_pool(struct core *core);
+
+static void apply_pool(struct core *core, const struct event *e)
+{
+	uint32_t had = core->centres.count;
+
+	unreserve(core);
+	pool_free(core->pool);
+	core->pool = pool_new(&e->pool, &core->kinds, &core->centres);
+	core->silent = mem_resize(core->silent, core->centres.count, sizeof *core->silent);
+	for (uint32_t i = had; i < core->centres.count; i++)
+		core->silent[i] = false;
+	for (uint32_t i = 0; i < core->n_projects; i++)
+		core->project[i] = (struct project){.parent = UINT32_MAX, .weight_milli = 1000};
+	core->projects_declared = e->pool.n_projects > 0;
+	for (uint32_t i = 0; i < e->pool.n_projects; i++) {
+		uint32_t id = add_project(core, e->pool.projects[i].name);
+
+		core->project[id].declared = true;
+		core->project[id].weight_milli = e->pool.projects[i].weight_milli;
+	}
+	for (uint32_t i = 0; i < e->pool.n_projects; i++)
+		if (e->pool.projects[i].parent)
+			core->project[strtab_find(&core->projects, e->pool.projects[i].name)].parent =
+			        strtab_find(&core->projects, e->pool.projects[i].parent);
+	index_pool(core);
+	core->freed++;
+}
+
+static void apply_config(struct core *core, const struct event *e)
+{
+	core->config = e->config;
+	if (!core->config.reservations)
+		unreserve(core);
+	core->freed++;
+}
+
+static bool dependency_dooms(const struct core *core, const struct dependency_spec *d)
+{
+	const struct job *on = core_job(core, d->job);
+
+	return d->when == AFTER_OK && on && job_is_over(on) && on->state != JOB_COMPLETED;
+}
+
+static bool dependency_met(const struct core *core, const struct dependency_spec *d)
+{
+	const struct job *on = core_job(core, d->job);
+
+	return !on || (job_is_over(on) && (d->when == AFTER_ANY || on->state == JOB_COMPLETED));
+}
+
+static void add_dependencies(struct core *core, struct job *job, const struct submitted *s)
+{
+	struct job_extra *extra = job_extra(job);
+
+	extra->dependencies = mem_new(s->n_dependencies, sizeof *extra->dependencies);
+	memcpy(extra->dependencies, s->dependencies, s->n_dependencies * sizeof *extra->dependencies);
+	extra->n_dependencies = s->n_dependencies;
+	for (uint32_t i = 0; i < s->n_dependencies; i++) {
+		struct job_extra *on;
+
+		if (dependency_met(core, &s->dependencies[i]))
+			continue;
+		job->waits_for++;
+		if (dependency_dooms(core, &s->dependencies[i])) {
+			job->doomed = true;
+			continue;
+		}
+		on = job_extra(job_at(core, s->dependencies[i].job));
+		mem_grow((void **)&on->dependents, &on->dependents_cap, on->n_dependents, sizeof *on->dependents);
+		on->dependents[on->n_dependents++] = job->id;
+	}
+}
+
+static void add_array(struct job *job, const struct submitted *s)
+{
+	job->array = mem_new(1, sizeof *job->array);
+	job->array->ranges = mem_new(s->n_array, sizeof *job->array->ranges);
+	memcpy(job->array->ranges, s->array, s->n_array * sizeof *job->array->ranges);
+	job->array->n_ranges = s->n_array;
+	job->array->count = (uint32_t)ranges_count(s->array, s->n_array);
+	job->array->parallel_max = s->array_parallel_max;
+}
+
+static uint64_t idempotency_word(const uint8_t *key)
+{
+	uint64_t word;
+
+	memcpy(&word, key, sizeof word);
+	return word;
+}
+
+static void apply_submitted(struct core *core, const struct event *e)
+{
+	const struct submitted *s = &e->submitted;
+	struct job *job = add_job(core, s->job);
+	bool new_shape;
+
+	job->shape = queue_shape(&core->queue, &s->group, &new_shape);
+	if (new_shape)
+		plan_candidates(core, core->queue.shapes[job->shape]);
+	job->project = add_project(core, s->project);
+	job->name = strtab_add(&core->texts, s->name);
+	job->user = strtab_add(&core->texts, s->user);
+	job->priority = (uint16_t)s->priority;
+	job->rerun_when_lost = s->rerun_when_lost;
+	job->restarts_left = s->max_restarts;
+	job->submitted_us = e->at_us;
+	job->begin_us = s->begin_us;
+	job->limit_us = s->limit_us;
+	job->checkpoint_every_us = s->checkpoint_every_us;
+	job->preemptible_after_us = s->preemptible_after_us;
+	job->payload = s->payload;
+	if (*s->secrets)
+		job_extra(job)->secrets = mem_strdup(s->secrets);
+	if (s->idempotency) {
+		job_extra(job)->has_idempotency = true;
+		memcpy(job->extra->idempotency, s->idempotency, IDEMPOTENCY_BYTES);
+		map_set(&core->idempotency, idempotency_word(s->idempotency), job->id);
+	}
+	if (s->n_array)
+		add_array(job, s);
+	if (s->n_dependencies)
+		add_dependencies(core, job, s);
+	job->eligible = job->waits_for == 0 && job->begin_us <= e->at_us;
+	job->eligible_us = job->eligible ? e->at_us : US_NEVER;
+	requeue(core, job);
+	retime(core, job);
+}
+
+static void apply_eligible(struct core *core, const struct event *e)
+{
+	struct job *job = job_at(core, e->eligible.job);
+
+	assert(!job->eligible && job->state == JOB_QUEUED);
+	job->eligible = true;
+	job->eligible_us = e->at_us;
+	requeue(core, job);
+	retime(core, job);
+}
+
+/* Makes an element of an array a job of its own. */
+static struct job *take_element(struct core *core, const struct placed *p)
+{
+	struct job *array = job_at(core, p->array), *job;
+	struct array *a = array->array;
+
+	assert(a && a->taken < a->count);
+	job = add_job(core, p->job);
+	job->shape = array->shape;
+	job->project = array->project;
+	job->name = array->name;
+	job->user = array->user;
+	job->priority = array->priority;
+	job->rerun_when_lost = array->rerun_when_lost;
+	job->restarts_left = array->restarts_left;
+	job->submitted_us = array->submitted_us;
+	job->begin_us = array->begin_us;
+	job->limit_us = array->limit_us;
+	job->eligible_us = array->eligible_us;
+	job->checkpoint_every_us = array->checkpoint_every_us;
+	job->preemptible_after_us = array->preemptible_after_us;
+	job->payload = array->payload;
+	job->eligible = true;
+	job->array_of = array->id;
+	job->array_index = p->index;
+	if (array->extra && array->extra->secrets)
+		job_extra(job)->secrets = mem_strdup(array->extra->secrets);
+	mem_grow((void **)&a->elements, &a->elements_cap, a->taken, sizeof *a->elements);
+	a->elements[a->taken++] = job->id;
+	a->live++;
+	return job;
+}
+
+static void apply_placed(struct core *core, const struct event *e)
+{
+	const struct placed *p = &e->placed;
+	struct job *array = p->array ? job_at(core, p->array) : NULL;
+	struct job *job = array ? take_element(core, p) : job_at(core, p->job);
+
+	if (core->reservation.job && core->reservation.job == (array ? array->id : job->id))
+		unreserve(core);
+	assert(p->attempt == job->attempt + 1);
+	assert(attempt_may_become(job->attempt_state, ATTEMPT_INTENT));
+	job->attempt = p->attempt;
+	job->attempt_state = ATTEMPT_INTENT;
+	job->placed_us = e->at_us;
+	job->started_us = job->ended_us = US_NEVER;
+	job->cause = CAUSE_NONE;
+	copy_plan(&job->plan, &p->plan);
+	set_state(core, job, JOB_STAGE_IN);
+	requeue(core, job);
+	retime(core, job);
+	take_plan(core, job);
+	if (array) {
+		if (array->state == JOB_QUEUED)
+			set_state(core, array, JOB_ACTIVE);
+		array->placed_us = array->placed_us == US_NEVER ? e->at_us : array->placed_us;
+		requeue(core, array);
+	}
+}
+
+static void apply_attempt(struct core *core, const struct event *e)
+{
+	struct job *job = job_at(core, e->attempt.job);
+
+	assert(job->attempt == e->attempt.attempt);
+	assert(attempt_may_become(job->attempt_state, e->attempt.state));
+	job->attempt_state = e->attempt.state;
+	if (*e->attempt.native_id) {
+		free(job_extra(job)->native_id);
+		job->extra->native_id = mem_strdup(e->attempt.native_id);
+	}
+	if (e->attempt.state != ATTEMPT_RUNNING)
+		return;
+	job->started_us = e->attempt.at_us;
+	move_until(core, job);
+	if (job->state == JOB_STAGE_IN)
+		set_state(core, job, JOB_ACTIVE);
+	if (job->array_of && job_at(core, job->array_of)->started_us == US_NEVER)
+		job_at(core, job->array_of)->started_us = job->started_us;
+	retime(core, job);
+}
+
+static void apply_bound(struct core *core, const struct event *e)
+{
+	struct job *job = job_at(core, e->bound.job);
+
+	assert(job->attempt == e->bound.attempt && e->bound.n_tasks == job->plan.n_tasks);
+	give_plan(core, job);
+	memcpy(job->plan.tasks, e->bound.tasks, job->plan.n_tasks * sizeof *job->plan.tasks);
+	take_plan(core, job);
+}
+
+static void apply_stopping(struct core *core, const struct event *e)
+{
+	struct job *job = job_at(core, e->stopping.job);
+
+	set_state(core, job, JOB_CLEANUP);
+	job->cause = e->stopping.cause;
+	if (*e->stopping.who) {
+		free(job_extra(job)->stopped_by);
+		job->extra->stopped_by = mem_strdup(e->stopping.who);
+	}
+	requeue(core, job);
+	retime(core, job);
+	for (uint32_t i = 0; job->array && i < job->array->taken; i++)
+		if (!job_is_over(job_at(core, job->array->elements[i])))
+			retime(core, job_at(core, job->array->elements[i]));
+}
+
+static void release_dependents(struct core *core, struct job *job)
+{
+	for (uint32_t i = 0; job->extra && i < job->extra->n_dependents; i++) {
+		struct job *d = core->jobs[job->extra->dependents[i]];
+
+		if (!d || job_is_over(d))
+			continue;
+		for (uint32_t k = 0; k < d->extra->n_dependencies; k++) {
+			if (d->extra->dependencies[k].job != job->id)
+				continue;
+			d->doomed |= dependency_dooms(core, &d->extra->dependencies[k]);
+			d->waits_for -= dependency_met(core, &d->extra->dependencies[k]);
+		}
+		retime(core, d);
+	}
+}
+
+static void element_over(struct core *core, const struct job *job)
+{
+	struct job *array = job_at(core, job->array_of);
+
+	array->array->live--;
+	array->array->over++;
+	if (job->state != JOB_COMPLETED) {
+		array->array->failed++;
+		array->exit_code = array->exit_code ? array->exit_code : job->exit_code;
+	}
+	requeue(core, array);
+	retime(core, array);
+}
+
+static void apply_ended(struct core *core, const struct event *e)
+{
+	const struct ended *x = &e->ended;
+	struct job *job = job_at(core, x->job);
+	bool had_dependents = job->extra && job->extra->n_dependents;
+
+	if (x->attempt) {
+		assert(x->attempt == job->attempt);
+		assert(attempt_may_become(job->attempt_state, x->attempt_state));
+		give_plan(core, job);
+		job->attempt_state = x->attempt_state;
+	}
+	job->cause = x->cause;
+	job->exit_code = x->exit_code;
+	job->exit_rank = x->rank;
+	job->ended_us = x->at_us;
+	job->uncounted = false;
+	if (*x->note || (job->extra && job->extra->note)) {
+		free(job_extra(job)->note);
+		job->extra->note = copy_or_null(x->note);
+	}
+	set_state(core, job, x->then);
+	if (x->then == JOB_QUEUED) {
+		job->restarts_left--;
+		drop_plan(&job->plan);
+		job->placed_us = job->started_us = US_NEVER;
+	}
+	requeue(core, job);
+	retime(core, job);
+	if (!job_is_over(job))
+		return;
+	if (had_dependents)
+		release_dependents(core, job);
+	if (job->array_of)
+		element_over(core, job);
+}
+
+static void set_reservation(struct core *core, uint32_t id, const struct plan *plan)
+{
+	const struct job *job = job_at(core, id);
+
+	reservation_set(&core->reservation, id, plan, &core_shape(core, job)->group.requests[plan->request], &core->capacity);
+	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
+		const struct job *live = tree_entry(node, struct job, in_live);
+
+		for (uint32_t i = 0; live->plan.until_us <= plan->start_us && !live->uncounted && i < live->plan.n_tasks; i++) {
+			struct share share = place_share(&live->plan.tasks[i], job_request(core, live));
+
+			reservation_ends(&core->reservation, pool_node(core->pool, live->plan.tasks[i].centre, live->plan.tasks[i].node),
+			                 &share, &core->capacity);
+		}
+	}
+}
+
+static void apply_reserved(struct core *core, const struct event *e)
+{
+	unreserve(core);
+	set_reservation(core, e->reserved.job, &e->reserved.plan);
+	core->freed++;
+}
+
+static void apply_unreserved(struct core *core, const struct event *e)
+{
+	(void)e;
+	unreserve(core);
+}
+
+static void apply_centre(struct core *core, const struct event *e)
+{
+	core->silent[e->centre.centre] = e->centre.silent;
+	core->freed++;
+}
+
+void apply(struct core *core, const struct event *event)
+{
+	static void (*const by_type[EVENT_TYPE_COUNT])(struct core *, const struct event *) = {
+	        [EVENT_POOL] = apply_pool,         [EVENT_CONFIG] = apply_config,     [EVENT_SUBMITTED] = apply_submitted,
+	        [EVENT_ELIGIBLE] = apply_eligible, [EVENT_PLACED] = apply_placed,     [EVENT_ATTEMPT] = apply_attempt,
+	        [EVENT_BOUND] = apply_bound,       [EVENT_STOPPING] = apply_stopping, [EVENT_ENDED] = apply_ended,
+	        [EVENT_RESERVED] = apply_reserved, [EVENT_UNRESERVED] = apply_unreserved,
+	        [EVENT_CENTRE] = apply_centre,
+	};
+
+	assert(event->at_us >= core->now_us);
+	core->sequence++;
+	core->now_us = event->at_us;
+	by_type[event->type](core, event);
+}
+
+/* ---- Whether an event could follow ---- */
+
+static const struct job *known_job(const struct core *core, uint32_t id)
+{
+	return id >= 1 && id <= core->last_job ? core->jobs[id] : NULL;
+}
+
+/* The tasks are on nodes of the pool, on cards that are there. */
+static bool tasks_fit(const struct core *core, const struct task *tasks, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t node = pool_node(core->pool, tasks[i].centre, tasks[i].node);
+
+		if (node == NODE_NONE || (core->pool->nodes[node].cards < 64 && tasks[i].cards >> core->pool->nodes[node].cards))
+			return false;
+	}
+	return true;
+}
+
+static bool plan_fits(const struct core *core, const struct group *group, const struct plan *plan)
+{
+	return plan->request < group->n_requests && plan->n_tasks == group->nodes && tasks_fit(core, plan->tasks, plan->n_tasks);
+}
+
+/* Everything that a placement takes is free. */
+static bool is_free(const struct core *core, const struct request *q, const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_tasks; i++) {
+		uint32_t node = pool_node(core->pool, plan->tasks[i].centre, plan->tasks[i].node);
+		struct share share = place_share(&plan->tasks[i], q);
+
+		for (uint64_t left = share.cards; left; left &= left - 1)
+			if (core->capacity.card_milli[core->pool->nodes[node].card_first + (uint32_t)__builtin_ctzll(left)] < share.milli)
+				return false;
+		if (core->capacity.free_cpus[node] < share.cpus_milli || core->capacity.free_memory[node] < share.memory_mib)
+			return false;
+	}
+	return true;
+}
+
+static bool placed_fits(const struct core *core, const struct placed *p)
+{
+	const struct job *from = known_job(core, p->array ? p->array : p->job);
+	const struct group *group;
+
+	if (!from || (p->array && (!from->array || from->array->taken >= from->array->count || p->job != core->last_job + 1)))
+		return false;
+	if (!p->array && (from->array || from->state != JOB_QUEUED))
+		return false;
+	if (p->attempt != (p->array ? 1 : from->attempt + 1))
+		return false;
+	group = &core_shape(core, from)->group;
+	return plan_fits(core, group, &p->plan) && is_free(core, &group->requests[p->plan.request], &p->plan);
+}
+
+static bool ended_fits(const struct core *core, const struct ended *x)
+{
+	const struct job *job = known_job(core, x->job);
+
+	if (!job || !job_may_become(job->state, x->then) || x->then == JOB_CLEANUP || x->then == JOB_STAGE_IN)
+		return false;
+	if (x->attempt == 0)
+		return !job_is_live(job) && x->then != JOB_QUEUED;
+	return job->attempt == x->attempt && attempt_may_become(job->attempt_state, x->attempt_state) &&
+	       x->attempt_state >= ATTEMPT_ENDED && (x->then != JOB_QUEUED || job->restarts_left > 0);
+}
+
+static bool submitted_fits(const struct core *core, const struct submitted *s)
+{
+	if (s->job != core->last_job + 1 || (s->n_array && !ranges_count(s->array, s->n_array)))
+		return false;
+	for (uint32_t i = 0; i < s->n_dependencies; i++)
+		if (!known_job(core, s->dependencies[i].job))
+			return false;
+	for (uint32_t i = 0; i < s->group.n_requests; i++)
+		if (s->group.requests[i].kind < KIND_ANY && s->group.requests[i].kind >= core->pool->n_kinds)
+			return false;
+	return true;
+}
+
+bool apply_fits(const struct core *core, const struct event *e)
+{
+	const struct job *job;
+
+	if (e->at_us < core->now_us || (!core->pool && e->type != EVENT_POOL && e->type != EVENT_CONFIG))
+		return false;
+	switch (e->type) {
+	case EVENT_POOL:
+		return pool_check(&e->pool, NULL) == 0;
+	case EVENT_SUBMITTED:
+		return submitted_fits(core, &e->submitted);
+	case EVENT_ELIGIBLE:
+		job = known_job(core, e->eligible.job);
+		return job && !job->eligible && job->state == JOB_QUEUED;
+	case EVENT_PLACED:
+		return placed_fits(core, &e->placed);
+	case EVENT_ATTEMPT:
+		job = known_job(core, e->attempt.job);
+		return job && job->attempt == e->attempt.attempt && e->attempt.state < ATTEMPT_ENDED &&
+		       attempt_may_become(job->attempt_state, e->attempt.state);
+	case EVENT_BOUND:
+		job = known_job(core, e->bound.job);
+		return job && job->attempt == e->bound.attempt && job_is_live(job) && e->bound.n_tasks == job->plan.n_tasks &&
+		       tasks_fit(core, e->bound.tasks, e->bound.n_tasks);
+	case EVENT_STOPPING:
+		job = known_job(core, e->stopping.job);
+		return job && job_may_become(job->state, JOB_CLEANUP);
+	case EVENT_ENDED:
+		return ended_fits(core, &e->ended);
+	case EVENT_RESERVED:
+		job = known_job(core, e->reserved.job);
+		return job && plan_fits(core, &core_shape(core, job)->group, &e->reserved.plan);
+	case EVENT_CENTRE:
+		return e->centre.centre < core->centres.count;
+	default:
+		return true;
+	}
+}
+
+/* ---- What is kept to be quick ---- */
+
+/* Everything that follows from the pool: what is free with what runs on it, calendars, ways to place each shape. What runs on
+ * nodes that the pool has no longer, or no longer enough of, goes on and holds nothing. */
+static void index_pool(struct core *core)
+{
+	for (uint32_t i = 0; core->calendars && i < core->n_calendars; i++)
+		calendar_done(&core->calendars[i]);
+	free(core->calendars);
+	core->n_calendars = core->pool->n_resources;
+	core->calendars = mem_new(core->n_calendars, sizeof *core->calendars);
+	for (uint32_t i = 0; i < core->n_calendars; i++)
+		core->calendars[i].capacity = core->pool->resources[i].capacity;
+	capacity_done(&core->capacity);
+	capacity_done(&core->empty);
+	capacity_init(&core->capacity, core->pool);
+	capacity_init(&core->empty, core->pool);
+	core->live = (struct tree){.compare = compare_live};
+	for (uint32_t id = 1; id <= core->last_job; id++) {
+		struct job *job = core->jobs[id];
+
+		if (!job || !job_is_live(job))
+			continue;
+		job->uncounted |= !tasks_fit(core, job->plan.tasks, job->plan.n_tasks) || !is_free(core, job_request(core, job), &job->plan);
+		if (job->uncounted)
+			tree_insert(&core->live, &job->in_live, job->id);
+		else
+			take_plan(core, job);
+	}
+	for (uint32_t i = 0; i < core->queue.n_shapes; i++)
+		plan_candidates(core, core->queue.shapes[i]);
+}
+
+/* ---- Checking ---- */
+
+static void check_capacity(const struct core *core)
+{
+	struct capacity fresh;
+
+	capacity_init(&fresh, core->pool);
+	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
+		const struct job *job = tree_entry(node, struct job, in_live);
+
+		assert(job_is_live(job));
+		for (uint32_t i = 0; !job->uncounted && i < job->plan.n_tasks; i++) {
+			struct share share = place_share(&job->plan.tasks[i], job_request(core, job));
+
+			capacity_take(&fresh, pool_node(core->pool, job->plan.tasks[i].centre, job->plan.tasks[i].node), &share);
+		}
+	}
+	assert(fresh.size == core->capacity.size);
+	assert(!memcmp(fresh.memory, core->capacity.memory, fresh.size));
+	capacity_done(&fresh);
+	capacity_check(&core->capacity);
+}
+
+/* A reservation made anew from the state gives what was kept up step by step. */
+static void check_reservation(const struct core *core)
+{
+	struct core copy = *core;
+
+	if (!core->reservation.job)
+		return;
+	capacity_check(&core->reservation.kept);
+	copy.reservation = (struct reservation){0};
+	set_reservation(&copy, core->reservation.job, &core->reservation.plan);
+	assert(!memcmp(copy.reservation.kept.memory, core->reservation.kept.memory, core->reservation.kept.size));
+	reservation_clear(&copy.reservation);
+}
+
+void core_check(const struct core *core)
+{
+	uint32_t in_state[JOB_STATE_COUNT] = {0}, waiting = 0, live = 0;
+
+	if (!core->pool)
+		return;
+	for (uint32_t id = 1; id <= core->last_job; id++) {
+		const struct job *job = core->jobs[id];
+
+		if (!job)
+			continue;
+		in_state[job->state]++;
+		waiting += stands_in_line(job);
+		live += job_is_live(job);
+		assert(stands_in_line(job) == queue_has(&core->queue, job));
+		assert(job_is_over(job) || job->timer_us == timer_of(core, job));
+		assert(!job_is_live(job) || job->plan.n_tasks == core_shape(core, job)->group.nodes);
+	}
+	assert(!memcmp(in_state, core->in_state, sizeof in_state));
+	assert(waiting == core->queue.waiting && live == core->live.count);
+	queue_check(&core->queue);
+	for (uint32_t i = 0; i < core->n_calendars; i++)
+		calendar_check(&core->calendars[i]);
+	check_capacity(core);
+	check_reservation(core);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * capacity.c: keeping what is free; see capacity.h.
+ *
+ * Invariants: a card's bit is set exactly where its thousandths are 1000; a domain's histogram sums to its nodes;
+ * nothing is ever below 0 or above what the node has. All arrays lie in one block, so that a copy is one memcpy. */
+#include "core/capacity.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Lays the arrays out in the block, widest elements first. */
+static void lay_out(struct capacity *c, void *memory)
+{
+	const struct pool *pool = c->pool;
+	unsigned char *at = memory;
+
+	c->memory = memory;
+	c->free_cards = (uint64_t *)(void *)at;
+	at += pool->n_nodes * sizeof *c->free_cards;
+	c->shelf_milli = (uint64_t *)(void *)at;
+	at += pool->n_shelves * sizeof *c->shelf_milli;
+	c->free_cpus = (uint32_t *)(void *)at;
+	at += pool->n_nodes * sizeof *c->free_cpus;
+	c->free_memory = (uint32_t *)(void *)at;
+	at += pool->n_nodes * sizeof *c->free_memory;
+	c->hist = (uint32_t *)(void *)at;
+	at += pool->n_hist * sizeof *c->hist;
+	c->shared = (uint32_t *)(void *)at;
+	at += pool->n_domains * sizeof *c->shared;
+	c->card_milli = (uint16_t *)(void *)at;
+	at += pool->n_cards * sizeof *c->card_milli;
+	c->size = (size_t)(at - (unsigned char *)memory);
+}
+
+static uint64_t all_cards(uint32_t cards)
+{
+	return cards == 64 ? UINT64_MAX : ((uint64_t)1 << cards) - 1;
+}
+
+/* Whether a node has a card that is neither wholly free nor wholly taken. */
+static bool has_shared(const struct capacity *c, const struct node *node)
+{
+	for (uint32_t i = 0; i < node->cards; i++)
+		if (c->card_milli[node->card_first + i] % CARD_MILLI)
+			return true;
+	return false;
+}
+
+/* Adds a node's part to the counts of every domain above it, or takes it out. sign: 1 or −1 as a wrapping number. */
+static void count_node(struct capacity *c, uint32_t id, uint32_t sign)
+{
+	const struct node *node = &c->pool->nodes[id];
+	uint32_t whole = (uint32_t)__builtin_popcountll(c->free_cards[id]);
+	uint32_t shared = has_shared(c, node) ? sign : 0;
+
+	for (uint32_t d = node->rack; d != NODE_NONE; d = c->pool->domains[d].parent) {
+		c->hist[c->pool->domains[d].hist_first + whole] += sign;
+		c->shared[d] += shared;
+	}
+}
+
+void capacity_init(struct capacity *c, const struct pool *pool)
+{
+	*c = (struct capacity){.pool = pool};
+	lay_out(c, NULL);
+	lay_out(c, mem_new(c->size, 1));
+	for (uint32_t n = 0; n < pool->n_nodes; n++) {
+		const struct node *node = &pool->nodes[n];
+
+		c->free_cards[n] = all_cards(node->cards);
+		c->free_cpus[n] = node->cpus_milli;
+		c->free_memory[n] = node->memory_mib;
+		c->shelf_milli[node->shelf] += (uint64_t)node->cards * CARD_MILLI;
+		for (uint32_t i = 0; i < node->cards; i++)
+			c->card_milli[node->card_first + i] = CARD_MILLI;
+		count_node(c, n, 1);
+	}
+}
+
+void capacity_copy(struct capacity *copy, const struct capacity *of)
+{
+	*copy = *of;
+	lay_out(copy, mem_resize(NULL, of->size, 1));
+	memcpy(copy->memory, of->memory, of->size);
+}
+
+void capacity_done(struct capacity *c)
+{
+	free(c->memory);
+	*c = (struct capacity){0};
+}
+
+static void change_cards(struct capacity *c, uint32_t id, const struct share *share, bool take)
+{
+	const struct node *node = &c->pool->nodes[id];
+
+	for (uint64_t left = share->cards; left; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctzll(left);
+		uint16_t *milli = &c->card_milli[node->card_first + i];
+
+		assert(i < node->cards);
+		if (take) {
+			assert(*milli >= share->milli);
+			*milli = (uint16_t)(*milli - share->milli);
+			c->shelf_milli[node->shelf] -= share->milli;
+		} else {
+			assert(*milli + share->milli <= CARD_MILLI);
+			*milli = (uint16_t)(*milli + share->milli);
+			c->shelf_milli[node->shelf] += share->milli;
+		}
+		if (*milli == CARD_MILLI)
+			c->free_cards[id] |= (uint64_t)1 << i;
+		else
+			c->free_cards[id] &= ~((uint64_t)1 << i);
+	}
+}
+
+void capacity_take(struct capacity *c, uint32_t node, const struct share *share)
+{
+	if (share->cards) {
+		count_node(c, node, UINT32_MAX);
+		change_cards(c, node, share, true);
+		count_node(c, node, 1);
+	}
+	if (c->free_cpus[node] != UNCOUNTED) {
+		assert(c->free_cpus[node] >= share->cpus_milli);
+		c->free_cpus[node] -= share->cpus_milli;
+	}
+	if (c->free_memory[node] != UNCOUNTED) {
+		assert(c->free_memory[node] >= share->memory_mib);
+		c->free_memory[node] -= share->memory_mib;
+	}
+}
+
+void capacity_give(struct capacity *c, uint32_t node, const struct share *share)
+{
+	if (share->cards) {
+		count_node(c, node, UINT32_MAX);
+		change_cards(c, node, share, false);
+		count_node(c, node, 1);
+	}
+	if (c->free_cpus[node] != UNCOUNTED) {
+		c->free_cpus[node] += share->cpus_milli;
+		assert(c->free_cpus[node] <= c->pool->nodes[node].cpus_milli);
+	}
+	if (c->free_memory[node] != UNCOUNTED) {
+		c->free_memory[node] += share->memory_mib;
+		assert(c->free_memory[node] <= c->pool->nodes[node].memory_mib);
+	}
+}
+
+void capacity_set(struct capacity *c, uint32_t id, const uint16_t *milli, uint32_t cpus_milli, uint32_t memory_mib)
+{
+	const struct node *node = &c->pool->nodes[id];
+
+	count_node(c, id, UINT32_MAX);
+	for (uint32_t i = 0; i < node->cards; i++) {
+		uint16_t *card = &c->card_milli[node->card_first + i];
+
+		assert(milli[i] <= CARD_MILLI);
+		c->shelf_milli[node->shelf] += (uint64_t)milli[i] - *card;
+		*card = milli[i];
+		c->free_cards[id] &= ~((uint64_t)1 << i);
+		c->free_cards[id] |= (uint64_t)(milli[i] == CARD_MILLI) << i;
+	}
+	count_node(c, id, 1);
+	c->free_cpus[id] = cpus_milli;
+	c->free_memory[id] = memory_mib;
+}
+
+uint32_t capacity_nodes_with(const struct capacity *c, uint32_t domain, uint32_t cards_max, uint32_t cards)
+{
+	const uint32_t *hist = &c->hist[c->pool->domains[domain].hist_first];
+	uint32_t n = 0;
+
+	for (uint32_t f = cards; f <= cards_max; f++)
+		n += hist[f];
+	return n;
+}
+
+void capacity_check(const struct capacity *c)
+{
+	struct capacity fresh = {.pool = c->pool};
+
+	lay_out(&fresh, NULL);
+	lay_out(&fresh, mem_new(fresh.size, 1));
+	memcpy(fresh.free_cards, c->free_cards, c->pool->n_nodes * sizeof *c->free_cards);
+	memcpy(fresh.card_milli, c->card_milli, c->pool->n_cards * sizeof *c->card_milli);
+	for (uint32_t n = 0; n < c->pool->n_nodes; n++) {
+		const struct node *node = &c->pool->nodes[n];
+
+		count_node(&fresh, n, 1);
+		for (uint32_t i = 0; i < node->cards; i++) {
+			uint16_t milli = c->card_milli[node->card_first + i];
+
+			assert((milli == CARD_MILLI) == (c->free_cards[n] >> i & 1));
+			fresh.shelf_milli[node->shelf] += milli;
+		}
+	}
+	assert(!memcmp(fresh.hist, c->hist, c->pool->n_hist * sizeof *c->hist));
+	assert(!memcmp(fresh.shared, c->shared, c->pool->n_domains * sizeof *c->shared));
+	assert(!memcmp(fresh.shelf_milli, c->shelf_milli, c->pool->n_shelves * sizeof *c->shelf_milli));
+	capacity_done(&fresh);
+}

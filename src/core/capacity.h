@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * capacity.h: what is free now, node by node, with counts over the tree of domains.
+ *
+ * Whole cards are counted by node: a domain's histogram says how many of its nodes have f wholly free cards, for each f.
+ * A planner that asks "what if" works on a copy. */
+#ifndef SUAN_CORE_CAPACITY_H
+#define SUAN_CORE_CAPACITY_H
+
+#include "core/pool.h"
+
+struct capacity {
+	const struct pool *pool;
+	uint64_t *free_cards;  /* by node: bit i is set where card i is wholly free */
+	uint32_t *free_cpus;   /* by node: thousandths; UNCOUNTED stays */
+	uint32_t *free_memory; /* by node: MiB; UNCOUNTED stays */
+	uint64_t *shelf_milli; /* by shelf: free thousandths of cards, shares included */
+	uint32_t *hist;        /* by domain's hist_first + f: nodes with f wholly free cards */
+	uint32_t *shared;      /* by domain: nodes with a card that is partly free */
+	uint16_t *card_milli;  /* by card: free thousandths */
+	void *memory;
+	size_t size;
+};
+
+/* What one node gives to a task. cards: bits; milli: of each card in `cards` (1000: whole). */
+struct share {
+	uint64_t cards;
+	uint32_t milli, cpus_milli, memory_mib;
+};
+
+/* Everything free. Cost: O(nodes). */
+void capacity_init(struct capacity *capacity, const struct pool *pool);
+/* A copy; cost: one memcpy of some 30 bytes a card. */
+void capacity_copy(struct capacity *copy, const struct capacity *of);
+void capacity_done(struct capacity *capacity);
+
+/* Takes a share from a node, which must have it free; gives it back. Cost: O(tiers + cards of the share). */
+void capacity_take(struct capacity *capacity, uint32_t node, const struct share *share);
+void capacity_give(struct capacity *capacity, uint32_t node, const struct share *share);
+
+/* Sets what a node has free. milli: of each of its cards; cpus and memory: as in the arrays. */
+void capacity_set(struct capacity *capacity, uint32_t node, const uint16_t *milli, uint32_t cpus_milli, uint32_t memory_mib);
+
+/* Nodes of a domain with at least `cards` wholly free cards. Cost: O(cards of a node). */
+uint32_t capacity_nodes_with(const struct capacity *capacity, uint32_t domain, uint32_t cards_max, uint32_t cards);
+
+/* Aborts where the counts differ from the nodes. */
+void capacity_check(const struct capacity *capacity);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * explain.c: why a job waits, in one dominant reason with numbers; and what would become of a job that isn't submitted.
+ *
+ * Reads the state and writes nothing: the same questions that the pass asks, without their consequences. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/place.h"
+#include "core/state.h"
+
+const char *reason_word(enum reason reason)
+{
+	static const char *const words[REASON_COUNT] = {
+	        "none", "begin", "dependency", "array", "resources", "spread", "reserved", "never", "queue",
+	};
+
+	return words[reason];
+}
+
+/* ---- Numbers ---- */
+
+/* Counts the nodes that could hold one task now, shelf by shelf, and keeps the shelf that comes nearest. */
+static void count_room(const struct core *core, const struct shape *shape, struct explanation *x)
+{
+	const struct pool *pool = core->pool;
+
+	x->kind = KIND_NONE;
+	x->centre = CENTRE_ANY;
+	x->need_nodes = shape->group.nodes;
+	for (uint32_t i = 0; i < shape->n_candidates; i++) {
+		const struct shelf *shelf = &pool->shelves[shape->candidates[i].shelf];
+		const struct request *q = &shape->group.requests[shape->candidates[i].request];
+		const struct domain *d = &pool->domains[shelf->domain];
+		uint64_t room = 0;
+
+		for (uint32_t n = d->node_first; n < d->node_first + d->n_nodes; n++)
+			room += place_node_holds(&core->capacity, n, q);
+		x->free_milli += core->capacity.shelf_milli[shape->candidates[i].shelf];
+		x->total_milli += shelf->cards * CARD_MILLI;
+		if (i == 0 || room > x->free_nodes) {
+			x->free_nodes = room;
+			x->centre = shelf->centre;
+			x->kind = q->kind == KIND_NONE ? KIND_NONE : shelf->kind;
+		}
+	}
+}
+
+static uint32_t first_dependency(const struct core *core, const struct job *job)
+{
+	for (uint32_t i = 0; i < job->extra->n_dependencies; i++) {
+		const struct job *on = core_job(core, job->extra->dependencies[i].job);
+
+		if (on && !job_is_over(on))
+			return on->id;
+	}
+	return 0;
+}
+
+/* Whether nobody who waits, and could ever start, stands before a job of this priority and number. */
+static bool would_be_first(const struct core *core, uint32_t priority, uint32_t id)
+{
+	for (const struct job_class *class = queue_first(&core->queue); class; class = queue_next(class))
+		if (!core->queue.shapes[class->shape]->never)
+			return class->priority < priority || (class->priority == priority && class->first >= id);
+	return true;
+}
+
+/* ---- Sentences ---- */
+
+static void say_resources(const struct core *core, const struct shape *shape, struct explanation *x)
+{
+	char free[24], total[24], each[24];
+	const struct request *q = &shape->group.requests[0];
+
+	units_format_milli(x->free_milli, free, sizeof free);
+	units_format_milli(x->total_milli, total, sizeof total);
+	units_format_milli(q->cards_milli, each, sizeof each);
+	if (x->kind == KIND_NONE)
+		snprintf(x->text, sizeof x->text, "needs %" PRIu64 " node(s) with %u.%03u CPUs and %u MiB each; %" PRIu64 " could hold that now",
+		         x->need_nodes, q->cpus_milli / 1000, q->cpus_milli % 1000, q->memory_mib, x->free_nodes);
+	else if (x->reason == REASON_SPREAD)
+		snprintf(x->text, sizeof x->text, "%" PRIu64 " nodes at %s could hold a part of it now, but not %" PRIu64 " within one %s",
+		         x->free_nodes, pool_centre_name(core->pool, x->centre), x->need_nodes, tier_word(shape->group.highest));
+	else
+		snprintf(x->text, sizeof x->text,
+		         "needs %" PRIu64 " node(s) with %s card(s) each; %s has the most room: %" PRIu64
+		         " of them now (%s of %s cards that will do are free in the pool)",
+		         x->need_nodes, each, pool_centre_name(core->pool, x->centre), x->free_nodes, free, total);
+}
+
+static void say(const struct core *core, const struct job *job, struct explanation *x)
+{
+	char when[40];
+
+	switch (x->reason) {
+	case REASON_NONE:
+		snprintf(x->text, sizeof x->text, "it doesn't wait: it is %s", job_state_word(core_job_state(core, job)));
+		break;
+	case REASON_BEGIN:
+		snprintf(x->text, sizeof x->text, "it may not begin before %s", us_format_instant(job->begin_us, when, sizeof when));
+		break;
+	case REASON_DEPENDENCY:
+		snprintf(x->text, sizeof x->text, "it depends on job %" PRIu32 ", which is %s", x->blocker,
+		         x->blocker ? job_state_word(core->jobs[x->blocker]->state) : "over");
+		break;
+	case REASON_ARRAY:
+		snprintf(x->text, sizeof x->text, "%" PRIu32 " of its elements run, as many as its array allows at once", job->array->live);
+		break;
+	case REASON_NEVER:
+		snprintf(x->text, sizeof x->text, "nothing in the pool as it is now could ever hold it");
+		break;
+	case REASON_RESERVED:
+		snprintf(x->text, sizeof x->text, "there is room, but it is kept for job %" PRIu32 ", which starts by %s; a limit that ends before would do",
+		         x->blocker, us_format_instant(core->reservation.plan.start_us, when, sizeof when));
+		break;
+	case REASON_QUEUE:
+		snprintf(x->text, sizeof x->text, "it is about to be considered");
+		break;
+	default:
+		say_resources(core, core_shape(core, job), x);
+		break;
+	}
+}
+
+/* ---- Why ---- */
+
+static enum reason why(const struct core *core, const struct job *job, us_t now_us, struct arena *arena, struct explanation *x)
+{
+	const struct shape *shape = core_shape(core, job);
+	struct plan plan;
+
+	if (job->state != JOB_QUEUED && !(job->array && job->state == JOB_ACTIVE && job->array->taken < job->array->count))
+		return REASON_NONE;
+	if (job->waits_for) {
+		x->blocker = first_dependency(core, job);
+		return REASON_DEPENDENCY;
+	}
+	if (!job->eligible)
+		return REASON_BEGIN;
+	if (job->array && job->array->parallel_max && job->array->live >= job->array->parallel_max)
+		return REASON_ARRAY;
+	if (shape->never)
+		return REASON_NEVER;
+	if (pass_may_start(core, shape, job->limit_us, would_be_first(core, job->priority, job->id), now_us, arena, &plan))
+		return REASON_QUEUE;
+	if (plan_find(core, shape, job->limit_us, &core->capacity, now_us, arena, &plan)) {
+		x->blocker = core->reservation.job;
+		return REASON_RESERVED;
+	}
+	return x->free_nodes >= x->need_nodes ? REASON_SPREAD : REASON_RESOURCES;
+}
+
+int core_explain(const struct core *core, uint32_t id, us_t now_us, struct explanation *ret, struct err *err)
+{
+	const struct job *job = core_job(core, id);
+	struct explanation x = {.start_us = US_NEVER};
+	struct arena arena = {0};
+
+	if (!job)
+		return err_set(err, ERR_NOT_FOUND, "job", "%" PRIu32 ": there is no such job", id);
+	now_us = now_us < core->now_us ? core->now_us : now_us;
+	count_room(core, core_shape(core, job), &x);
+	x.reason = why(core, job, now_us, &arena, &x);
+	x.ahead = queue_has(&core->queue, job) ? queue_ahead(&core->queue, job) : 0;
+	if (core->reservation.job == id)
+		x.start_us = core->reservation.plan.start_us;
+	else if (x.reason == REASON_QUEUE)
+		x.start_us = now_us;
+	say(core, job, &x);
+	arena_done(&arena);
+	*ret = x;
+	return 0;
+}
+
+int core_dry_run(const struct core *core, const struct job_spec *spec, us_t now_us, struct arena *arena, struct plan *ret,
+                 struct err *err)
+{
+	struct submitted s;
+	struct plan plan = {.start_us = US_NEVER, .until_us = US_NEVER, .kind = KIND_NONE};
+	struct shape shape;
+	bool is_first, waits = spec->n_dependencies > 0 || spec->begin_us > now_us;
+
+	if (admit(core, spec, NULL, now_us, arena, &s, err) < 0)
+		return err ? err->code : ERR_INVALID;
+	now_us = now_us < core->now_us ? core->now_us : now_us;
+	shape = plan_shape(core, &s.group, arena);
+	is_first = would_be_first(core, s.priority, s.job);
+	if (!waits && !pass_may_start(core, &shape, s.limit_us, is_first, now_us, arena, &plan) && is_first &&
+	    !plan_earliest(core, &shape, s.limit_us, now_us, arena, &plan))
+		plan.start_us = US_NEVER;
+	*ret = plan;
+	return 0;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * job.c: the tables of what may follow what; see job.h. */
+#include "core/job.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+#define BIT(x) (1u << (x))
+#define JOB_OVER (BIT(JOB_COMPLETED) | BIT(JOB_FAILED) | BIT(JOB_CANCELED))
+
+/* A row a state: the states that may follow it. A live job may go back to the queue: its attempt was lost, refused, or
+ * (later) preempted. An array is active once its first element is placed. What is over stays so. */
+static const uint32_t job_next[JOB_STATE_COUNT] = {
+        [JOB_NEW] = BIT(JOB_QUEUED),
+        [JOB_QUEUED] = BIT(JOB_STAGE_IN) | BIT(JOB_ACTIVE) | BIT(JOB_CLEANUP) | JOB_OVER,
+        [JOB_STAGE_IN] = BIT(JOB_QUEUED) | BIT(JOB_ACTIVE) | BIT(JOB_CLEANUP) | JOB_OVER,
+        [JOB_ACTIVE] = BIT(JOB_QUEUED) | BIT(JOB_STAGE_OUT) | BIT(JOB_CLEANUP) | JOB_OVER,
+        [JOB_STAGE_OUT] = BIT(JOB_CLEANUP) | JOB_OVER,
+        [JOB_CLEANUP] = BIT(JOB_QUEUED) | JOB_OVER,
+};
+
+/* An engine's reports may skip a state (what runs was released), never go back. */
+static const uint32_t attempt_next[ATTEMPT_STATE_COUNT] = {
+        [ATTEMPT_NONE] = BIT(ATTEMPT_INTENT),
+        [ATTEMPT_INTENT] = BIT(ATTEMPT_HELD) | BIT(ATTEMPT_RELEASED) | BIT(ATTEMPT_RUNNING) | BIT(ATTEMPT_ENDED) |
+                           BIT(ATTEMPT_REFUSED) | BIT(ATTEMPT_LOST),
+        [ATTEMPT_HELD] =
+                BIT(ATTEMPT_RELEASED) | BIT(ATTEMPT_RUNNING) | BIT(ATTEMPT_ENDED) | BIT(ATTEMPT_REFUSED) | BIT(ATTEMPT_LOST),
+        [ATTEMPT_RELEASED] = BIT(ATTEMPT_RUNNING) | BIT(ATTEMPT_ENDED) | BIT(ATTEMPT_REFUSED) | BIT(ATTEMPT_LOST),
+        [ATTEMPT_RUNNING] = BIT(ATTEMPT_ENDED) | BIT(ATTEMPT_LOST),
+        [ATTEMPT_ENDED] = BIT(ATTEMPT_INTENT), /* the next attempt */
+        [ATTEMPT_REFUSED] = BIT(ATTEMPT_INTENT),
+        [ATTEMPT_LOST] = BIT(ATTEMPT_INTENT),
+};
+
+bool job_may_become(enum job_state from, enum job_state to)
+{
+	return job_next[from] & BIT(to);
+}
+
+bool attempt_may_become(enum attempt_state from, enum attempt_state to)
+{
+	return attempt_next[from] & BIT(to);
+}
+
+bool job_is_over(const struct job *job)
+{
+	return JOB_OVER & BIT(job->state);
+}
+
+bool job_is_live(const struct job *job)
+{
+	return job->attempt_state >= ATTEMPT_INTENT && job->attempt_state <= ATTEMPT_RUNNING;
+}
+
+uint64_t ranges_count(const struct range *ranges, uint32_t n)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (ranges[i].step == 0 || ranges[i].last < ranges[i].first)
+			return 0;
+		count += (uint64_t)(ranges[i].last - ranges[i].first) / ranges[i].step + 1;
+	}
+	return count > JOB_ARRAY_MAX ? 0 : count;
+}
+
+uint32_t ranges_value(const struct range *ranges, uint32_t n, uint32_t nth)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t count = (ranges[i].last - ranges[i].first) / ranges[i].step + 1;
+
+		if (nth < count)
+			return ranges[i].first + nth * ranges[i].step;
+		nth -= count;
+	}
+	return 0;
+}
+
+struct job_extra *job_extra(struct job *job)
+{
+	if (!job->extra)
+		job->extra = mem_new(1, sizeof *job->extra);
+	return job->extra;
+}
+
+struct job *job_free(struct job *job)
+{
+	if (!job)
+		return NULL;
+	if (job->array) {
+		free(job->array->ranges);
+		free(job->array->elements);
+		free(job->array);
+	}
+	if (job->extra) {
+		free(job->extra->dependencies);
+		free(job->extra->dependents);
+		free(job->extra->secrets);
+		free(job->extra->note);
+		free(job->extra->native_id);
+		free(job->extra->stopped_by);
+		free(job->extra);
+	}
+	free(job->plan.tasks);
+	free(job->plan.claims);
+	free(job);
+	return NULL;
+}

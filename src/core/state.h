@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * state.h: the state of a core. Only apply.c writes it; everything else in src/core/ reads it. */
+#ifndef SUAN_CORE_STATE_H
+#define SUAN_CORE_STATE_H
+
+#include "base/map.h"
+#include "core/calendar.h"
+#include "core/core.h"
+#include "core/queue.h"
+#include "core/reservation.h"
+
+/* A node of the project tree. */
+struct project {
+	bool declared;
+	uint32_t parent; /* UINT32_MAX: none */
+	uint32_t weight_milli;
+};
+
+struct core {
+	/* The state: what core_save writes, and the digest covers. */
+	uint64_t sequence;
+	us_t now_us;
+	struct config_spec config;
+	struct strtab kinds, centres, projects, texts;
+	struct pool *pool;
+	struct job **jobs; /* by number, from 1; NULL where it left */
+	uint32_t last_job, jobs_cap;
+	bool *silent; /* by centre */
+	struct reservation reservation;
+
+	/* Kept to be quick: follows from the state, and core_check() says so. */
+	struct project *project; /* by number */
+	uint32_t n_projects, projects_cap;
+	bool projects_declared;
+	struct queue queue;
+	struct capacity capacity, empty; /* free now; of the pool with nothing running */
+	struct calendar *calendars;      /* by the pool's resources */
+	uint32_t n_calendars;
+	struct tree timers;              /* jobs, by timer_us */
+	struct tree live;                /* jobs whose attempt an engine may hold or run, by number */
+	struct map idempotency;          /* from the first 8 bytes of the key to the job */
+	uint32_t in_state[JOB_STATE_COUNT];
+	uint32_t n_jobs;
+
+	/* A memo of passes: counts what could let a class start that was found not to. Never part of a decision. */
+	uint64_t freed;
+	struct arena scratch; /* of one step */
+};
+
+/* apply.c: the only writer. The event follows the state, or the process stops by an assert. */
+void apply(struct core *core, const struct event *event);
+/* Whether an event from outside could follow the state: what replay checks before it applies. */
+bool apply_fits(const struct core *core, const struct event *event);
+
+/* admit.c: a job's spec as an event, or why not. What *ret points to is the spec's or in the arena. */
+int admit(const struct core *core, const struct job_spec *spec, const void *idempotency, us_t now_us, struct arena *arena,
+          struct submitted *ret, struct err *err);
+
+/* plan.c: a plan for a shape in what `capacity` says is free, starting at start_us, in the arena. Returns whether there is one. */
+bool plan_find(const struct core *core, const struct shape *shape, us_t limit_us, const struct capacity *capacity, us_t start_us,
+               struct arena *arena, struct plan *ret);
+/* The earliest plan by the bounds of what runs; whether there is one that starts before US_NEVER. */
+bool plan_earliest(const struct core *core, const struct shape *shape, us_t limit_us, us_t now_us, struct arena *arena,
+                   struct plan *ret);
+/* The ways to place a shape on the pool as it is, in the order in which they are tried, and whether the empty pool holds it. */
+void plan_candidates(const struct core *core, struct shape *shape);
+/* A shape for a group that nobody has submitted yet; in the arena. */
+struct shape plan_shape(const struct core *core, const struct group *group, struct arena *arena);
+
+/* pass.c: the next thing that the queue yields at this instant, in *ret, in the core's scratch. Returns false where nothing
+ * more can start. Writes nothing of the state: only its memo of what was passed over. */
+bool pass_next(struct core *core, us_t now_us, struct event *ret);
+/* Whether a job of this shape and limit could start now, and its plan: as the first that waits, or behind the reservation. */
+bool pass_may_start(const struct core *core, const struct shape *shape, us_t limit_us, bool is_first, us_t now_us,
+                    struct arena *arena, struct plan *ret);
+
+/* What a job asks for, and the one of its requests by which it was placed. */
+const struct shape *core_shape(const struct core *core, const struct job *job);
+const struct request *job_request(const struct core *core, const struct job *job);
+
+#endif
