@@ -179,6 +179,8 @@ static void take_plan(struct core *core, struct job *job)
 		uint32_t node = pool_node(core->pool, task->centre, task->node);
 		struct share share = place_share(task, q);
 
+		if (!job_holds(job, i))
+			continue;
 		capacity_take(&core->capacity, node, &share);
 		reservation_taken(&core->reservation, node, &share, job->plan.until_us, &core->capacity, CAUSE_ORDER);
 	}
@@ -192,13 +194,13 @@ static void give_plan(struct core *core, struct job *job)
 
 	tree_remove(&core->live, &job->in_live);
 	core->freed++;
-	if (job->uncounted)
-		return;
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
 		const struct task *task = &job->plan.tasks[i];
 		uint32_t node = pool_node(core->pool, task->centre, task->node);
 		struct share share = place_share(task, q);
 
+		if (!job_holds(job, i))
+			continue;
 		capacity_give(&core->capacity, node, &share);
 		reservation_given(&core->reservation, node, &share, job->plan.until_us, &core->capacity);
 	}
@@ -212,20 +214,19 @@ static void move_until(struct core *core, struct job *job)
 
 	if (until == job->plan.until_us)
 		return;
-	for (uint32_t i = 0; i < job->plan.n_tasks && !job->uncounted; i++) {
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
 		const struct task *task = &job->plan.tasks[i];
 		struct share share = place_share(task, job_request(core, job));
 
-		reservation_moved(&core->reservation, pool_node(core->pool, task->centre, task->node), &share, job->plan.until_us, until,
-		                  &core->capacity);
+		if (job_holds(job, i))
+			reservation_moved(&core->reservation, pool_node(core->pool, task->centre, task->node), &share, job->plan.until_us, until,
+			                  &core->capacity);
 	}
-	if (!job->uncounted)
-		remove_claims(core, &job->plan);
+	remove_claims(core, &job->plan);
 	job->plan.until_us = until;
 	for (uint32_t i = 0; i < job->plan.n_claims; i++)
 		job->plan.claims[i].until_us = until;
-	if (!job->uncounted)
-		add_claims(core, &job->plan);
+	add_claims(core, &job->plan);
 }
 
 static void copy_plan(struct plan *to, const struct plan *from)
@@ -582,7 +583,8 @@ static void apply_ended(struct core *core, const struct event *e)
 	job->exit_code = x->exit_code;
 	job->exit_rank = x->rank;
 	job->ended_us = x->at_us;
-	job->uncounted = false;
+	free(job->absent);
+	job->absent = NULL;
 	if (*x->note || (job->extra && job->extra->note)) {
 		free(job_extra(job)->note);
 		job->extra->note = copy_or_null(x->note);
@@ -611,11 +613,12 @@ static void set_reservation(struct core *core, uint32_t id, const struct plan *p
 	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
 		const struct job *live = tree_entry(node, struct job, in_live);
 
-		for (uint32_t i = 0; live->plan.until_us <= plan->start_us && !live->uncounted && i < live->plan.n_tasks; i++) {
+		for (uint32_t i = 0; live->plan.until_us <= plan->start_us && i < live->plan.n_tasks; i++) {
 			struct share share = place_share(&live->plan.tasks[i], job_request(core, live));
 
-			reservation_ends(&core->reservation, pool_node(core->pool, live->plan.tasks[i].centre, live->plan.tasks[i].node),
-			                 &share, &core->capacity);
+			if (job_holds(live, i))
+				reservation_ends(&core->reservation, pool_node(core->pool, live->plan.tasks[i].centre, live->plan.tasks[i].node),
+				                 &share, &core->capacity);
 		}
 	}
 }
@@ -776,8 +779,26 @@ bool apply_fits(const struct core *core, const struct event *e)
 
 /* ---- What is kept to be quick ---- */
 
-/* Everything that follows from the pool: what is free with what runs on it, calendars, ways to place each shape. What runs on
- * nodes that the pool has no longer, or no longer enough of, goes on and holds nothing. */
+/* Marks the tasks of a live job whose node the pool has no longer, or which has no longer room for them: they go on, and hold
+ * nothing that others could get. */
+static void find_absent(struct core *core, struct job *job)
+{
+	struct plan one = job->plan;
+
+	free(job->absent);
+	job->absent = NULL;
+	one.n_tasks = 1;
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
+		one.tasks = &job->plan.tasks[i];
+		if (tasks_fit(core, one.tasks, 1) && is_free(core, job_request(core, job), &one))
+			continue;
+		if (!job->absent)
+			job->absent = mem_new(job->plan.n_tasks, sizeof *job->absent);
+		job->absent[i] = true;
+	}
+}
+
+/* Everything that follows from the pool: what is free with what runs on it, calendars, ways to place each shape. */
 static void index_pool(struct core *core)
 {
 	for (uint32_t i = 0; core->calendars && i < core->n_calendars; i++)
@@ -797,11 +818,8 @@ static void index_pool(struct core *core)
 
 		if (!job || !job_is_live(job))
 			continue;
-		job->uncounted |= !tasks_fit(core, job->plan.tasks, job->plan.n_tasks) || !is_free(core, job_request(core, job), &job->plan);
-		if (job->uncounted)
-			tree_insert(&core->live, &job->in_live, job->id);
-		else
-			take_plan(core, job);
+		find_absent(core, job);
+		take_plan(core, job);
 	}
 	for (uint32_t i = 0; i < core->queue.n_shapes; i++)
 		plan_candidates(core, core->queue.shapes[i]);
@@ -818,10 +836,11 @@ static void check_capacity(const struct core *core)
 		const struct job *job = tree_entry(node, struct job, in_live);
 
 		assert(job_is_live(job));
-		for (uint32_t i = 0; !job->uncounted && i < job->plan.n_tasks; i++) {
+		for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
 			struct share share = place_share(&job->plan.tasks[i], job_request(core, job));
 
-			capacity_take(&fresh, pool_node(core->pool, job->plan.tasks[i].centre, job->plan.tasks[i].node), &share);
+			if (job_holds(job, i))
+				capacity_take(&fresh, pool_node(core->pool, job->plan.tasks[i].centre, job->plan.tasks[i].node), &share);
 		}
 	}
 	assert(fresh.size == core->capacity.size);

@@ -411,7 +411,7 @@ us_t core_wake(const struct core *core)
 	us_t wake = node ? tree_entry(node, struct job, in_timers)->timer_us : US_NEVER;
 
 	if (core->reservation.job && core->reservation.plan.start_us < wake)
-		wake = core->reservation.plan.start_us;
+		wake = core->reservation.plan.start_us + 1; /* past it: see why_reserve() in pass.c */
 	return wake;
 }
 

@@ -46,7 +46,7 @@ struct job {
 	enum cause cause;     /* of its end; while it is being stopped, why */
 	uint16_t priority;
 	bool eligible;        /* in the queue as far as dependencies and begin go */
-	bool uncounted;       /* its nodes left the pool while it ran: it holds nothing that others could get */
+	bool *absent;         /* by task: its node left the pool while it ran, so it holds nothing there; NULL: none did */
 	bool rerun_when_lost;
 	uint32_t attempt;     /* attempts so far */
 	uint32_t restarts_left;
@@ -84,6 +84,12 @@ bool job_is_live(const struct job *job);
 uint64_t ranges_count(const struct range *ranges, uint32_t n);
 /* The nth value of some ranges, from 0. nth: below ranges_count. */
 uint32_t ranges_value(const struct range *ranges, uint32_t n, uint32_t nth);
+
+/* Whether a task of a live job holds its node's cards: its node hasn't left the pool. */
+static inline bool job_holds(const struct job *job, uint32_t task)
+{
+	return !job->absent || !job->absent[task];
+}
 
 /* The job's extra part, made where it hasn't one. */
 struct job_extra *job_extra(struct job *job);

@@ -31,7 +31,8 @@ static void yield_placed(const struct core *core, const struct job *job, us_t no
 	}
 }
 
-/* Why the first waiting job needs a (new) reservation; CAUSE_NONE: it doesn't. */
+/* Why the first waiting job needs a (new) reservation; CAUSE_NONE: it doesn't. Its start is overrun only once it has passed:
+ * at that very instant the ends that it waits for may still be on their way. */
 static enum cause why_reserve(const struct core *core, const struct job *job, us_t now_us)
 {
 	const struct reservation *r = &core->reservation;
@@ -42,7 +43,7 @@ static enum cause why_reserve(const struct core *core, const struct job *job, us
 		return CAUSE_ORDER;
 	if (r->broken != CAUSE_NONE)
 		return r->broken;
-	return r->plan.start_us <= now_us ? CAUSE_OVERRUN : CAUSE_NONE;
+	return r->plan.start_us < now_us ? CAUSE_OVERRUN : CAUSE_NONE;
 }
 
 /* Gives the first waiting job, which can't start now, its reservation. Returns whether that is news. Where running jobs have

@@ -197,7 +197,7 @@ static void give_back(const struct core *core, struct capacity *capacity, const 
 		uint32_t node = pool_node(core->pool, task->centre, task->node);
 		struct share share = place_share(task, job_request(core, job));
 
-		if (node != NODE_NONE)
+		if (job_holds(job, i))
 			capacity_give(capacity, node, &share);
 	}
 }

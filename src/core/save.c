@@ -70,7 +70,7 @@ static void save_job(const struct core *core, const struct job *job, struct buf 
 	buf_put_uint(buf, job->attempt_state);
 	buf_put_uint(buf, job->cause);
 	buf_put_uint(buf, job->priority);
-	buf_put_u8(buf, (uint8_t)(job->eligible | job->rerun_when_lost << 1 | job->uncounted << 2 | (job->array != NULL) << 3));
+	buf_put_u8(buf, (uint8_t)(job->eligible | job->rerun_when_lost << 1 | (job->absent != NULL) << 2 | (job->array != NULL) << 3));
 	buf_put_uint(buf, job->attempt);
 	buf_put_uint(buf, job->restarts_left);
 	buf_put_uint(buf, job->array_of);
@@ -80,6 +80,8 @@ static void save_job(const struct core *core, const struct job *job, struct buf 
 	save_times(job, buf);
 	buf_put(buf, job->payload.bytes, sizeof job->payload.bytes);
 	plan_encode(&job->plan, buf);
+	for (uint32_t i = 0; job->absent && i < job->plan.n_tasks; i++)
+		buf_put_u8(buf, job->absent[i]);
 	if (job->array)
 		save_array(job->array, buf);
 	save_extra(job->extra ? job->extra : &no_extra, buf);
