@@ -48,6 +48,15 @@ static void timer_set(struct core *core, struct job *job, us_t at_us)
 		tree_insert(&core->timers, &job->in_timers, job->id);
 }
 
+/* Puts a job among those that are over. */
+static void shelve(struct core *core, struct job *job)
+{
+	timer_set(core, job, US_NEVER);
+	job->timer_us = job->ended_us;
+	core->over.compare = compare_timers;
+	tree_insert(&core->over, &job->in_timers, job->id);
+}
+
 static bool array_is_over(const struct job *job)
 {
 	const struct array *a = job->array;
@@ -97,6 +106,33 @@ static struct job *job_at(struct core *core, uint32_t id)
 	assert(id >= 1 && id <= core->last_job);
 	assert(core->jobs[id]);
 	return core->jobs[id];
+}
+
+static uint64_t first_word(const uint8_t *bytes)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes, sizeof word);
+	return word;
+}
+
+uint32_t apply_payload_users(const struct core *core, const struct hash *payload)
+{
+	return map_get(&core->payloads, first_word(payload->bytes), 0);
+}
+
+/* One job more, or less, that has a payload. */
+static void use_payload(struct core *core, const struct hash *payload, int change)
+{
+	static const struct hash none;
+	uint32_t users = apply_payload_users(core, payload) + (uint32_t)change;
+
+	if (!memcmp(payload, &none, sizeof none))
+		return;
+	if (users)
+		map_set(&core->payloads, first_word(payload->bytes), users);
+	else
+		map_remove(&core->payloads, first_word(payload->bytes));
 }
 
 static struct job *add_job(struct core *core, uint32_t id)
@@ -369,14 +405,6 @@ static void add_array(struct job *job, const struct submitted *s)
 	job->array->parallel_max = s->array_parallel_max;
 }
 
-static uint64_t idempotency_word(const uint8_t *key)
-{
-	uint64_t word;
-
-	memcpy(&word, key, sizeof word);
-	return word;
-}
-
 static void apply_submitted(struct core *core, const struct event *e)
 {
 	const struct submitted *s = &e->submitted;
@@ -387,8 +415,8 @@ static void apply_submitted(struct core *core, const struct event *e)
 	if (new_shape)
 		plan_candidates(core, core->queue.shapes[job->shape]);
 	job->project = add_project(core, s->project);
-	job->name = strtab_add(&core->texts, s->name);
-	job->user = strtab_add(&core->texts, s->user);
+	job->name = mem_strdup(s->name);
+	job->user = strtab_add(&core->users, s->user);
 	job->priority = (uint16_t)s->priority;
 	job->rerun_when_lost = s->rerun_when_lost;
 	job->restarts_left = s->max_restarts;
@@ -398,12 +426,13 @@ static void apply_submitted(struct core *core, const struct event *e)
 	job->checkpoint_every_us = s->checkpoint_every_us;
 	job->preemptible_after_us = s->preemptible_after_us;
 	job->payload = s->payload;
+	use_payload(core, &job->payload, 1);
 	if (*s->secrets)
 		job_extra(job)->secrets = mem_strdup(s->secrets);
 	if (s->idempotency) {
 		job_extra(job)->has_idempotency = true;
 		memcpy(job->extra->idempotency, s->idempotency, IDEMPOTENCY_BYTES);
-		map_set(&core->idempotency, idempotency_word(s->idempotency), job->id);
+		map_set(&core->idempotency, first_word(s->idempotency), job->id);
 	}
 	if (s->n_array)
 		add_array(job, s);
@@ -435,8 +464,9 @@ static struct job *take_element(struct core *core, const struct placed *p)
 	assert(a && a->taken < a->count);
 	job = add_job(core, p->job);
 	job->shape = array->shape;
+	core->queue.shapes[job->shape]->users++;
 	job->project = array->project;
-	job->name = array->name;
+	job->name = mem_strdup(array->name);
 	job->user = array->user;
 	job->priority = array->priority;
 	job->rerun_when_lost = array->rerun_when_lost;
@@ -448,6 +478,7 @@ static struct job *take_element(struct core *core, const struct placed *p)
 	job->checkpoint_every_us = array->checkpoint_every_us;
 	job->preemptible_after_us = array->preemptible_after_us;
 	job->payload = array->payload;
+	use_payload(core, &job->payload, 1);
 	job->eligible = true;
 	job->array_of = array->id;
 	job->array_index = p->index;
@@ -532,8 +563,8 @@ static void apply_stopping(struct core *core, const struct event *e)
 	requeue(core, job);
 	retime(core, job);
 	for (uint32_t i = 0; job->array && i < job->array->taken; i++)
-		if (!job_is_over(job_at(core, job->array->elements[i])))
-			retime(core, job_at(core, job->array->elements[i]));
+		if (core->jobs[job->array->elements[i]] && !job_is_over(core->jobs[job->array->elements[i]]))
+			retime(core, core->jobs[job->array->elements[i]]);
 }
 
 static void release_dependents(struct core *core, struct job *job)
@@ -596,9 +627,11 @@ static void apply_ended(struct core *core, const struct event *e)
 		job->placed_us = job->started_us = US_NEVER;
 	}
 	requeue(core, job);
-	retime(core, job);
-	if (!job_is_over(job))
+	if (!job_is_over(job)) {
+		retime(core, job);
 		return;
+	}
+	shelve(core, job);
 	if (had_dependents)
 		release_dependents(core, job);
 	if (job->array_of)
@@ -642,6 +675,22 @@ static void apply_centre(struct core *core, const struct event *e)
 	core->freed++;
 }
 
+static void apply_forgotten(struct core *core, const struct event *e)
+{
+	struct job *job = job_at(core, e->forgotten.job);
+
+	assert(job_is_over(job));
+	tree_remove(&core->over, &job->in_timers);
+	if (job->extra && job->extra->has_idempotency &&
+	    map_get(&core->idempotency, first_word(job->extra->idempotency), 0) == job->id)
+		map_remove(&core->idempotency, first_word(job->extra->idempotency));
+	use_payload(core, &job->payload, -1);
+	queue_leave_shape(&core->queue, job->shape);
+	core->in_state[job->state]--;
+	core->n_jobs--;
+	core->jobs[job->id] = job_free(job);
+}
+
 void apply(struct core *core, const struct event *event)
 {
 	static void (*const by_type[EVENT_TYPE_COUNT])(struct core *, const struct event *) = {
@@ -649,7 +698,7 @@ void apply(struct core *core, const struct event *event)
 	        [EVENT_ELIGIBLE] = apply_eligible, [EVENT_PLACED] = apply_placed,     [EVENT_ATTEMPT] = apply_attempt,
 	        [EVENT_BOUND] = apply_bound,       [EVENT_STOPPING] = apply_stopping, [EVENT_ENDED] = apply_ended,
 	        [EVENT_RESERVED] = apply_reserved, [EVENT_UNRESERVED] = apply_unreserved,
-	        [EVENT_CENTRE] = apply_centre,
+	        [EVENT_CENTRE] = apply_centre,     [EVENT_FORGOTTEN] = apply_forgotten,
 	};
 
 	assert(event->at_us >= core->now_us);
@@ -770,6 +819,9 @@ bool apply_fits(const struct core *core, const struct event *e)
 	case EVENT_RESERVED:
 		job = known_job(core, e->reserved.job);
 		return job && plan_fits(core, &core_shape(core, job)->group, &e->reserved.plan);
+	case EVENT_FORGOTTEN:
+		job = known_job(core, e->forgotten.job);
+		return job && job_is_over(job);
 	case EVENT_CENTRE:
 		return e->centre.centre < core->centres.count;
 	default:
@@ -822,7 +874,8 @@ static void index_pool(struct core *core)
 		take_plan(core, job);
 	}
 	for (uint32_t i = 0; i < core->queue.n_shapes; i++)
-		plan_candidates(core, core->queue.shapes[i]);
+		if (core->queue.shapes[i])
+			plan_candidates(core, core->queue.shapes[i]);
 }
 
 /* ---- Checking ---- */
@@ -865,7 +918,7 @@ static void check_reservation(const struct core *core)
 
 void core_check(const struct core *core)
 {
-	uint32_t in_state[JOB_STATE_COUNT] = {0}, waiting = 0, live = 0;
+	uint32_t in_state[JOB_STATE_COUNT] = {0}, waiting = 0, live = 0, over = 0;
 
 	if (!core->pool)
 		return;
@@ -878,11 +931,12 @@ void core_check(const struct core *core)
 		waiting += stands_in_line(job);
 		live += job_is_live(job);
 		assert(stands_in_line(job) == queue_has(&core->queue, job));
-		assert(job_is_over(job) || job->timer_us == timer_of(core, job));
+		assert(job->timer_us == (job_is_over(job) ? job->ended_us : timer_of(core, job)));
+		over += job_is_over(job);
 		assert(!job_is_live(job) || job->plan.n_tasks == core_shape(core, job)->group.nodes);
 	}
 	assert(!memcmp(in_state, core->in_state, sizeof in_state));
-	assert(waiting == core->queue.waiting && live == core->live.count);
+	assert(waiting == core->queue.waiting && live == core->live.count && over == core->over.count);
 	queue_check(&core->queue);
 	for (uint32_t i = 0; i < core->n_calendars; i++)
 		calendar_check(&core->calendars[i]);

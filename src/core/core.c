@@ -36,8 +36,9 @@ struct core *core_free(struct core *core)
 	strtab_done(&core->kinds);
 	strtab_done(&core->centres);
 	strtab_done(&core->projects);
-	strtab_done(&core->texts);
+	strtab_done(&core->users);
 	map_done(&core->idempotency);
+	map_done(&core->payloads);
 	pool_free(core->pool);
 	arena_done(&core->scratch);
 	free(core->jobs);
@@ -52,7 +53,8 @@ struct core *core_free(struct core *core)
 static void add_effect(struct step *step, enum effect_type type, const struct job *job, enum cause cause)
 {
 	mem_grow((void **)&step->effects, &step->effects_cap, step->n_effects, sizeof *step->effects);
-	step->effects[step->n_effects++] = (struct effect){type, job->plan.tasks[0].centre, job->id, job->attempt, cause};
+	step->effects[step->n_effects++] = (struct effect){
+	        .type = type, .centre = job->plan.tasks[0].centre, .job = job->id, .attempt = job->attempt, .cause = cause};
 }
 
 /* What an event asks of the world, once it was applied. */
@@ -79,11 +81,21 @@ static void add_effects_of(const struct core *core, const struct event *e, struc
 	}
 }
 
-/* An end drops the plan of a job that waits again, so its effect is added before it is applied. */
+static void add_erase(const struct core *core, const struct job *job, struct step *step)
+{
+	if (apply_payload_users(core, &job->payload) != 1)
+		return;
+	mem_grow((void **)&step->effects, &step->effects_cap, step->n_effects, sizeof *step->effects);
+	step->effects[step->n_effects++] = (struct effect){.type = EFFECT_ERASE, .job = job->id, .payload = job->payload};
+}
+
+/* An end drops the plan of a job that waits again, and what is forgotten is gone: these effects are added before. */
 static void add_effects_before(const struct core *core, const struct event *e, struct step *step)
 {
 	if (e->type == EVENT_ENDED && e->ended.attempt)
 		add_effect(step, EFFECT_FORGET, core->jobs[e->ended.job], e->ended.cause);
+	if (e->type == EVENT_FORGOTTEN)
+		add_erase(core, core->jobs[e->forgotten.job], step);
 }
 
 void core_outstanding(const struct core *core, struct step *step)
@@ -173,7 +185,8 @@ static int take_config(const struct core *core, const struct input *in, struct a
 	ret->config = *b;
 	return core->sequence == 0 || a->policy != b->policy || a->reservations != b->reservations ||
 	       a->max_restarts != b->max_restarts || a->kill_grace_us != b->kill_grace_us || a->lease_us != b->lease_us ||
-	       a->jobs_max != b->jobs_max || a->seed != b->seed;
+	       a->jobs_max != b->jobs_max || a->seed != b->seed || a->history_after_us != b->history_after_us ||
+	       a->history_jobs_max != b->history_jobs_max;
 }
 
 /* A request with a key that was used before is the same request, or a mistake. */
@@ -390,6 +403,17 @@ static struct event follow_up(const struct core *core, const struct job *job)
 	return e;
 }
 
+/* The job that is to leave the core: the one that has been over longest, once that is long enough or too many are over. */
+static const struct job *to_forget(const struct core *core, us_t now_us)
+{
+	const struct tree_node *node = tree_first(&core->over);
+	const struct job *job = node ? tree_entry(node, struct job, in_timers) : NULL;
+
+	if (job && (core->over.count > core->config.history_jobs_max || us_add(job->timer_us, core->config.history_after_us) <= now_us))
+		return job;
+	return NULL;
+}
+
 static bool decide(struct core *core, us_t now_us, struct event *ret)
 {
 	struct tree_node *node = tree_first(&core->timers);
@@ -402,13 +426,27 @@ static bool decide(struct core *core, us_t now_us, struct event *ret)
 			ret->ended.at_us = now_us;
 		return true;
 	}
-	return core->pool && pass_next(core, now_us, ret);
+	if (core->pool && pass_next(core, now_us, ret))
+		return true;
+	job = to_forget(core, now_us);
+	if (!job)
+		return false;
+	*ret = (struct event){.type = EVENT_FORGOTTEN, .at_us = now_us};
+	ret->forgotten.job = job->id;
+	return true;
 }
 
 us_t core_wake(const struct core *core)
 {
 	const struct tree_node *node = tree_first(&core->timers);
 	us_t wake = node ? tree_entry(node, struct job, in_timers)->timer_us : US_NEVER;
+	us_t forget = US_NEVER;
+
+	node = tree_first(&core->over);
+	if (node)
+		forget = us_add(tree_entry(node, struct job, in_timers)->timer_us, core->config.history_after_us);
+	if (forget < wake)
+		wake = forget;
 
 	if (core->reservation.job && core->reservation.plan.start_us < wake)
 		wake = core->reservation.plan.start_us + 1; /* past it: see why_reserve() in pass.c */
@@ -525,14 +563,19 @@ uint32_t core_jobs_in_state(const struct core *core, enum job_state state)
 	return core->in_state[state];
 }
 
-const char *core_text(const struct core *core, uint32_t text)
+const char *core_user(const struct core *core, uint32_t user)
 {
-	return strtab_name(&core->texts, text);
+	return strtab_name(&core->users, user);
 }
 
 const char *core_project_name(const struct core *core, uint32_t project)
 {
 	return strtab_name(&core->projects, project);
+}
+
+bool core_payload_used(const struct core *core, const struct hash *payload)
+{
+	return apply_payload_users(core, payload) > 0;
 }
 
 const struct group *core_job_group(const struct core *core, const struct job *job)

@@ -77,8 +77,10 @@ const struct job *core_job_after(const struct core *core, uint32_t after);
 /* The job with the greatest number below `before` (UINT32_MAX: the last), or NULL. */
 const struct job *core_job_before(const struct core *core, uint32_t before);
 uint32_t core_jobs_in_state(const struct core *core, enum job_state state);
-const char *core_text(const struct core *core, uint32_t text);    /* names and users of jobs */
+const char *core_user(const struct core *core, uint32_t user); /* the user of a job */
 const char *core_project_name(const struct core *core, uint32_t project);
+/* Whether a job of the core has this payload. */
+bool core_payload_used(const struct core *core, const struct hash *payload);
 /* What a job asks for. */
 const struct group *core_job_group(const struct core *core, const struct job *job);
 /* What is free now, node by node: capacity.h. Borrowed; valid once there is a pool. */

@@ -12,12 +12,14 @@ enum effect_type {
 	EFFECT_RELEASE, /* it may run */
 	EFFECT_KILL,    /* end it: SIGTERM, the grace, SIGKILL */
 	EFFECT_FORGET,  /* its end is recorded: what was kept to find it again may go; its logs stay */
+	EFFECT_ERASE,   /* no job of the core has this payload any more: it may be erased. Of no centre */
 };
 
 struct effect {
 	enum effect_type type;
 	uint32_t centre, job, attempt;
-	enum cause cause; /* of KILL */
+	enum cause cause;    /* of KILL */
+	struct hash payload; /* of ERASE */
 };
 
 #endif

@@ -417,6 +417,17 @@ static void read_centre(struct reader *r, struct arena *arena, struct event *e)
 	e->centre.silent = read_uint_max(r, 1);
 }
 
+static void put_forgotten(struct buf *buf, const struct event *e)
+{
+	buf_put_uint(buf, e->forgotten.job);
+}
+
+static void read_forgotten(struct reader *r, struct arena *arena, struct event *e)
+{
+	(void)arena;
+	e->forgotten.job = read_u32(r);
+}
+
 static const struct {
 	const char *word;
 	uint8_t version;
@@ -435,6 +446,7 @@ static const struct {
         [EVENT_RESERVED] = {"reserved", 1, put_reserved, read_reserved},
         [EVENT_UNRESERVED] = {"unreserved", 1, put_unreserved, read_unreserved},
         [EVENT_CENTRE] = {"centre", 1, put_centre, read_centre},
+        [EVENT_FORGOTTEN] = {"forgotten", 1, put_forgotten, read_forgotten},
 };
 
 void event_encode(const struct event *event, us_t previous_us, struct buf *buf)

@@ -24,6 +24,7 @@ enum event_type {
 	EVENT_RESERVED,   /* it holds a reservation: this start, these cards */
 	EVENT_UNRESERVED, /* it holds none any more */
 	EVENT_CENTRE,     /* a centre fell silent past its lease, or is heard again */
+	EVENT_FORGOTTEN,  /* a job that is over leaves the core: from now on it is in the history table alone */
 	EVENT_TYPE_COUNT
 };
 
@@ -204,6 +205,9 @@ struct event {
 			uint32_t centre;
 			bool silent;
 		} centre;
+		struct {
+			uint32_t job;
+		} forgotten;
 	};
 };
 

@@ -103,6 +103,7 @@ struct job *job_free(struct job *job)
 		free(job->extra->stopped_by);
 		free(job->extra);
 	}
+	free(job->name);
 	free(job->absent);
 	free(job->plan.tasks);
 	free(job->plan.claims);

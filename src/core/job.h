@@ -40,7 +40,8 @@ struct job {
 	uint32_t id;
 	uint32_t shape;   /* what it asks for: see queue.h */
 	uint32_t project;
-	uint32_t name, user; /* texts */
+	char *name;
+	uint32_t user; /* core_user() */
 	enum job_state state;
 	enum attempt_state attempt_state;
 	enum cause cause;     /* of its end; while it is being stopped, why */
@@ -68,7 +69,7 @@ struct job {
 	struct tree_node in_class;  /* waiting: by arrival */
 	us_t limit_least_us;        /* least limit in this node's part of that tree */
 	struct tree_node in_live;   /* placed and not over: by number */
-	struct tree_node in_timers; /* the next instant at which it changes by itself */
+	struct tree_node in_timers; /* the next instant at which it changes by itself; over: when it ended */
 	us_t timer_us;
 };
 

@@ -44,17 +44,47 @@ uint32_t queue_shape(struct queue *queue, const struct group *group, bool *ret_n
 	struct shape *shape;
 
 	*ret_new = id == UINT32_MAX;
-	if (!*ret_new)
+	if (!*ret_new) {
+		queue->shapes[id]->users++;
 		return id;
+	}
 	shape = mem_new(1, sizeof *shape);
+	shape->users = 1;
 	shape->group = *group;
 	shape->group.requests = mem_new(group->n_requests, sizeof *group->requests);
 	memcpy(shape->group.requests, group->requests, group->n_requests * sizeof *group->requests);
 	shape->key = key_of(group);
-	mem_grow((void **)&queue->shapes, &queue->shapes_cap, queue->n_shapes, sizeof *queue->shapes);
-	queue->shapes[queue->n_shapes] = shape;
-	map_set(&queue->shape_of_key, key_word(&shape->key), queue->n_shapes);
-	return queue->n_shapes++;
+	if (queue->n_free_shapes) {
+		id = queue->free_shapes[--queue->n_free_shapes];
+	} else {
+		mem_grow((void **)&queue->shapes, &queue->shapes_cap, queue->n_shapes, sizeof *queue->shapes);
+		id = queue->n_shapes++;
+	}
+	queue->shapes[id] = shape;
+	map_set(&queue->shape_of_key, key_word(&shape->key), id);
+	return id;
+}
+
+static void shape_free(struct shape *shape)
+{
+	if (!shape)
+		return;
+	free(shape->group.requests);
+	free(shape->candidates);
+	free(shape);
+}
+
+void queue_leave_shape(struct queue *queue, uint32_t id)
+{
+	struct shape *shape = queue->shapes[id];
+
+	if (--shape->users)
+		return;
+	map_remove(&queue->shape_of_key, key_word(&shape->key));
+	shape_free(shape);
+	queue->shapes[id] = NULL;
+	mem_grow((void **)&queue->free_shapes, &queue->free_shapes_cap, queue->n_free_shapes, sizeof *queue->free_shapes);
+	queue->free_shapes[queue->n_free_shapes++] = id;
 }
 
 /* ---- Classes ---- */
@@ -96,22 +126,44 @@ static int compare_classes(const struct tree_node *a, const struct tree_node *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
+static uint64_t class_key(uint32_t shape, uint32_t project, uint32_t priority)
+{
+	assert(project < 1u << 24 && priority < 1u << 10);
+	return (uint64_t)shape << 34 | (uint64_t)project << 10 | priority;
+}
+
+/* The number of a job's class, made where it is the first of it that waits. */
 static uint32_t class_of(struct queue *queue, const struct job *job)
 {
-	uint64_t key = (uint64_t)job->shape << 34 | (uint64_t)job->project << 10 | job->priority;
+	uint64_t key = class_key(job->shape, job->project, job->priority);
 	uint32_t id = map_get(&queue->class_of, key, UINT32_MAX);
 	struct job_class *class;
 
-	assert(job->project < 1u << 24 && job->priority < 1u << 10);
 	if (id != UINT32_MAX)
 		return id;
 	class = mem_new(1, sizeof *class);
 	*class = (struct job_class){.shape = job->shape, .project = job->project, .priority = job->priority};
 	class->jobs = (struct tree){.compare = compare_jobs, .update = update_limit};
-	mem_grow((void **)&queue->classes, &queue->classes_cap, queue->n_classes, sizeof *queue->classes);
-	queue->classes[queue->n_classes] = class;
-	map_set(&queue->class_of, key, queue->n_classes);
-	return queue->n_classes++;
+	if (queue->n_free_classes) {
+		id = queue->free_classes[--queue->n_free_classes];
+	} else {
+		mem_grow((void **)&queue->classes, &queue->classes_cap, queue->n_classes, sizeof *queue->classes);
+		id = queue->n_classes++;
+	}
+	queue->classes[id] = class;
+	map_set(&queue->class_of, key, id);
+	return id;
+}
+
+static void drop_class(struct queue *queue, uint32_t id)
+{
+	struct job_class *class = queue->classes[id];
+
+	map_remove(&queue->class_of, class_key(class->shape, class->project, class->priority));
+	free(class);
+	queue->classes[id] = NULL;
+	mem_grow((void **)&queue->free_classes, &queue->free_classes_cap, queue->n_free_classes, sizeof *queue->free_classes);
+	queue->free_classes[queue->n_free_classes++] = id;
 }
 
 /* Moves a class to where its first job now puts it. */
@@ -144,12 +196,15 @@ void queue_add(struct queue *queue, struct job *job)
 
 void queue_remove(struct queue *queue, struct job *job)
 {
-	struct job_class *class = queue->classes[job->queue_class - 1];
+	uint32_t id = job->queue_class - 1;
+	struct job_class *class = queue->classes[id];
 
 	tree_remove(&class->jobs, &job->in_class);
 	job->queue_class = 0;
 	queue->waiting--;
 	reorder(queue, class);
+	if (class->jobs.count == 0)
+		drop_class(queue, id);
 }
 
 bool queue_has(const struct queue *queue, const struct job *job)
@@ -212,11 +267,10 @@ uint32_t queue_ahead(const struct queue *queue, const struct job *job)
 
 void queue_done(struct queue *queue)
 {
-	for (uint32_t i = 0; i < queue->n_shapes; i++) {
-		free(queue->shapes[i]->group.requests);
-		free(queue->shapes[i]->candidates);
-		free(queue->shapes[i]);
-	}
+	for (uint32_t i = 0; i < queue->n_shapes; i++)
+		shape_free(queue->shapes[i]);
+	free(queue->free_shapes);
+	free(queue->free_classes);
 	for (uint32_t i = 0; i < queue->n_classes; i++)
 		free(queue->classes[i]);
 	free(queue->shapes);

@@ -21,29 +21,36 @@ struct shape {
 	struct candidate *candidates; /* made anew with each pool */
 	uint32_t n_candidates;
 	bool never;                   /* not even the empty pool could hold it */
+	uint32_t users;               /* jobs of this shape; without any it goes */
 };
 
 struct job_class {
 	uint32_t shape, project, priority;
 	struct tree jobs;        /* that wait, by number, with the least limit of each part */
-	struct tree_node in_queue; /* where it has any */
+	struct tree_node in_queue;
 	uint32_t first;          /* number of its first job, as it stands in the queue */
 	uint64_t passed_over;    /* the state's `freed` at which it was found not to start; a memo, no part of the state */
 };
 
 struct queue {
-	struct shape **shapes;
+	struct shape **shapes; /* NULL for one that went */
 	uint32_t n_shapes, shapes_cap;
+	uint32_t *free_shapes;
+	uint32_t n_free_shapes, free_shapes_cap;
 	struct map shape_of_key; /* from the key's first 8 bytes */
-	struct job_class **classes;
+	struct job_class **classes; /* those in which a job waits; NULL: free */
 	uint32_t n_classes, classes_cap;
+	uint32_t *free_classes;
+	uint32_t n_free_classes, free_classes_cap;
 	struct map class_of;
 	struct tree order;
 	uint32_t waiting;
 };
 
-/* The number of a shape; a new one is added, without candidates. */
+/* The number of a shape, for one more job; a new one is added, without candidates. The number of one that went is used again. */
 uint32_t queue_shape(struct queue *queue, const struct group *group, bool *ret_new);
+/* One job of the shape less. */
+void queue_leave_shape(struct queue *queue, uint32_t shape);
 /* The number of a shape, or UINT32_MAX; reads only. */
 uint32_t queue_find_shape(const struct queue *queue, const struct group *group);
 

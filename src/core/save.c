@@ -64,7 +64,7 @@ static void save_job(const struct core *core, const struct job *job, struct buf 
 	buf_put_uint(buf, job->id);
 	group_encode(&core_shape(core, job)->group, buf);
 	buf_put_uint(buf, job->project);
-	buf_put_uint(buf, job->name);
+	buf_put_str(buf, job->name);
 	buf_put_uint(buf, job->user);
 	buf_put_uint(buf, job->state);
 	buf_put_uint(buf, job->attempt_state);
@@ -96,7 +96,7 @@ void core_save(const struct core *core, struct buf *buf)
 	save_names(&core->kinds, buf);
 	save_names(&core->centres, buf);
 	save_names(&core->projects, buf);
-	save_names(&core->texts, buf);
+	save_names(&core->users, buf);
 	buf_put_u8(buf, core->pool != NULL);
 	if (core->pool)
 		pool_spec_encode(&core->pool->spec, buf);

@@ -72,6 +72,8 @@ struct config_spec config_default(void)
 	        .max_restarts = 3,
 	        .kill_grace_us = 30 * US_SECOND,
 	        .lease_us = 2 * US_MINUTE,
+	        .history_after_us = US_DAY,
+	        .history_jobs_max = 100000,
 	        .jobs_max = 2000000,
 	        .seed = 1,
 	};
@@ -376,6 +378,8 @@ void config_spec_encode(const struct config_spec *spec, struct buf *buf)
 	buf_put_uint(buf, spec->max_restarts);
 	buf_put_uint(buf, (uint64_t)spec->kill_grace_us);
 	buf_put_uint(buf, (uint64_t)spec->lease_us);
+	buf_put_uint(buf, (uint64_t)spec->history_after_us);
+	buf_put_uint(buf, spec->history_jobs_max);
 	buf_put_uint(buf, spec->jobs_max);
 	buf_put_uint(buf, spec->seed);
 }
@@ -388,6 +392,8 @@ int config_spec_decode(struct reader *r, struct config_spec *ret)
 	        .max_restarts = (uint32_t)read_uint_max(r, UINT32_MAX),
 	        .kill_grace_us = (us_t)read_uint_max(r, US_DURATION_MAX),
 	        .lease_us = (us_t)read_uint_max(r, US_DURATION_MAX),
+	        .history_after_us = (us_t)read_uint_max(r, US_NEVER),
+	        .history_jobs_max = (uint32_t)read_uint_max(r, UINT32_MAX),
 	        .jobs_max = read_uint_max(r, UINT32_MAX),
 	        .seed = read_uint(r),
 	};

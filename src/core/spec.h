@@ -142,6 +142,8 @@ struct config_spec {
 	uint32_t max_restarts;   /* where a job that may be run again doesn't say */
 	us_t kill_grace_us;      /* between SIGTERM and SIGKILL */
 	us_t lease_us;           /* silence after which a centre's jobs are shown as unknown */
+	us_t history_after_us;   /* a job that is over so long leaves the core, with its idempotency key; US_NEVER: it stays */
+	uint32_t history_jobs_max; /* jobs that are over and in the core; over it the oldest leaves */
 	uint64_t jobs_max;       /* jobs that the core holds; a submit over it gets ERR_BUSY */
 	uint64_t seed;
 };

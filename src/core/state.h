@@ -21,7 +21,7 @@ struct core {
 	uint64_t sequence;
 	us_t now_us;
 	struct config_spec config;
-	struct strtab kinds, centres, projects, texts;
+	struct strtab kinds, centres, projects, users;
 	struct pool *pool;
 	struct job **jobs; /* by number, from 1; NULL where it left */
 	uint32_t last_job, jobs_cap;
@@ -36,7 +36,9 @@ struct core {
 	struct capacity capacity, empty; /* free now; of the pool with nothing running */
 	struct calendar *calendars;      /* by the pool's resources */
 	uint32_t n_calendars;
-	struct tree timers;              /* jobs, by timer_us */
+	struct tree timers;              /* jobs that aren't over, by timer_us */
+	struct tree over;                /* jobs that are, by when they ended */
+	struct map payloads;             /* from the first 8 bytes of a payload's hash to the jobs that have it */
 	struct tree live;                /* jobs whose attempt an engine may hold or run, by number */
 	struct map idempotency;          /* from the first 8 bytes of the key to the job */
 	uint32_t in_state[JOB_STATE_COUNT];
@@ -51,6 +53,9 @@ struct core {
 void apply(struct core *core, const struct event *event);
 /* Whether an event from outside could follow the state: what replay checks before it applies. */
 bool apply_fits(const struct core *core, const struct event *event);
+
+/* Jobs of the core that have this payload; 0 for the zero hash, which is no payload. */
+uint32_t apply_payload_users(const struct core *core, const struct hash *payload);
 
 /* admit.c: a job's spec as an event, or why not. What *ret points to is the spec's or in the arena. */
 int admit(const struct core *core, const struct job_spec *spec, const void *idempotency, us_t now_us, struct arena *arena,

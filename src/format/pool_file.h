@@ -17,8 +17,8 @@ typedef int pool_discover_fn(void *ctx, const struct centre_spec *centre, struct
  * line or a price uses), names checked, defaults filled. capabilities are left 0 for the host. What is accepted and not yet
  * acted on becomes a warning. Returns 0, ERR_INVALID (subject: the key's path such as centres[3].nodes[0].cards; line) or
  * ERR_TOO_LARGE. */
-int pool_file_parse(const char *text, size_t len, pool_discover_fn *discover, void *ctx, struct arena *arena, struct pool_spec *ret,
-                    const char *const **ret_warnings, uint32_t *ret_n_warnings, struct err *err);
+int pool_file_parse(const char *text, size_t len, pool_discover_fn *discover, void *ctx, struct arena *arena,
+                    struct pool_spec *ret, const char *const **ret_warnings, uint32_t *ret_n_warnings, struct err *err);
 
 /* Reads a configuration file (keys as in struct config_spec, durations with units) over config_default(). */
 int config_file_parse(const char *text, size_t len, struct arena *arena, struct config_spec *ret, struct err *err);

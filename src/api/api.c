@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api.c: listening, serving and stopping; see api.h. */
+#include "api/api.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "api/inside.h"
+#include "base/mem.h"
+
+enum { BACKLOG = 1024 };
+
+/* ---- The address ---- */
+
+/* Fills a socket address; only loopback will do. Returns its size, or a negative code. */
+static int loopback_address(const char *text, uint16_t port, struct sockaddr_storage *ret, struct err *err)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+
+	memset(ret, 0, sizeof *ret);
+	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(port);
+		if (ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET)
+			return sizeof *v4;
+	} else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(port);
+		if (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr))
+			return sizeof *v6;
+	} else {
+		return err_set(err, ERR_INVALID, "listen", "\"%.60s\": expected an IP address or localhost", text);
+	}
+	return err_set(err, ERR_UNSUPPORTED, "listen",
+	               "\"%.60s\": only loopback is served until TLS is here; for others, forward a port of 127.0.0.1 "
+	               "over SSH",
+	               text);
+}
+
+int api_parse_listen(const char *text, char *address, uint16_t *ret_port, struct err *err)
+{
+	const char *colon = strrchr(text, ':'), *from = text;
+	size_t len = colon ? (size_t)(colon - text) : 0;
+	unsigned long port;
+	struct sockaddr_storage where;
+	char *end;
+	int code;
+
+	if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
+		from++;
+		len -= 2;
+	}
+	port = colon && colon[1] >= '0' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : UINT16_MAX + 1ul;
+	if (!len || len >= 64 || port > UINT16_MAX || *end)
+		return err_set(err, ERR_INVALID, "listen", "\"%.100s\": expected ADDR:PORT, such as 127.0.0.1:7480", text);
+	memcpy(address, from, len);
+	address[len] = 0;
+	if (!strcmp(address, "localhost"))
+		strcpy(address, "127.0.0.1");
+	code = loopback_address(address, (uint16_t)port, &where, err);
+	if (code < 0)
+		return code;
+	*ret_port = (uint16_t)port;
+	return 0;
+}
+
+static int listen_on(const char *address, uint16_t port, uint16_t *ret_port, struct err *err)
+{
+	struct sockaddr_storage where;
+	socklen_t size;
+	int code = loopback_address(address, port, &where, err), fd, one = 1;
+
+	if (code < 0)
+		return code;
+	size = (socklen_t)code;
+	fd = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_set(err, ERR_IO, "listen", "socket: %s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (bind(fd, (struct sockaddr *)&where, size) < 0 || listen(fd, BACKLOG) < 0) {
+		code = err_set(err, errno == EADDRINUSE ? ERR_CONFLICT : ERR_IO, "listen", "%s port %u: %s", address, port,
+		               strerror(errno));
+		close(fd);
+		return code;
+	}
+	size = sizeof where;
+	getsockname(fd, (struct sockaddr *)&where, &size);
+	*ret_port = ntohs(where.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&where)->sin6_port
+	                                              : ((struct sockaddr_in *)&where)->sin_port);
+	return fd;
+}
+
+/* ---- The daemon ---- */
+
+static int start_daemon(struct api *api, int fd, struct err *err)
+{
+	api->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL,
+	                               on_request, api, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+	                               MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	                               (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+	                               MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, api,
+	                               MHD_OPTION_END);
+	return api->daemon ? 0 : err_set(err, ERR_IO, "api", "can't serve: %s", strerror(errno));
+}
+
+int api_start(const struct api_config *config, struct api **ret, struct err *err)
+{
+	struct api *api = mem_new(1, sizeof *api);
+	bool v6 = strchr(config->address, ':');
+	int fd, code;
+
+	api->config = *config;
+	api->service = config->service;
+	api->digest_sequence = UINT64_MAX;
+	pthread_mutex_init(&api->digest_lock, NULL);
+	fd = listen_on(config->address, config->port, &api->port, err);
+	code = fd < 0 ? fd : waits_start(&api->waits, api->service, err);
+	if (!code) {
+		snprintf(api->host, sizeof api->host, v6 ? "[%s]" : "%s", config->address);
+		snprintf(api->url, sizeof api->url, "http://%s:%u", api->host, api->port);
+		code = start_daemon(api, fd, err);
+		if (code < 0) {
+			waits_stop(&api->waits, api->service);
+			waits_done(&api->waits);
+		}
+	}
+	if (code < 0) {
+		if (fd >= 0)
+			close(fd);
+		pthread_mutex_destroy(&api->digest_lock);
+		free(api);
+		return code;
+	}
+	*ret = api;
+	return 0;
+}
+
+const char *api_url(const struct api *api)
+{
+	return api->url;
+}
+
+uint16_t api_port(const struct api *api)
+{
+	return api->port;
+}
+
+struct api *api_stop(struct api *api)
+{
+	MHD_socket fd;
+
+	if (!api)
+		return NULL;
+	fd = MHD_quiesce_daemon(api->daemon);
+	/* A suspended connection must not be there when MHD stops: all are resumed, and none waits again. */
+	waits_stop(&api->waits, api->service);
+	for (int ms = 0; ms < STOP_PATIENCE_MS && atomic_load(&api->exchanges); ms++)
+		usleep(1000);
+	MHD_stop_daemon(api->daemon);
+	if (fd != MHD_INVALID_SOCKET)
+		close(fd);
+	waits_done(&api->waits);
+	pthread_mutex_destroy(&api->digest_lock);
+	free(api);
+	return NULL;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * auth.c: who may ask. Host and Origin are checked on every request, so that a web page can't reach the daemon
+ * through a name of its own (DNS rebinding) or from another site; writes need the token. */
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/inside.h"
+
+/* Whether text is one of our names with our port: "localhost:7480". */
+static bool is_our_host(const struct api *api, const char *text)
+{
+	const char *const names[] = {"localhost", "127.0.0.1", "[::1]", api->host};
+	char expected[128];
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		snprintf(expected, sizeof expected, "%s:%u", names[i], api->port);
+		if (!strcasecmp(text, expected) || (api->port == 80 && !strcasecmp(text, names[i])))
+			return true;
+	}
+	return false;
+}
+
+int auth_check_site(const struct exchange *ex, struct err *err, unsigned *ret_status)
+{
+	const char *host = exchange_header(ex, "Host"), *origin = exchange_header(ex, "Origin");
+
+	*ret_status = MHD_HTTP_FORBIDDEN;
+	if (!host || !is_our_host(ex->api, host))
+		return err_set(err, ERR_DENIED, "Host", "\"%.100s\": expected %s:%u or localhost:%u", host ? host : "", ex->api->host,
+		               ex->api->port, ex->api->port);
+	if (origin && (strncmp(origin, "http://", 7) != 0 || !is_our_host(ex->api, origin + 7)))
+		return err_set(err, ERR_DENIED, "Origin", "\"%.100s\": another site may not use this daemon", origin);
+	return 0;
+}
+
+static bool has_token(const struct exchange *ex)
+{
+	const char *value = exchange_header(ex, "Authorization");
+	char given[TOKEN_SIZE] = {0};
+
+	if (!value || strncasecmp(value, "Bearer ", 7) != 0 || strlen(value + 7) != TOKEN_SIZE - 1)
+		return false;
+	memcpy(given, value + 7, TOKEN_SIZE - 1);
+	return sodium_memcmp(given, ex->api->config.token, TOKEN_SIZE - 1) == 0;
+}
+
+static const char *const media_types[] = {"application/json", "application/yaml", "text/yaml", "application/x-yaml"};
+
+static bool is_media_type(const char *value)
+{
+	size_t len = strcspn(value, "; \t");
+
+	for (size_t i = 0; i < sizeof media_types / sizeof *media_types; i++)
+		if (strlen(media_types[i]) == len && !strncasecmp(value, media_types[i], len))
+			return true;
+	return false;
+}
+
+int auth_check_caller(struct exchange *ex, struct err *err, unsigned *ret_status)
+{
+	const char *type = exchange_header(ex, "Content-Type"), *user = exchange_header(ex, "Suan-User");
+
+	*ret_status = MHD_HTTP_UNAUTHORIZED;
+	if ((ex->route->flags & NEEDS_TOKEN) && !has_token(ex))
+		return err_set(err, ERR_DENIED, "Authorization",
+		               "expected \"Bearer TOKEN\" with the token that the daemon keeps in its state "
+		               "directory and in its user's configuration directory");
+	*ret_status = MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
+	if (strcmp(ex->route->method, "POST") == 0 && (type || (ex->route->flags & TAKES_BODY)) && (!type || !is_media_type(type)))
+		return err_set(err, ERR_INVALID, "Content-Type", "\"%.100s\": expected application/json or application/yaml",
+		               type ? type : "");
+	*ret_status = MHD_HTTP_BAD_REQUEST;
+	if (user && !spec_name_ok(user))
+		return err_set(err, ERR_INVALID, "Suan-User", "\"%.100s\": expected 1 to %d bytes without control characters or quotes",
+		               user, NAME_LEN_MAX);
+	ex->user = user ? user : ex->api->config.user;
+	return 0;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * inside.h: what the files of src/api share: a request, its routes, how it is answered, and how it waits. */
+#ifndef SUAN_API_INSIDE_H
+#define SUAN_API_INSIDE_H
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "api/api.h"
+#include "base/arena.h"
+#include "base/buf.h"
+
+enum {
+	BODY_MAX = 4 << 20,
+	DISCARD_MAX = 256 << 20, /* of a body that is over BODY_MAX: read and dropped, so that its sender hears why */
+	BODIES_MAX = 512 << 20,  /* of all requests at once */
+	CONNECTIONS_MAX = 4096,
+	CONNECTION_MEMORY = 32 << 10, /* its request line and headers fit in this */
+	IDLE_TIMEOUT_S = 30,
+	STOP_PATIENCE_MS = 2000, /* for answers that are under way when the API stops */
+	STREAMS_MAX = 1024,      /* event streams, followed logs and waits at once */
+	ID_MAX = 32,
+	ALLOW_MAX = 32,
+	THREADS = 2,
+};
+
+/* ---- Waiting (wait.c): a suspended connection, resumed when something was committed, or at an instant ---- */
+
+struct waiter {
+	struct waiter *next, **place; /* place: what points to it; NULL while it isn't listed */
+	struct MHD_Connection *connection;
+	us_t due_us;
+	uint64_t generation; /* wait_generation() before the caller looked and found nothing */
+	bool on_commit;      /* else only due_us counts */
+};
+
+struct waits {
+	pthread_mutex_t lock;
+	struct waiter *list;
+	us_t next_us; /* when the thread wakes by itself */
+	int event;    /* eventfd */
+	bool stopping;
+	pthread_t thread;
+	_Atomic uint64_t generation;
+};
+
+int waits_start(struct waits *waits, struct service *service, struct err *err);
+/* Resumes all, lets no more in, and ends the thread. */
+void waits_stop(struct waits *waits, struct service *service);
+void waits_done(struct waits *waits);
+/* The clock of due_us: the boot clock. */
+us_t wait_clock(void);
+uint64_t wait_generation(const struct waits *waits);
+/* Suspends the connection. Returns false where there is news already, or the API stops: look again. */
+bool wait_for(struct waits *waits, struct waiter *waiter);
+bool waits_stopping(struct waits *waits);
+
+/* ---- Routes and requests ---- */
+
+struct exchange;
+
+enum { NEEDS_TOKEN = 1, TAKES_BODY = 2 };
+
+/* One query parameter or header, for reading and for openapi.json. */
+struct parameter {
+	const char *name, *in, *type, *text;
+};
+
+struct route {
+	const char *method, *path; /* {id}: one part of a path */
+	enum MHD_Result (*handle)(struct exchange *ex);
+	unsigned flags;
+	const char *text;                   /* what it does, in openapi.json */
+	const char *answer;                 /* the schema of its 200 or 201; or a media type */
+	const struct parameter *parameters; /* ends with a NULL name */
+};
+
+extern const struct route routes[];
+extern const unsigned n_routes;
+
+struct exchange {
+	struct api *api;
+	struct MHD_Connection *connection;
+	const struct route *route;
+	char id[ID_MAX];       /* what {id} stands for */
+	char allow[ALLOW_MAX]; /* where the method is wrong: those that would do */
+	const char *user;
+	struct buf body;
+	uint64_t body_read, body_counted; /* counted: against BODIES_MAX */
+	int refused;                      /* 0, or why the body isn't taken: ERR_TOO_LARGE, ERR_BUSY */
+	struct arena arena;
+	/* Called instead of the route's handler when the request comes back from waiting. */
+	enum MHD_Result (*again)(struct exchange *ex);
+	struct waiter waiter;
+	struct service_call call;
+	void *submission; /* submit.c's */
+	bool counted_stream;
+};
+
+enum { STATUSES = 18, ROUTES_MAX = 40 };
+
+struct api {
+	struct api_config config;
+	struct service *service;
+	struct MHD_Daemon *daemon;
+	struct waits waits;
+	char host[80], url[112];
+	uint16_t port;
+	_Atomic uint64_t bodies;                           /* bytes of bodies that are held */
+	_Atomic uint32_t streams, exchanges;               /* under way */
+	_Atomic uint64_t counts[ROUTES_MAX + 1][STATUSES]; /* the last row: no route */
+	pthread_mutex_t digest_lock;
+	struct hash digest; /* of the state at digest_sequence */
+	uint64_t digest_sequence;
+};
+
+/* MHD's access handler, and what is called when a request is over (exchange.c). */
+enum MHD_Result on_request(void *api, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                           const char *data, size_t *size, void **state);
+void on_completed(void *api, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why);
+
+/* Takes the place of one that waits or streams, until the request is over. false: too many do. */
+bool exchange_streams(struct exchange *ex);
+
+/* A query parameter; NULL where it isn't given. */
+const char *exchange_query(const struct exchange *ex, const char *name);
+const char *exchange_header(const struct exchange *ex, const char *name);
+/* A whole number, or `otherwise` where it isn't given. */
+int exchange_number(const struct exchange *ex, const char *name, uint64_t least, uint64_t most, uint64_t otherwise, uint64_t *ret,
+                    struct err *err);
+int exchange_flag(const struct exchange *ex, const char *name, bool *ret, struct err *err);
+
+/* Whether a path is a route's; id: of ID_MAX, what {id} stands for. (route.c) */
+bool route_matches(const char *pattern, const char *path, char *id);
+/* The route, or NULL; allow, of ALLOW_MAX: then the methods that the path has, "" where there is no such path. */
+const struct route *route_find(const char *method, const char *path, char *id, char *allow);
+
+/* ---- Who may (auth.c) ---- */
+
+/* Host and Origin, before anything else; then the token, the user and the content type. Returns 0 or a negative code;
+ * *ret_status: the HTTP status that says it best. */
+int auth_check_site(const struct exchange *ex, struct err *err, unsigned *ret_status);
+int auth_check_caller(struct exchange *ex, struct err *err, unsigned *ret_status);
+
+/* ---- Answering (reply.c, problem.c) ---- */
+
+/* Each queues the answer and returns MHD's result for it. json is given away. */
+enum MHD_Result reply_json(struct exchange *ex, unsigned status, json_t *json);
+enum MHD_Result reply_json_with(struct exchange *ex, unsigned status, json_t *json, const char *header, const char *value);
+enum MHD_Result reply_text(struct exchange *ex, unsigned status, const char *type, const char *text);
+enum MHD_Result reply_buf(struct exchange *ex, unsigned status, const char *type, struct buf *buf); /* takes the bytes */
+enum MHD_Result reply_response(struct exchange *ex, unsigned status, struct MHD_Response *response);
+/* A problem document. status 0: what the code stands for. */
+enum MHD_Result reply_problem(struct exchange *ex, unsigned status, const struct err *err);
+
+unsigned problem_status(const struct err *err);
+json_t *problem_json(const struct err *err, unsigned status);
+/* The place of a status in api.counts; and the statuses, for metrics. */
+unsigned status_index(unsigned status);
+extern const unsigned statuses[STATUSES];
+
+/* ---- What is shown (json_*.c) ---- */
+
+json_t *json_milli(uint64_t milli);   /* 500: 0.5; 8000: 8 */
+json_t *json_micros(uint64_t micros); /* money */
+json_t *json_instant(us_t instant);   /* null for never and for 0 */
+json_t *json_seconds(us_t duration);  /* null for never */
+json_t *json_text(const char *text);  /* null for NULL and "" */
+
+/* A job. reason: it waits for it, or NULL. */
+json_t *json_job(const struct core *core, const struct job *job, const struct explanation *why);
+/* An element of an array that isn't placed yet. */
+json_t *json_unplaced_element(const struct core *core, const struct job *array, uint32_t index);
+json_t *json_placement(const struct core *core, const struct plan *plan);
+json_t *json_explanation(const struct core *core, const struct job *job, const struct explanation *why);
+json_t *json_centre(const struct core *core, uint32_t centre);
+json_t *json_pool(const struct core *core);
+json_t *json_event(const struct core *core, uint64_t sequence, const struct event *event);
+
+/* One schema of openapi.json (schemas.c). */
+struct schema {
+	const char *name, *text;
+};
+enum { SCHEMA_MAX = 4096 };
+extern const struct schema schemas[];
+extern const unsigned n_schemas;
+json_t *openapi_document(void);
+
+/* ---- The routes' handlers ---- */
+
+enum MHD_Result get_jobs(struct exchange *ex); /* jobs.c */
+enum MHD_Result get_job(struct exchange *ex);
+enum MHD_Result get_explain(struct exchange *ex);
+enum MHD_Result get_wait(struct exchange *ex);
+enum MHD_Result post_cancel(struct exchange *ex);
+enum MHD_Result post_jobs(struct exchange *ex); /* submit.c */
+enum MHD_Result get_logs(struct exchange *ex);  /* logs.c */
+enum MHD_Result get_pool(struct exchange *ex);  /* resources.c */
+enum MHD_Result get_centres(struct exchange *ex);
+enum MHD_Result get_nodes(struct exchange *ex);
+enum MHD_Result get_cards(struct exchange *ex);
+enum MHD_Result get_links(struct exchange *ex);
+enum MHD_Result get_projects(struct exchange *ex);
+enum MHD_Result get_events(struct exchange *ex);  /* stream.c */
+enum MHD_Result get_metrics(struct exchange *ex); /* metrics.c */
+enum MHD_Result get_openapi(struct exchange *ex); /* openapi.c */
+enum MHD_Result get_page(struct exchange *ex);    /* page.c */
+enum MHD_Result get_livez(struct exchange *ex);
+enum MHD_Result get_readyz(struct exchange *ex);
+
+/* jobs.c, for others: the job that an id names ("17", or "12_5": an element of an array), or NULL and *err. *ret_array: where
+ * the element isn't placed yet, its array, and *ret_index. */
+struct job_id {
+	uint32_t job, index;
+	bool is_element;
+};
+int job_id_parse(const char *text, struct job_id *ret, struct err *err);
+const struct job *job_id_find(const struct core *core, const struct job_id *id, struct err *err);
+/* The job as JSON with why it waits, seen now; NULL and *err. *ret_over: whether it is over. */
+json_t *job_seen(struct api *api, const struct job_id *id, bool *ret_over, struct err *err);
+/* Hands the request's call to the service; `again` answers it. */
+enum MHD_Result call_service(struct exchange *ex, enum MHD_Result (*again)(struct exchange *ex));
+
+#endif

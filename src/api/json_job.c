@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * json_job.c: a job as the API shows it. */
+#include <stdio.h>
+
+#include "api/inside.h"
+
+static const char *kind_name(const struct core *core, uint32_t kind)
+{
+	return kind == KIND_NONE ? NULL : pool_kind_name(core_pool(core), kind);
+}
+
+static json_t *json_cards(uint64_t cards)
+{
+	json_t *list;
+
+	if (!cards)
+		return json_null();
+	list = json_array();
+	for (int i = 0; i < CARDS_PER_NODE_MAX; i++)
+		if (cards >> i & 1)
+			json_array_append_new(list, json_integer(i));
+	return list;
+}
+
+json_t *json_placement(const struct core *core, const struct plan *plan)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < plan->n_tasks; i++) {
+		const struct task *task = &plan->tasks[i];
+		char node[16];
+
+		snprintf(node, sizeof node, "%u", task->node);
+		json_array_append_new(list,
+		                      json_pack("{s:s, s:s, s:o, s:o}", "centre", pool_centre_name(core_pool(core), task->centre), "node",
+		                                node, "count", json_milli(task->cards_milli), "cards", json_cards(task->cards)));
+	}
+	return list;
+}
+
+static json_t *json_ranges(const struct range *ranges, uint32_t n)
+{
+	struct buf text = {0};
+	json_t *json;
+
+	for (uint32_t i = 0; i < n; i++) {
+		buf_printf(&text, "%s%u", i ? "," : "", ranges[i].first);
+		if (ranges[i].last != ranges[i].first)
+			buf_printf(&text, "-%u", ranges[i].last);
+		if (ranges[i].last != ranges[i].first && ranges[i].step != 1)
+			buf_printf(&text, ":%u", ranges[i].step);
+	}
+	json = json_stringn((char *)text.data, text.len);
+	buf_done(&text);
+	return json;
+}
+
+static json_t *json_array_of(const struct array *array)
+{
+	if (!array)
+		return json_null();
+	return json_pack("{s:o, s:i, s:i, s:i, s:i, s:i, s:i}", "ranges", json_ranges(array->ranges, array->n_ranges), "count",
+	                 (int)array->count, "placed", (int)array->taken, "live", (int)array->live, "over", (int)array->over, "failed",
+	                 (int)array->failed, "parallel_max", (int)array->parallel_max);
+}
+
+static json_t *json_dependencies(const struct job_extra *extra)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; extra && i < extra->n_dependencies; i++)
+		json_array_append_new(list, json_pack("{s:i, s:s}", "job", (int)extra->dependencies[i].job, "when",
+		                                      extra->dependencies[i].when == AFTER_OK ? "afterok" : "afterany"));
+	return list;
+}
+
+static bool is_simulated(const struct core *core, uint32_t centre)
+{
+	const struct pool *pool = core_pool(core);
+
+	return centre < pool->n_centres && pool->centres[centre].spec && (pool->centres[centre].spec->capabilities & IS_SIMULATED);
+}
+
+/* Where the latest attempt is, or was; nothing while the job waits for another. */
+static void add_place(json_t *json, const struct core *core, const struct job *job)
+{
+	bool placed = job->plan.n_tasks && (job_is_live(job) || job_is_over(job));
+	uint32_t centre = placed ? job->plan.tasks[0].centre : CENTRE_ANY;
+
+	json_object_set_new(json, "centre", placed ? json_text(pool_centre_name(core_pool(core), centre)) : json_null());
+	json_object_set_new(json, "simulated", json_boolean(placed && is_simulated(core, centre)));
+	json_object_set_new(json, "kind", placed ? json_text(kind_name(core, job->plan.kind)) : json_null());
+	json_object_set_new(json, "placement", placed ? json_placement(core, &job->plan) : json_array());
+}
+
+static void add_times(json_t *json, const struct job *job)
+{
+	json_object_set_new(json, "submitted_at", json_instant(job->submitted_us));
+	json_object_set_new(json, "eligible_at", json_instant(job->eligible_us));
+	json_object_set_new(json, "begin_at", json_instant(job->begin_us));
+	json_object_set_new(json, "placed_at", json_instant(job->placed_us));
+	json_object_set_new(json, "started_at", json_instant(job->started_us));
+	json_object_set_new(json, "ended_at", json_instant(job->ended_us));
+}
+
+static void add_end(json_t *json, const struct job *job)
+{
+	bool exited = job_is_over(job) && job->attempt_state == ATTEMPT_ENDED;
+
+	json_object_set_new(json, "exit_code", exited ? json_integer(job->exit_code) : json_null());
+	json_object_set_new(json, "exit_rank", exited ? json_integer(job->exit_rank) : json_null());
+	json_object_set_new(json, "cause", job->cause == CAUSE_NONE ? json_null() : json_string(cause_word(job->cause)));
+	json_object_set_new(json, "attempt", json_integer(job->attempt));
+	json_object_set_new(json, "native_id", json_text(job->extra ? job->extra->native_id : NULL));
+	json_object_set_new(json, "native_state",
+	                    job->attempt_state == ATTEMPT_NONE ? json_null() : json_string(attempt_state_word(job->attempt_state)));
+	json_object_set_new(json, "note", json_text(job->extra ? job->extra->note : NULL));
+}
+
+json_t *json_job(const struct core *core, const struct job *job, const struct explanation *why)
+{
+	json_t *json = json_object();
+
+	json_object_set_new(json, "id", json_integer(job->id));
+	json_object_set_new(json, "name", json_text(job->name));
+	json_object_set_new(json, "project", json_text(core_project_name(core, job->project)));
+	json_object_set_new(json, "user", json_text(core_user(core, job->user)));
+	json_object_set_new(json, "state", json_string(job_state_word(core_job_state(core, job))));
+	json_object_set_new(json, "reason",
+	                    why && why->reason != REASON_NONE
+	                        ? json_pack("{s:s, s:o}", "code", reason_word(why->reason), "text", json_text(why->text))
+	                        : json_null());
+	json_object_set_new(json, "num_nodes", json_integer(core_job_group(core, job)->nodes));
+	add_place(json, core, job);
+	json_object_set_new(json, "priority", json_integer(job->priority));
+	json_object_set_new(json, "time_limit_s", json_seconds(job->limit_us));
+	json_object_set_new(json, "depends_on", json_dependencies(job->extra));
+	json_object_set_new(json, "array", json_array_of(job->array));
+	json_object_set_new(json, "array_id", job->array_of ? json_integer(job->array_of) : json_null());
+	json_object_set_new(json, "array_index", job->array_of ? json_integer(job->array_index) : json_null());
+	add_times(json, job);
+	add_end(json, job);
+	return json;
+}
+
+/* It has no number of its own yet, so it goes by its array's. */
+json_t *json_unplaced_element(const struct core *core, const struct job *array, uint32_t index)
+{
+	json_t *json = json_job(core, array, NULL);
+
+	json_object_set_new(json, "array", json_null());
+	json_object_set_new(json, "array_id", json_integer(array->id));
+	json_object_set_new(json, "array_index", json_integer(index));
+	return json;
+}
+
+json_t *json_explanation(const struct core *core, const struct job *job, const struct explanation *why)
+{
+	const struct plan *plan;
+	uint32_t holder = 0;
+	json_t *json = json_object();
+
+	plan = core_reservation(core, &holder);
+	json_object_set_new(json, "job", json_integer(job->id));
+	json_object_set_new(json, "state", json_string(job_state_word(core_job_state(core, job))));
+	json_object_set_new(json, "reason", why->reason == REASON_NONE ? json_null() : json_string(reason_word(why->reason)));
+	json_object_set_new(json, "text", json_text(why->text));
+	json_object_set_new(json, "blocker", why->blocker ? json_integer(why->blocker) : json_null());
+	json_object_set_new(json, "kind", json_text(kind_name(core, why->kind)));
+	json_object_set_new(json, "centre",
+	                    why->centre == CENTRE_ANY ? json_null() : json_text(pool_centre_name(core_pool(core), why->centre)));
+	json_object_set_new(json, "need_nodes", json_integer((json_int_t)why->need_nodes));
+	json_object_set_new(json, "free_nodes", json_integer((json_int_t)why->free_nodes));
+	json_object_set_new(json, "free_cards", json_milli(why->free_milli));
+	json_object_set_new(json, "total_cards", json_milli(why->total_milli));
+	json_object_set_new(json, "ahead", json_integer(why->ahead));
+	json_object_set_new(json, "expected_start_at", json_instant(why->start_us));
+	json_object_set_new(json, "reservation",
+	                    plan && holder == job->id ? json_pack("{s:o}", "start_at", json_instant(plan->start_us)) : json_null());
+	return json;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * reply.c: answers: JSON, text, bytes. */
+#include <string.h>
+
+#include "api/inside.h"
+
+const unsigned statuses[STATUSES] = {200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 413, 415, 422, 431, 500, 503, 507, 0};
+
+unsigned status_index(unsigned status)
+{
+	unsigned i = 0;
+
+	while (i < STATUSES - 1 && statuses[i] != status)
+		i++;
+	return i;
+}
+
+enum MHD_Result reply_response(struct exchange *ex, unsigned status, struct MHD_Response *response)
+{
+	unsigned row = ex->route ? (unsigned)(ex->route - routes) : ROUTES_MAX;
+	enum MHD_Result result;
+
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	result = MHD_queue_response(ex->connection, status, response);
+	MHD_destroy_response(response);
+	atomic_fetch_add(&ex->api->counts[row][status_index(status)], 1);
+	return result;
+}
+
+enum MHD_Result reply_json_with(struct exchange *ex, unsigned status, json_t *json, const char *header, const char *value)
+{
+	char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	struct MHD_Response *response;
+
+	json_decref(json);
+	if (!text)
+		return MHD_NO;
+	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	if (!response)
+		return MHD_NO;
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	if (header)
+		MHD_add_response_header(response, header, value);
+	return reply_response(ex, status, response);
+}
+
+enum MHD_Result reply_json(struct exchange *ex, unsigned status, json_t *json)
+{
+	return reply_json_with(ex, status, json, NULL, NULL);
+}
+
+enum MHD_Result reply_text(struct exchange *ex, unsigned status, const char *type, const char *text)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY);
+
+	if (!response)
+		return MHD_NO;
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	return reply_response(ex, status, response);
+}
+
+enum MHD_Result reply_buf(struct exchange *ex, unsigned status, const char *type, struct buf *buf)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(buf->len, buf->data, MHD_RESPMEM_MUST_FREE);
+
+	if (!response) {
+		buf_done(buf);
+		return MHD_NO;
+	}
+	*buf = (struct buf){0};
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	return reply_response(ex, status, response);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * suan_explain.c: why a job waits: the one reason that matters most, the numbers behind it, what would change it, and
+ * when it is expected to start. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "cmd/suan_client.h"
+#include "cmd/suan_job.h"
+#include "cmd/suan_print.h"
+
+static intmax_t number(const json_t *object, const char *key)
+{
+	return (intmax_t)int_of(object, key, 0);
+}
+
+/* ---- What would change it, by reason ---- */
+
+static void change_begin(const json_t *why)
+{
+	(void)why;
+	print_field("to change", "its begin has to come; cancel it and submit it with another");
+}
+
+static void change_dependency(const json_t *why)
+{
+	if (number(why, "blocker"))
+		print_field("to change", "job %" PRIdMAX " has to end (suan job %" PRIdMAX ")", number(why, "blocker"),
+		            number(why, "blocker"));
+	else
+		print_field("to change", "the jobs that it depends on have to end (suan job ID names them)");
+}
+
+static void change_array(const json_t *why)
+{
+	(void)why;
+	print_field("to change", "an element that runs has to end; the array was submitted with that bound (%%N)");
+}
+
+static void change_resources(const json_t *why)
+{
+	intmax_t need = number(why, "need_nodes"), have = number(why, "free_nodes");
+
+	if (have > 0 && have < need)
+		print_field("to change", "%" PRIdMAX " more such nodes have to come free, or it asks for %" PRIdMAX, need - have, have);
+	else
+		print_field("to change", "something that runs there has to end, or it asks for less, or for another kind as well");
+}
+
+static void change_spread(const json_t *why)
+{
+	(void)why;
+	print_field("to change", "a wider topology.highest_tier, mode soft, or fewer nodes");
+}
+
+static void change_reserved(const json_t *why)
+{
+	if (number(why, "blocker"))
+		print_field("to change", "a time limit that ends it before job %" PRIdMAX " is to start, or that job gone",
+		            number(why, "blocker"));
+	else
+		print_field("to change", "a time limit that ends it before the reserved start");
+}
+
+static void change_never(const json_t *why)
+{
+	(void)why;
+	print_field("to change", "the pool has to grow, or it asks for less: cancel it, and try suan submit --dry-run");
+}
+
+static void change_queue(const json_t *why)
+{
+	(void)why;
+	print_field("to change", "nothing: it is considered next");
+}
+
+static const struct {
+	const char *reason;
+	void (*change)(const json_t *why);
+} changes[] = {
+	{"begin", change_begin},   {"dependency", change_dependency}, {"array", change_array}, {"resources", change_resources},
+	{"spread", change_spread}, {"reserved", change_reserved},     {"never", change_never}, {"queue", change_queue},
+};
+
+/* ---- The numbers ---- */
+
+static void print_needs(const json_t *why, const json_t *simulated)
+{
+	const char *kind = text_of(why, "kind", NULL), *centre = text_of(why, "centre", NULL);
+	const char *mark = centre_mark(simulated, centre);
+	char have[32], all[32];
+
+	if (number(why, "need_nodes"))
+		print_field("needs", "%" PRIdMAX " node%s%s%s; %" PRIdMAX " free%s%s%s%s", number(why, "need_nodes"),
+		            number(why, "need_nodes") == 1 ? "" : "s", kind && *kind ? " of " : "", kind ? kind : "",
+		            number(why, "free_nodes"), centre && *centre ? " at " : "", centre ? centre : "", mark ? " " : "",
+		            mark ? mark : "");
+	if (kind && *kind && json_is_number(json_object_get(why, "total_cards")))
+		print_field("in the pool", "%s of %s cards of %s are free", amount_of(why, "free_cards", have, sizeof have),
+		            amount_of(why, "total_cards", all, sizeof all), kind);
+}
+
+static void print_expected(const json_t *why)
+{
+	const char *start = text_of(why, "expected_start_at", NULL);
+	const char *reserved = text_of(json_object_get(why, "reservation"), "start_at", NULL);
+	us_t now = now_us();
+	char when[40];
+
+	if (reserved)
+		print_field("reserved", "%s (%s): nothing later may delay that", print_when(reserved, now, when, sizeof when), reserved);
+	if (start)
+		print_field("expected", "%s (%s)", print_when(start, now, when, sizeof when), start);
+	else
+		print_field("expected", "can't be told by time limits alone");
+}
+
+static void print_explanation(const char *id, const json_t *why, const json_t *simulated)
+{
+	const char *reason = text_of(why, "reason", "none"), *state = text_of(why, "state", "?");
+
+	if (!strcmp(reason, "none")) {
+		print_line("job %s is %s: it doesn't wait", id, state);
+		return;
+	}
+	print_line("job %s is %s: %s", id, state, reason);
+	print_field("because", "%s", text_of(why, "text", ""));
+	print_needs(why, simulated);
+	if (number(why, "blocker"))
+		print_field("behind", "job %" PRIdMAX, number(why, "blocker"));
+	if (json_is_integer(json_object_get(why, "ahead")))
+		print_field("ahead", "%" PRIdMAX " job%s in the queue", number(why, "ahead"), number(why, "ahead") == 1 ? "" : "s");
+	for (unsigned i = 0; i < sizeof changes / sizeof *changes; i++)
+		if (!strcmp(changes[i].reason, reason))
+			changes[i].change(why);
+	print_expected(why);
+}
+
+int cmd_explain(int argc, char **argv)
+{
+	bool json = false;
+	const struct opt opts[] = {{"json", 0, OPT_FLAG, &json}};
+	struct client *client;
+	char path[JOB_PATH_SIZE];
+	json_t *why = NULL, *simulated = NULL;
+	int status;
+
+	if (opts_read(argc, argv, opts, 1, 1, 1) < 0)
+		return STATUS_USAGE;
+	if ((status = job_check_id("explain", argv[1])) != STATUS_DONE || (status = client_start(&client)) != STATUS_DONE)
+		return status;
+	status = client_get(client, job_path(path, argv[1], "/explain"), &why);
+	if (status == STATUS_DONE && json)
+		print_json(why, true);
+	else if (status == STATUS_DONE && (status = client_simulated(client, &simulated)) == STATUS_DONE)
+		print_explanation(argv[1], why, simulated);
+	json_decref(simulated);
+	json_decref(why);
+	client_close(client);
+	return status;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * host.c: opening, starting and stopping the host; see host.h. */
+#include "host/host.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "host/clock.h"
+#include "host/inside.h"
+#include "host/log.h"
+#include "host/secret.h"
+
+static void init(struct host *host, const struct host_config *config)
+{
+	pthread_rwlockattr_t attr;
+
+	host->service.ops = &host_service_ops;
+	host->config = *config;
+	host->core = core_new();
+	host->follower = core_new();
+	host->secrets = -1;
+	host->resend_us = US_NEVER;
+	/* Readers come without end; the loop must not wait for a moment without any. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&host->view, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	pthread_mutex_init(&host->alone, NULL);
+	pthread_mutex_init(&host->watch_lock, NULL);
+	pthread_mutex_init(&host->stats_lock, NULL);
+	inbox_init(&host->inbox);
+	recent_init(&host->recent);
+}
+
+static int replay_journal(struct host *host, struct err *err)
+{
+	us_t last_us = 0, begun_us = clock_now();
+	char took[32];
+	int code = replay(host, &last_us, err);
+
+	if (code < 0)
+		return code;
+	clock_anchor(last_us);
+	log_entry(LOG_INFO, "replayed", "events=%" PRIu64 " took=%s", core_sequence(host->core),
+	          us_format_duration(clock_now() - begun_us, took, sizeof took));
+	return 0;
+}
+
+/* What the files say now, where it isn't what the journal knows. */
+static int take_files(struct host *host, struct err *err)
+{
+	struct input config = {.type = INPUT_CONFIG, .config = host->config.config};
+	struct input pool = {.type = INPUT_POOL, .pool = host->config.pool};
+	struct input *inputs[] = {&config, &pool};
+	static const char *const names[] = {"configuration", "pool"};
+
+	for (size_t i = 0; i < 2; i++) {
+		int code = step_once(host, inputs[i], err);
+
+		if (code < 0)
+			return code;
+		if (host->step.n_events)
+			log_entry(LOG_INFO, "changed", "what=%s events=%u sequence=%" PRIu64, names[i], host->step.n_events,
+			          core_sequence(host->core));
+	}
+	return 0;
+}
+
+static bool is_wanted(void *ctx, const char *name)
+{
+	const struct core *core = ctx;
+
+	for (const struct job *job = core_job_after(core, 0); job; job = core_job_after(core, job->id))
+		if (job->extra && job->extra->secrets && !job_is_over(job) && !strcmp(job->extra->secrets, name))
+			return true;
+	return false;
+}
+
+int host_open(const struct host_config *config, struct host **ret, struct err *err)
+{
+	struct host *host = mem_new(1, sizeof *host);
+	int code;
+
+	init(host, config);
+	code = host->secrets = secret_open_dir(config->state_dir, err);
+	if (code >= 0)
+		code = replay_journal(host, err);
+	if (code >= 0)
+		code = take_files(host, err);
+	if (code >= 0) {
+		secret_sweep(host->secrets, is_wanted, host->core);
+		code = stations_open(host, err);
+	}
+	if (code < 0) {
+		host_close(host);
+		return code;
+	}
+	*ret = host;
+	return 0;
+}
+
+int host_start(struct host *host, struct err *err)
+{
+	/* The loop's first turn sends what the state still waits for. */
+	host->resend_us = 0;
+	if (pthread_create(&host->thread, NULL, loop, host) != 0)
+		return err_set(err, ERR_NOMEM, "host", "can't start a thread");
+	host->started = true;
+	return 0;
+}
+
+struct service *host_service(struct host *host)
+{
+	return &host->service;
+}
+
+void host_stop(struct host *host)
+{
+	inbox_close(&host->inbox);
+	if (host->started)
+		pthread_join(host->thread, NULL);
+	host->started = false;
+}
+
+struct host *host_close(struct host *host)
+{
+	if (!host)
+		return NULL;
+	host_stop(host);
+	stations_close(host);
+	if (host->secrets >= 0)
+		close(host->secrets);
+	step_done(&host->step);
+	free(host->blobs);
+	free(host->stale);
+	payloads_done(&host->payloads);
+	recent_done(&host->recent);
+	inbox_done(&host->inbox);
+	pthread_mutex_destroy(&host->stats_lock);
+	pthread_mutex_destroy(&host->watch_lock);
+	pthread_mutex_destroy(&host->alone);
+	pthread_rwlock_destroy(&host->view);
+	core_free(host->follower);
+	core_free(host->core);
+	free(host);
+	return NULL;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * loop.c: the one thread that owns the deciding core. Each turn takes all that waits, steps through it, makes it one
+ * commit, and only then answers and acts. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "host/clock.h"
+#include "host/inside.h"
+#include "host/log.h"
+
+enum { IDLE_US = 60000000 };
+
+static const char stopped_early[] =
+	"the daemon stopped before this was durable: it may or may not have been done; ask again with the same Idempotency-Key";
+
+static void take_report(struct host *host, const struct report *report, us_t now_us)
+{
+	struct input input = {.type = INPUT_REPORT, .now_us = now_us, .report = *report};
+	struct err err = {0};
+
+	if (core_step(host->core, &input, &host->step, &err) < 0)
+		log_entry(LOG_WARNING, "report", "job=%u attempt=%u state=%s text=\"%s\"", report->job, report->attempt,
+		          attempt_state_word(report->state), err.text);
+}
+
+static void keep_blob(struct host *host, const struct service_item *item)
+{
+	if (!item->payload_len)
+		return;
+	mem_grow((void **)&host->blobs, &host->blobs_cap, host->n_blobs, sizeof *host->blobs);
+	host->blobs[host->n_blobs++] = (struct blob){.hash = item->spec->payload, .bytes = item->payload, .len = item->payload_len};
+}
+
+static void take_item(struct host *host, const char *who, struct service_item *item, us_t now_us)
+{
+	struct job_spec spec = *item->spec;
+	struct input input = {.type = INPUT_SUBMIT, .now_us = now_us, .who = who};
+
+	spec.secrets = item->secret_name[0] ? item->secret_name : NULL;
+	input.submit.spec = &spec;
+	input.submit.idempotency = item->idempotency;
+	item->code = core_step(host->core, &input, &host->step, &item->err);
+	if (item->code < 0)
+		return;
+	item->job = host->step.job;
+	item->repeated = host->step.repeated;
+	if (!item->repeated)
+		keep_blob(host, item);
+}
+
+static void take_call(struct host *host, struct service_call *call, us_t now_us)
+{
+	struct input input = {.type = INPUT_CANCEL, .now_us = now_us, .who = call->who};
+
+	call->code = 0;
+	if (call->type == SERVICE_SUBMIT) {
+		for (uint32_t i = 0; i < call->n_items; i++)
+			take_item(host, call->who, &call->items[i], now_us);
+		return;
+	}
+	input.cancel.job = call->job;
+	call->code = core_step(host->core, &input, &host->step, &call->err);
+}
+
+static void take_clock(struct host *host, us_t now_us)
+{
+	struct input input = {.type = INPUT_CLOCK, .now_us = now_us};
+	struct err err = {0};
+
+	if (core_wake(host->core) <= now_us && core_step(host->core, &input, &host->step, &err) < 0)
+		log_failure(LOG_ERROR, "clock", &err);
+}
+
+static void free_reports(struct queued_report *reports)
+{
+	for (struct queued_report *next; reports; reports = next) {
+		next = reports->next;
+		free(reports);
+	}
+}
+
+static void answer(struct host *host, struct service_call *calls, bool durable)
+{
+	for (struct service_call *next; calls; calls = next) {
+		next = calls->next;
+		if (durable) {
+			drop_secrets(host, calls, true);
+		} else {
+			/* The store may have it after all: secrets stay, and the next start knows whether they are wanted. */
+			calls->code = err_set(&calls->err, ERR_IO, NULL, "%s", stopped_early);
+		}
+		calls->done(calls);
+	}
+}
+
+static void begin_step(struct host *host)
+{
+	step_reset(&host->step);
+	host->n_blobs = 0;
+}
+
+static void count_inputs(struct host *host, const struct taken *taken)
+{
+	pthread_mutex_lock(&host->stats_lock);
+	host->stats.inputs += taken->n_inputs;
+	pthread_mutex_unlock(&host->stats_lock);
+}
+
+/* Before the inputs, so that what they yield isn't sent twice. */
+static void resend(struct host *host, us_t now_us)
+{
+	if (host->resend_us > now_us)
+		return;
+	host->resend_us = US_NEVER;
+	core_outstanding(host->core, &host->step);
+}
+
+static bool turn(struct host *host, const struct taken *taken)
+{
+	us_t now_us = clock_now();
+	bool durable;
+
+	begin_step(host);
+	resend(host, now_us);
+	for (struct queued_report *r = taken->reports; r; r = r->next)
+		take_report(host, &r->report, now_us);
+	for (struct service_call *call = taken->calls; call; call = call->next)
+		take_call(host, call, now_us);
+	take_clock(host, now_us);
+	durable = commit(host);
+	count_inputs(host, taken);
+	answer(host, taken->calls, durable);
+	free_reports(taken->reports);
+	if (durable)
+		effects_send(host, host->step.effects, host->step.n_effects);
+	return durable;
+}
+
+static us_t until_next(const struct host *host)
+{
+	us_t now_us = clock_now(), next_us = core_wake(host->core);
+
+	if (host->resend_us < next_us)
+		next_us = host->resend_us;
+	if (next_us <= now_us)
+		return 0;
+	return next_us - now_us < IDLE_US ? next_us - now_us : IDLE_US;
+}
+
+static void refuse_rest(struct host *host)
+{
+	struct service_call *calls, *next;
+
+	inbox_close(&host->inbox);
+	inbox_take_calls(&host->inbox, 0, &calls);
+	for (; calls; calls = next) {
+		next = calls->next;
+		refuse(host, calls, ERR_BUSY, "the daemon is stopping");
+	}
+}
+
+void *loop(void *arg)
+{
+	struct host *host = arg;
+	bool open = true;
+
+	while (open) {
+		struct taken taken;
+
+		open = inbox_take(&host->inbox, until_next(host), &taken);
+		if (!turn(host, &taken))
+			break;
+	}
+	refuse_rest(host);
+	return NULL;
+}
+
+int step_once(struct host *host, struct input *input, struct err *err)
+{
+	int code;
+
+	begin_step(host);
+	input->now_us = clock_now();
+	code = core_step(host->core, input, &host->step, err);
+	return code < 0 ? code : commit_once(host, err);
+}

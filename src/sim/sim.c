@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * sim.c: a trace, run over a pool; see sim.h.
+ *
+ * Arrivals come from the trace, in order; all else from the world. What is counted here is counted from events. */
+#include "sim/sim.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "sim/world.h"
+
+enum {
+	PERFECT_CENTRE = CAN_EXACT_CARDS | CAN_FRACTIONS | CAN_IMAGES | CAN_BARE | CAN_START_ONCE | CAN_LIMIT | IS_SIMULATED,
+	BATCH_BYTES = 64 << 10,
+};
+
+#define NO_JOB UINT32_MAX
+
+/* A kind of the pool that will do for a job, and how fast it is. */
+struct option {
+	const char *name;
+	uint32_t kind; /* its number */
+	uint32_t speed_micro;
+};
+
+/* What a choice of the trace comes to on this pool. */
+struct options {
+	uint32_t first, n;
+	bool any; /* any kind, all at speed 1 */
+};
+
+struct sim {
+	const struct sim_config *config;
+	struct sim_result result;
+	struct world *world;
+	struct options *options; /* by choice */
+	struct option *option;
+	uint32_t n_option, option_cap;
+	uint32_t *trace_job_of; /* by the core's number */
+	uint32_t numbers_cap;
+	uint32_t arriving; /* the trace's job that is being submitted, or NO_JOB */
+	uint32_t arrived, over, waiting;
+	uint64_t submitted_milli, allocated_milli;
+	us_t counted_us;                            /* up to when card_seconds goes */
+	uint64_t card_milli_seconds, card_milli_us; /* whole seconds, and what is left */
+	bool news;                                  /* an arrival or an end since the timeline's last line */
+};
+
+us_t sim_run_us(us_t run_us, uint32_t speed_micro)
+{
+	__extension__ typedef unsigned __int128 wide;
+	wide run;
+
+	assert(speed_micro);
+	if (run_us == US_NEVER)
+		return US_NEVER;
+	run = ((wide)run_us * SPEED_MICRO + speed_micro - 1) / speed_micro;
+	return run < US_DURATION_MAX ? (us_t)run : US_DURATION_MAX;
+}
+
+/* ---- Which kinds ---- */
+
+static bool pool_has_kind(const struct pool_spec *pool, const char *name)
+{
+	for (uint32_t c = 0; c < pool->n_centres; c++)
+		for (uint32_t l = 0; l < pool->centres[c].n_lines; l++)
+			if (pool->centres[c].lines[l].kind && !strcmp(pool->centres[c].lines[l].kind, name))
+				return true;
+	return false;
+}
+
+static void add_option(struct sim *sim, struct options *options, const char *name, uint32_t speed_micro)
+{
+	uint32_t kind = pool_find_kind(core_pool(world_core(sim->world)), name);
+
+	for (uint32_t i = options->first; i < options->first + options->n; i++)
+		if (sim->option[i].kind == kind)
+			return;
+	if (!pool_has_kind(sim->config->pool, name) || options->n == JOB_REQUESTS_MAX)
+		return;
+	mem_grow((void **)&sim->option, &sim->option_cap, sim->n_option, sizeof *sim->option);
+	sim->option[sim->n_option++] = (struct option){name, kind, speed_micro};
+	options->n++;
+}
+
+static uint32_t stated_speed(const struct trace *trace, const struct trace_choice *choice, const char *name)
+{
+	for (uint32_t i = choice->first_speed; i < choice->first_speed + choice->n_speeds; i++)
+		if (!strcmp(trace_text(trace, trace->kinds[i].name), name))
+			return trace->kinds[i].speed_micro;
+	return SPEED_MICRO;
+}
+
+/* A kind that this pool hasn't got holds nothing, and is left out; a choice with none left fits nowhere. */
+static void resolve_choice(struct sim *sim, uint32_t number)
+{
+	const struct trace *trace = sim->config->trace;
+	const struct trace_choice *choice = &trace->choices[number];
+	struct options *options = &sim->options[number];
+
+	options->first = sim->n_option;
+	options->any = !choice->n_kinds && !choice->n_speeds;
+	for (uint32_t i = choice->first; i < choice->first + choice->n_kinds; i++)
+		add_option(sim, options, trace_text(trace, trace->kinds[i].name), trace->kinds[i].speed_micro);
+	for (uint32_t k = 0; k < sim->config->pool->n_kinds && !choice->n_kinds && !options->any; k++)
+		add_option(sim, options, sim->config->pool->kinds[k].name, stated_speed(trace, choice, sim->config->pool->kinds[k].name));
+}
+
+static uint32_t speed_on(const struct sim *sim, const struct trace_job *job, uint32_t kind)
+{
+	const struct options *options = &sim->options[job->choice];
+
+	for (uint32_t i = options->first; i < options->first + options->n; i++)
+		if (sim->option[i].kind == kind)
+			return sim->option[i].speed_micro;
+	return SPEED_MICRO;
+}
+
+/* ---- Arrivals ---- */
+
+/* The ways to hold a node of the job. Returns how many; 0: this pool has nothing of the kind. */
+static uint32_t fill_requests(const struct sim *sim, const struct trace_job *job, struct request_spec requests[JOB_REQUESTS_MAX])
+{
+	const struct options *options = &sim->options[job->choice];
+	struct request_spec request = {
+		.cards_milli = job->cards_milli,
+		.cpus_milli = job->cpus_milli,
+		.memory_mib = job->memory_mib,
+		.speed_milli = 1000,
+	};
+
+	if (!job->cards_milli || options->any) {
+		request.kind = job->cards_milli ? "*" : NULL;
+		requests[0] = request;
+		return 1;
+	}
+	for (uint32_t i = 0; i < options->n; i++) {
+		const struct option *option = &sim->option[options->first + i];
+		uint32_t milli = (option->speed_micro + 500) / 1000;
+
+		requests[i] = request;
+		requests[i].kind = option->name;
+		requests[i].speed_milli = milli ? milli : 1;
+	}
+	return options->n;
+}
+
+static bool is_preemptible(const struct sim *sim, const struct trace_job *job)
+{
+	enum policy policy = sim->config->config->policy;
+
+	return job->preemptible < 0 ? policy == POLICY_SHORTEST || policy == POLICY_LAS : job->preemptible > 0;
+}
+
+static int submit(struct sim *sim, const struct trace_job *job, const struct request_spec *requests, uint32_t n, struct err *err)
+{
+	const struct trace *trace = sim->config->trace;
+	struct group_spec group = {
+		.nodes = job->nodes, .requests = requests, .n_requests = n, .highest = (enum tier)job->highest, .hard = job->hard};
+	const char *name = trace_text(trace, job->name), *project = trace_text(trace, job->project);
+	struct job_spec spec = {
+		.name = name ? name : "job",
+		.project = project ? project : "default",
+		.user = trace_text(trace, job->user),
+		.groups = &group,
+		.n_groups = 1,
+		.priority = job->priority,
+		.limit_us = job->limit_us,
+		.max_restarts = -1,
+		.checkpoint_every_us = job->checkpoint_us,
+		.preemptible_after_us = is_preemptible(sim, job) ? 0 : US_NEVER,
+	};
+	uint32_t number;
+
+	return world_submit(sim->world, job->submit_us, &spec, &number, err);
+}
+
+/* A line of the timeline for an arrival or an end, and of progress. */
+static void tell(struct sim *sim, us_t now_us)
+{
+	if (sim->config->timeline)
+		fprintf(sim->config->timeline,
+		        "%" PRId64 ".%06" PRId64 ",%" PRIu64 ".%03" PRIu64 ",%" PRIu64 ".%03" PRIu64 ",%" PRIu32 "\n", now_us / US_SECOND,
+		        now_us % US_SECOND, sim->submitted_milli / 1000, sim->submitted_milli % 1000, sim->allocated_milli / 1000,
+		        sim->allocated_milli % 1000, sim->waiting);
+	if (sim->config->progress)
+		sim->config->progress(sim->config->progress_ctx, sim->arrived, sim->over, now_us);
+	sim->news = false;
+}
+
+static int arrive(struct sim *sim, uint32_t number, struct err *err)
+{
+	const struct trace_job *job = &sim->config->trace->jobs[number];
+	struct request_spec requests[JOB_REQUESTS_MAX];
+	uint32_t n = fill_requests(sim, job, requests);
+	bool too_large = job->cards_milli > CARDS_PER_NODE_MAX * CARD_MILLI;
+	int code = ERR_NEVER;
+
+	sim->arriving = number;
+	sim->arrived++;
+	sim->submitted_milli += (uint64_t)job->nodes * job->cards_milli;
+	sim->news = true;
+	if (n && !too_large)
+		code = submit(sim, job, requests, n, err);
+	sim->arriving = NO_JOB;
+	sim->result.end_milli = sim->allocated_milli;
+	if (code == ERR_NEVER) {
+		sim->result.jobs[number].outcome = SIM_NEVER_FIT;
+		sim->result.never_fit++;
+		tell(sim, job->submit_us);
+		return 0;
+	}
+	if (code < 0 && code != ERR_CORRUPT && err)
+		err->line = job->line;
+	return code;
+}
+
+/* ---- What the world says ---- */
+
+static struct fate fate_of(void *ctx, const struct core *core, const struct job *job)
+{
+	const struct sim *sim = ctx;
+	const struct trace_job *work = &sim->config->trace->jobs[sim->trace_job_of[job->id]];
+
+	(void)core;
+	return (struct fate){
+		.run_us = sim_run_us(work->run_us, speed_on(sim, work, job->plan.kind)), .state = ATTEMPT_ENDED, .cause = CAUSE_EXIT};
+}
+
+/* Sums up what was allocated since the last change. */
+static void count_until(struct sim *sim, us_t now_us)
+{
+	__extension__ typedef unsigned __int128 wide;
+	wide sum = (wide)sim->allocated_milli * (uint64_t)(now_us - sim->counted_us) + sim->card_milli_us;
+
+	sim->card_milli_seconds += (uint64_t)(sum / US_SECOND);
+	sim->card_milli_us = (uint64_t)(sum % US_SECOND);
+	sim->counted_us = now_us;
+}
+
+static void see_submitted(struct sim *sim, uint32_t number)
+{
+	assert(sim->arriving != NO_JOB);
+	while (number >= sim->numbers_cap) {
+		sim->numbers_cap = sim->numbers_cap ? sim->numbers_cap * 2 : 1024;
+		sim->trace_job_of = mem_resize(sim->trace_job_of, sim->numbers_cap, sizeof *sim->trace_job_of);
+	}
+	sim->trace_job_of[number] = sim->arriving;
+	sim->waiting++;
+}
+
+static void see_placed(struct sim *sim, const struct placed *placed, us_t at_us)
+{
+	struct sim_job *job = &sim->result.jobs[sim->trace_job_of[placed->job]];
+	const struct trace_job *work = &sim->config->trace->jobs[sim->trace_job_of[placed->job]];
+
+	count_until(sim, at_us);
+	sim->waiting--;
+	sim->allocated_milli += (uint64_t)work->nodes * work->cards_milli;
+	if (sim->allocated_milli > sim->result.peak_milli)
+		sim->result.peak_milli = sim->allocated_milli;
+	if (job->start_us == US_NEVER) {
+		job->start_us = at_us;
+		sim->result.started++;
+	}
+	job->outcome = SIM_RUNNING;
+	job->centre = placed->plan.tasks[0].centre;
+	job->kind = placed->plan.kind;
+}
+
+static void see_ended(struct sim *sim, const struct ended *ended, us_t at_us)
+{
+	struct sim_job *job = &sim->result.jobs[sim->trace_job_of[ended->job]];
+	const struct trace_job *work = &sim->config->trace->jobs[sim->trace_job_of[ended->job]];
+
+	count_until(sim, at_us);
+	if (ended->attempt)
+		sim->allocated_milli -= (uint64_t)work->nodes * work->cards_milli;
+	else
+		sim->waiting--;
+	sim->news = true;
+	if (ended->then == JOB_QUEUED) {
+		sim->waiting++;
+		job->restarts++;
+		job->outcome = SIM_PENDING;
+		sim->result.restarts++;
+		return;
+	}
+	sim->over++;
+	job->end_us = at_us;
+	job->outcome = ended->then == JOB_COMPLETED ? SIM_COMPLETED : ended->then == JOB_FAILED ? SIM_FAILED : SIM_CANCELED;
+}
+
+static void see(void *ctx, const struct core *core, const struct event *event)
+{
+	struct sim *sim = ctx;
+
+	(void)core;
+	sim->result.events++;
+	if (event->type == EVENT_SUBMITTED)
+		see_submitted(sim, event->submitted.job);
+	else if (event->type == EVENT_PLACED)
+		see_placed(sim, &event->placed, event->at_us);
+	else if (event->type == EVENT_ENDED)
+		see_ended(sim, &event->ended, event->at_us);
+}
+
+static void settled(void *ctx, const struct core *core, us_t now_us)
+{
+	struct sim *sim = ctx;
+
+	(void)core;
+	if (!sim->news)
+		return;
+	sim->result.last_us = now_us;
+	tell(sim, now_us);
+}
+
+/* ---- The run ---- */
+
+/* Every centre of a simulation is perfect: whatever engine its file names, nothing really runs. */
+static void make_perfect(const struct pool_spec *from, struct arena *arena, struct pool_spec *ret)
+{
+	struct centre_spec *centres = arena_new(arena, from->n_centres, sizeof *centres);
+
+	*ret = *from;
+	for (uint32_t i = 0; i < from->n_centres; i++) {
+		centres[i] = from->centres[i];
+		centres[i].capabilities = PERFECT_CENTRE;
+	}
+	ret->centres = centres;
+}
+
+static int begin(struct sim *sim, struct err *err)
+{
+	struct arena arena = {0};
+	struct pool_spec pool;
+	struct config_spec config = *sim->config->config;
+	int code;
+
+	if (config.jobs_max <= sim->result.n_jobs)
+		config.jobs_max = (uint64_t)sim->result.n_jobs + 1;
+	make_perfect(sim->config->pool, &arena, &pool);
+	code = world_input(sim->world, &(struct input){.type = INPUT_CONFIG, .config = &config}, err);
+	if (code == 0)
+		code = world_input(sim->world, &(struct input){.type = INPUT_POOL, .pool = &pool}, err);
+	arena_done(&arena);
+	return code;
+}
+
+static void start_result(struct sim *sim)
+{
+	const struct pool_spec *pool = sim->config->pool;
+	struct sim_result *r = &sim->result;
+
+	r->n_jobs = sim->config->trace->n_jobs;
+	r->jobs = mem_new(r->n_jobs, sizeof *r->jobs);
+	for (uint32_t i = 0; i < r->n_jobs; i++)
+		r->jobs[i] = (struct sim_job){.start_us = US_NEVER, .end_us = US_NEVER, .centre = CENTRE_ANY, .kind = KIND_NONE};
+	for (uint32_t c = 0; c < pool->n_centres; c++)
+		for (uint32_t l = 0; l < pool->centres[c].n_lines; l++)
+			r->total_milli += (uint64_t)pool->centres[c].lines[l].count * pool->centres[c].lines[l].cards * CARD_MILLI;
+	r->first_us = r->last_us = r->n_jobs ? sim->config->trace->jobs[0].submit_us : 0;
+	sim->counted_us = 0;
+	sim->arriving = NO_JOB;
+}
+
+static void finish_result(struct sim *sim)
+{
+	const struct pool *pool = core_pool(world_core(sim->world));
+	struct sim_result *r = &sim->result;
+
+	r->card_seconds = (double)sim->card_milli_seconds / 1e3 + (double)sim->card_milli_us / 1e9;
+	r->plans_checked = world_checked(sim->world);
+	r->n_centres = pool->n_centres;
+	r->n_kinds = pool->n_kinds;
+	r->centres = mem_new(r->n_centres, sizeof *r->centres);
+	r->kinds = mem_new(r->n_kinds, sizeof *r->kinds);
+	for (uint32_t i = 0; i < r->n_centres; i++)
+		r->centres[i] = mem_strdup(pool_centre_name(pool, i));
+	for (uint32_t i = 0; i < r->n_kinds; i++)
+		r->kinds[i] = mem_strdup(pool_kind_name(pool, i));
+	for (uint32_t i = 0; i < r->n_jobs; i++) {
+		r->completed += r->jobs[i].outcome == SIM_COMPLETED;
+		r->failed += r->jobs[i].outcome == SIM_FAILED;
+		r->pending += r->jobs[i].outcome == SIM_PENDING;
+		r->running += r->jobs[i].outcome == SIM_RUNNING;
+	}
+}
+
+static int run(struct sim *sim, struct err *err)
+{
+	const struct trace *trace = sim->config->trace;
+	int code = begin(sim, err);
+
+	sim->options = mem_new(trace->n_choices, sizeof *sim->options);
+	for (uint32_t i = 0; code == 0 && i < trace->n_choices; i++)
+		resolve_choice(sim, i);
+	if (sim->config->timeline)
+		fputs("t_s,submitted_cards,allocated_cards,pending_jobs\n", sim->config->timeline);
+	for (uint32_t i = 0; code == 0 && i < trace->n_jobs; i++) {
+		code = world_run(sim->world, trace->jobs[i].submit_us, err);
+		if (code == 0)
+			code = arrive(sim, i, err);
+	}
+	if (code == 0)
+		code = world_run(sim->world, US_NEVER, err);
+	if (code == 0)
+		code = world_finish(sim->world, &sim->result.digest, err);
+	if (code == 0 && sim->config->timeline && (fflush(sim->config->timeline) || ferror(sim->config->timeline)))
+		code = err_set(err, ERR_IO, "timeline", "%s", strerror(errno));
+	return code;
+}
+
+int sim_run(const struct sim_config *config, struct sim_result *ret, struct err *err)
+{
+	struct sim sim = {.config = config};
+	int code;
+
+	sim.world = world_new(&(struct world_config){.ctx = &sim,
+	                                             .fate = fate_of,
+	                                             .see = see,
+	                                             .settled = settled,
+	                                             .batch_bytes = BATCH_BYTES,
+	                                             .unchecked = config->unchecked});
+	start_result(&sim);
+	code = run(&sim, err);
+	if (code == 0) {
+		finish_result(&sim);
+		*ret = sim.result;
+	} else {
+		sim_done(&sim.result);
+	}
+	world_free(sim.world);
+	free(sim.options);
+	free(sim.option);
+	free(sim.trace_job_of);
+	return code;
+}
+
+void sim_done(struct sim_result *result)
+{
+	for (uint32_t i = 0; i < result->n_centres; i++)
+		free(result->centres[i]);
+	for (uint32_t i = 0; i < result->n_kinds; i++)
+		free(result->kinds[i]);
+	free(result->centres);
+	free(result->kinds);
+	free(result->jobs);
+	*result = (struct sim_result){0};
+}

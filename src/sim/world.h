@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * world.h: everything around a core, simulated: engines that answer at once, clocks that jump, and an auditor.
+ *
+ * A world feeds inputs to a core in the order of time, answers its effects as perfect centres would, hashes every event,
+ * and has every plan checked. The trace simulator, the golden timelines and the random tests are three owners of one. */
+#ifndef SUAN_SIM_WORLD_H
+#define SUAN_SIM_WORLD_H
+
+#include "core/core.h"
+
+struct world;
+
+/* What becomes of an attempt: it runs for run_us, then it ends like this. */
+struct fate {
+	us_t run_us;              /* US_NEVER: for ever */
+	enum attempt_state state; /* ATTEMPT_ENDED, or ATTEMPT_LOST */
+	enum cause cause;         /* of ENDED: EXIT or SIGNAL or MEMORY */
+	int32_t exit_code;
+};
+
+/* A batch of events, as it would be committed. */
+struct world_batch {
+	uint64_t sequence; /* of its first event */
+	uint32_t n_events;
+	us_t at_us;
+	const void *events;
+	size_t len;
+};
+
+/* How a world behaves, and who watches. Every function but `fate` may be NULL; what it is given is good for the call. */
+struct world_config {
+	void *ctx;
+	/* Asked when an attempt begins to run. The world itself ends it at its limit. */
+	struct fate (*fate)(void *ctx, const struct core *core, const struct job *job);
+	/* Each event; the state has it already, and all that its step decided. */
+	void (*see)(void *ctx, const struct core *core, const struct event *event);
+	/* When an input and all the answers that it led to have been taken. */
+	void (*settled)(void *ctx, const struct core *core, us_t now_us);
+	/* Each batch, once it is closed. */
+	int (*commit)(void *ctx, const struct core *core, const struct world_batch *batch, struct err *err);
+	us_t startup_us;    /* from release to running; 0: an attempt runs as soon as it is placed */
+	size_t batch_bytes; /* a batch is closed once it has that many; 0: after each step */
+	bool unchecked;     /* leaves out the plan checker: for measuring the core alone */
+};
+
+/* A world with an empty core, at instant 0. config is copied. Never NULL. */
+struct world *world_new(const struct world_config *config);
+struct world *world_free(struct world *world);
+const struct core *world_core(const struct world *world);
+
+/* Gives the core an input, and then every answer that its effects call for. Returns 0; what core_step returned where it
+ * refused the input (nothing has changed); ERR_CORRUPT where the plan checker objects. After the latter the world is
+ * only good for being freed. */
+int world_input(struct world *world, const struct input *input, struct err *err);
+
+/* Submits a job now; *ret_job is its number. */
+int world_submit(struct world *world, us_t now_us, const struct job_spec *spec, uint32_t *ret_job, struct err *err);
+
+/* Lets time pass up to and with until_us: ends and wake-ups in order, ends first at one instant. US_NEVER: until nothing
+ * can change by itself any more. Returns 0, or fails as world_input. */
+int world_run(struct world *world, us_t until_us, struct err *err);
+
+/* The instant of the next end or wake-up; US_NEVER: none. */
+us_t world_next(const struct world *world);
+
+/* Closes the batch, and gives the hash of the chain of all batches. */
+int world_finish(struct world *world, struct hash *ret_digest, struct err *err);
+
+/* Plans and reservations that the checker has passed; 0 where it is left out. */
+uint64_t world_checked(const struct world *world);
+
+#endif

@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * sqlite.c: the journal and the payloads in one SQLite file.
+ *
+ * One row a batch, so that one commit is one row and one fsync whatever it holds. WAL with synchronous=FULL: the commit
+ * returns once the log is on disk, and readers see the last commit while the next is being written.
+ *
+ * One connection writes and belongs to the one thread that appends. Reads take a connection of their own from a few that are
+ * kept, or open one, so they may come from any thread, also from within the visit of another.
+ *
+ * An append that failed is rolled back whole, and nothing is kept of it here: the same batch may come again. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/stores.h"
+
+enum {
+	APPLICATION_ID = 0x5375616e, /* "Suan" */
+	SCHEMA_VERSION = 1,
+	BUSY_MS = 5000,
+	READERS_KEPT = 4,
+	PATH_SIZE = 4096,
+	CELL_BYTES_MAX = 512 << 20, /* of one batch or payload; SQLite itself takes 1,000,000,000 */
+};
+
+enum statement { BEGIN, COMMIT, ROLLBACK, PUT_BATCH, PUT_PAYLOAD, ERASE, LAST, READ, PAYLOAD, STATEMENT_COUNT };
+
+/* A batch is found from any of its events: it is the last one that begins at or before it. */
+static const char *const statement_text[] = {
+	[BEGIN] = "BEGIN IMMEDIATE",
+	[COMMIT] = "COMMIT",
+	[ROLLBACK] = "ROLLBACK",
+	[PUT_BATCH] = "INSERT INTO batch(sequence, n_events, at_us, hash, events) VALUES(?1, ?2, ?3, ?4, ?5)",
+	[PUT_PAYLOAD] = "INSERT OR IGNORE INTO payload(hash, bytes) VALUES(?1, ?2)",
+	[ERASE] = "DELETE FROM payload WHERE hash = ?1",
+	[LAST] = "SELECT sequence, n_events, at_us, hash, NULL FROM batch ORDER BY sequence DESC LIMIT 1",
+	[READ] = ("SELECT sequence, n_events, at_us, hash, events FROM batch"
+              " WHERE sequence >= (SELECT coalesce(max(sequence), 0) FROM batch WHERE sequence <= ?1) ORDER BY sequence"),
+	[PAYLOAD] = "SELECT bytes FROM payload WHERE hash = ?1",
+};
+
+static const char schema[] = "CREATE TABLE batch("
+							 " sequence INTEGER PRIMARY KEY," /* of its first event */
+							 " n_events INTEGER NOT NULL,"
+							 " at_us INTEGER NOT NULL,"
+							 " hash BLOB NOT NULL,"
+							 " events BLOB NOT NULL);"
+							 "CREATE TABLE payload(hash BLOB PRIMARY KEY, bytes BLOB NOT NULL);";
+
+/* A connection with its statements, which are prepared when they are first used. */
+struct connection {
+	sqlite3 *db;
+	sqlite3_stmt *statements[STATEMENT_COUNT];
+	struct connection *next; /* among those kept */
+};
+
+struct sqlite_store {
+	struct store store;
+	char path[PATH_SIZE];
+	struct connection *writer; /* NULL in a reader's store */
+	uint64_t next_sequence;
+	pthread_mutex_t mutex; /* over what follows */
+	struct connection *readers;
+	uint32_t n_readers;
+};
+
+static struct sqlite_store *self_of(struct store *store)
+{
+	return (struct sqlite_store *)store;
+}
+
+/* ---- Errors ---- */
+
+/* What a device said matters more than what SQLite made of it: a full disk shows as an I/O error where it was hit outside of
+ * a plain write. */
+static int code_of(sqlite3 *db, int rc)
+{
+	static const struct {
+		int rc, code;
+	} codes[] = {
+		{SQLITE_FULL, ERR_FULL},        {SQLITE_BUSY, ERR_BUSY},           {SQLITE_LOCKED, ERR_BUSY},
+		{SQLITE_NOMEM, ERR_NOMEM},      {SQLITE_CORRUPT, ERR_CORRUPT},     {SQLITE_NOTADB, ERR_CORRUPT},
+		{SQLITE_TOOBIG, ERR_TOO_LARGE}, {SQLITE_READONLY, ERR_DENIED},     {SQLITE_PERM, ERR_DENIED},
+		{SQLITE_AUTH, ERR_DENIED},      {SQLITE_CONSTRAINT, ERR_CONFLICT},
+	};
+	int device = db ? sqlite3_system_errno(db) : 0;
+
+	if ((rc & 0xff) == SQLITE_IOERR && (device == ENOSPC || device == EDQUOT))
+		return ERR_FULL;
+	if (rc == SQLITE_IOERR_NOMEM)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+		if (codes[i].rc == (rc & 0xff))
+			return codes[i].code;
+	return ERR_IO;
+}
+
+static int failed(sqlite3 *db, int rc, const char *what, struct err *err)
+{
+	return err_set(err, code_of(db, rc), "journal", "can't %s: %s", what, db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+}
+
+/* ---- Connections ---- */
+
+static struct connection *connection_free(struct connection *connection)
+{
+	if (!connection)
+		return NULL;
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		sqlite3_finalize(connection->statements[i]);
+	sqlite3_close(connection->db);
+	free(connection);
+	return NULL;
+}
+
+static int connection_open(const char *path, int flags, struct connection **ret, struct err *err)
+{
+	struct connection *connection = calloc(1, sizeof *connection);
+	int rc, code;
+
+	if (!connection)
+		return err_set(err, ERR_NOMEM, "journal", "out of memory");
+	rc = sqlite3_open_v2(path, &connection->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_busy_timeout(connection->db, BUSY_MS);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_db_config(connection->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if (rc != SQLITE_OK) {
+		code = failed(connection->db, rc, "open it", err);
+		connection_free(connection);
+		return code;
+	}
+	*ret = connection;
+	return 0;
+}
+
+/* The statement, ready for its parameters. */
+static int statement(struct connection *connection, enum statement which, sqlite3_stmt **ret, struct err *err)
+{
+	int rc;
+
+	if (!connection->statements[which]) {
+		rc = sqlite3_prepare_v3(connection->db, statement_text[which], -1, SQLITE_PREPARE_PERSISTENT,
+		                        &connection->statements[which], NULL);
+		if (rc != SQLITE_OK)
+			return failed(connection->db, rc, "prepare a statement", err);
+	}
+	*ret = connection->statements[which];
+	return 0;
+}
+
+/* Runs a statement that yields no row, and makes it ready for its next use. */
+static int finish(struct connection *connection, sqlite3_stmt *stmt, const char *what, struct err *err)
+{
+	int rc = sqlite3_step(stmt), code = rc == SQLITE_DONE ? 0 : failed(connection->db, rc, what, err);
+
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return code;
+}
+
+static int run_plain(struct connection *connection, enum statement which, const char *what, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int code = statement(connection, which, &stmt, err);
+
+	return code < 0 ? code : finish(connection, stmt, what, err);
+}
+
+static int run_text(struct connection *connection, const char *sql, const char *what, struct err *err)
+{
+	int rc = sqlite3_exec(connection->db, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : failed(connection->db, rc, what, err);
+}
+
+/* The one integer that a query yields. */
+static int ask(struct connection *connection, const char *sql, int64_t *ret, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(connection->db, sql, -1, &stmt, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*ret = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW ? 0 : failed(connection->db, rc, "read its head", err);
+}
+
+/* A connection for reading, of those kept or a new one. */
+static int reader_take(struct sqlite_store *self, struct connection **ret, struct err *err)
+{
+	struct connection *connection;
+
+	pthread_mutex_lock(&self->mutex);
+	connection = self->readers;
+	if (connection) {
+		self->readers = connection->next;
+		self->n_readers--;
+	}
+	pthread_mutex_unlock(&self->mutex);
+	if (!connection)
+		return connection_open(self->path, SQLITE_OPEN_READONLY, ret, err);
+	*ret = connection;
+	return 0;
+}
+
+static void reader_give(struct sqlite_store *self, struct connection *connection)
+{
+	pthread_mutex_lock(&self->mutex);
+	if (self->n_readers < READERS_KEPT) {
+		connection->next = self->readers;
+		self->readers = connection;
+		self->n_readers++;
+		connection = NULL;
+	}
+	pthread_mutex_unlock(&self->mutex);
+	connection_free(connection);
+}
+
+/* ---- Appending ---- */
+
+static int put_batch(struct connection *writer, const struct batch *batch, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int code = statement(writer, PUT_BATCH, &stmt, err);
+
+	if (code < 0)
+		return code;
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)batch->sequence);
+	sqlite3_bind_int64(stmt, 2, batch->n_events);
+	sqlite3_bind_int64(stmt, 3, batch->at_us);
+	sqlite3_bind_blob(stmt, 4, batch->hash.bytes, HASH_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob64(stmt, 5, batch->events, batch->len, SQLITE_STATIC);
+	return finish(writer, stmt, "append a batch", err);
+}
+
+static int put_payload(struct connection *writer, const struct blob *blob, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int code = statement(writer, PUT_PAYLOAD, &stmt, err);
+
+	if (code < 0)
+		return code;
+	sqlite3_bind_blob(stmt, 1, blob->hash.bytes, HASH_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob64(stmt, 2, blob->len ? blob->bytes : "", blob->len, SQLITE_STATIC);
+	return finish(writer, stmt, "keep a payload", err);
+}
+
+static int put_all(struct connection *writer, const struct batch *batch, const struct blob *blobs, uint32_t n_blobs,
+                   struct err *err)
+{
+	int code = put_batch(writer, batch, err);
+
+	for (uint32_t i = 0; code == 0 && i < n_blobs; i++)
+		code = put_payload(writer, &blobs[i], err);
+	return code < 0 ? code : run_plain(writer, COMMIT, "commit", err);
+}
+
+static int check_append(const struct sqlite_store *self, const struct batch *batch, const struct blob *blobs, uint32_t n_blobs,
+                        struct err *err)
+{
+	assert(batch->n_events > 0);
+	assert(batch->at_us >= 0);
+	if (!self->writer)
+		return err_set(err, ERR_DENIED, "journal", "opened for reading");
+	if (batch->sequence != self->next_sequence)
+		return err_set(err, ERR_CONFLICT, "journal", "a batch that begins with event %" PRIu64 ": expected event %" PRIu64,
+		               batch->sequence, self->next_sequence);
+	if (batch->len > CELL_BYTES_MAX)
+		return err_set(err, ERR_TOO_LARGE, "journal", "a batch of %zu bytes: at most %d", batch->len, CELL_BYTES_MAX);
+	for (uint32_t i = 0; i < n_blobs; i++)
+		if (blobs[i].len > CELL_BYTES_MAX)
+			return err_set(err, ERR_TOO_LARGE, "payload", "%zu bytes: at most %d", blobs[i].len, CELL_BYTES_MAX);
+	return 0;
+}
+
+static int sqlite_append(struct store *store, const struct batch *batch, const struct blob *blobs, uint32_t n_blobs,
+                         struct err *err)
+{
+	struct sqlite_store *self = self_of(store);
+	int code = check_append(self, batch, blobs, n_blobs, err);
+
+	if (code == 0)
+		code = run_plain(self->writer, BEGIN, "begin a commit", err);
+	if (code < 0)
+		return code;
+	code = put_all(self->writer, batch, blobs, n_blobs, err);
+	if (code == 0)
+		self->next_sequence = batch->sequence + batch->n_events;
+	else if (!sqlite3_get_autocommit(self->writer->db)) /* SQLite rolls back by itself after some failures */
+		run_plain(self->writer, ROLLBACK, "roll back", NULL);
+	return code;
+}
+
+/* What is deleted is overwritten in the file (secure_delete), and the log that still holds the old pages is emptied. */
+static int sqlite_erase(struct store *store, const struct hash *hash, struct err *err)
+{
+	struct sqlite_store *self = self_of(store);
+	sqlite3_stmt *stmt = NULL;
+	int code, rc;
+
+	if (!self->writer)
+		return err_set(err, ERR_DENIED, "journal", "opened for reading");
+	code = statement(self->writer, ERASE, &stmt, err);
+	if (code < 0)
+		return code;
+	sqlite3_bind_blob(stmt, 1, hash->bytes, HASH_BYTES, SQLITE_STATIC);
+	code = finish(self->writer, stmt, "erase a payload", err);
+	if (code < 0)
+		return code;
+	rc = sqlite3_wal_checkpoint_v2(self->writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	return rc == SQLITE_OK ? 0 : failed(self->writer->db, rc, "empty the log of an erased payload", err);
+}
+
+/* ---- Reading ---- */
+
+/* Fills a batch from a row; what a damaged file may hold is refused here. */
+static int batch_of_row(sqlite3_stmt *stmt, struct batch *ret, struct err *err)
+{
+	int64_t sequence = sqlite3_column_int64(stmt, 0), n_events = sqlite3_column_int64(stmt, 1),
+			at_us = sqlite3_column_int64(stmt, 2);
+	const void *hash = sqlite3_column_blob(stmt, 3);
+
+	if (sequence < 1 || n_events < 1 || n_events > UINT32_MAX || sequence > INT64_MAX - n_events || at_us < 0 || !hash ||
+	    sqlite3_column_bytes(stmt, 3) != HASH_BYTES)
+		return err_set(err, ERR_CORRUPT, "journal", "the row of event %" PRId64 " isn't a batch", sequence);
+	*ret = (struct batch){.sequence = (uint64_t)sequence, .n_events = (uint32_t)n_events, .at_us = at_us};
+	memcpy(ret->hash.bytes, hash, HASH_BYTES);
+	ret->events = sqlite3_column_blob(stmt, 4);
+	ret->len = (size_t)sqlite3_column_bytes(stmt, 4);
+	return 0;
+}
+
+static int visit_rows(struct connection *reader, sqlite3_stmt *stmt, uint64_t from_sequence,
+                      int (*visit)(void *ctx, const struct batch *batch), void *ctx, struct err *err)
+{
+	int rc, code = 0;
+
+	while (!code && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		struct batch batch;
+
+		code = batch_of_row(stmt, &batch, err);
+		if (!code && batch.sequence + batch.n_events > from_sequence)
+			code = visit(ctx, &batch);
+	}
+	if (!code && rc != SQLITE_DONE)
+		code = failed(reader->db, rc, "read it", err);
+	return code;
+}
+
+static int sqlite_read(struct store *store, uint64_t from_sequence, int (*visit)(void *ctx, const struct batch *batch), void *ctx,
+                       struct err *err)
+{
+	struct sqlite_store *self = self_of(store);
+	struct connection *reader;
+	sqlite3_stmt *stmt = NULL;
+	int code = reader_take(self, &reader, err);
+
+	if (code < 0)
+		return code;
+	code = statement(reader, READ, &stmt, err);
+	if (code == 0) {
+		sqlite3_bind_int64(stmt, 1, from_sequence > INT64_MAX ? INT64_MAX : (sqlite3_int64)from_sequence);
+		code = visit_rows(reader, stmt, from_sequence, visit, ctx, err);
+		sqlite3_reset(stmt);
+	}
+	reader_give(self, reader);
+	return code;
+}
+
+/* The last batch by a connection; sequence 0 where there is none. */
+static int find_last(struct connection *connection, struct batch *ret, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc, code = statement(connection, LAST, &stmt, err);
+
+	if (code < 0)
+		return code;
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		code = batch_of_row(stmt, ret, err);
+	else if (rc == SQLITE_DONE)
+		*ret = (struct batch){0};
+	else
+		code = failed(connection->db, rc, "read its end", err);
+	sqlite3_reset(stmt);
+	return code;
+}
+
+static int sqlite_last(struct store *store, struct batch *ret, struct err *err)
+{
+	struct sqlite_store *self = self_of(store);
+	struct connection *reader;
+	int code = reader_take(self, &reader, err);
+
+	if (code < 0)
+		return code;
+	code = find_last(reader, ret, err);
+	reader_give(self, reader);
+	return code;
+}
+
+static int find_payload(struct connection *reader, const struct hash *hash, struct buf *ret, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc, code = statement(reader, PAYLOAD, &stmt, err);
+
+	if (code < 0)
+		return code;
+	sqlite3_bind_blob(stmt, 1, hash->bytes, HASH_BYTES, SQLITE_STATIC);
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		buf_put(ret, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
+	else if (rc == SQLITE_DONE)
+		code = err_set(err, ERR_NOT_FOUND, "payload", "never kept, or erased");
+	else
+		code = failed(reader->db, rc, "read a payload", err);
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return code;
+}
+
+static int sqlite_payload(struct store *store, const struct hash *hash, struct buf *ret, struct err *err)
+{
+	struct sqlite_store *self = self_of(store);
+	struct connection *reader;
+	int code = reader_take(self, &reader, err);
+
+	if (code < 0)
+		return code;
+	code = find_payload(reader, hash, ret, err);
+	reader_give(self, reader);
+	return code;
+}
+
+/* ---- Opening and closing ---- */
+
+/* Makes the file before SQLite does, for its mode: the log and its index take theirs from it. Its name is durable after this.
+ * Only an owner comes here, and before its first connection: closing a file drops the process's locks on it. */
+static int make_file(const char *dir, const char *path, struct err *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), dir_fd, code = 0;
+
+	if (fd < 0)
+		return file_failed("open this file", path, err);
+	if (fchmod(fd, 0600) < 0)
+		code = file_failed("set the mode of this file", path, err);
+	close(fd);
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!code && (dir_fd < 0 || fsync(dir_fd) < 0))
+		code = file_failed("sync this directory", dir, err);
+	if (dir_fd >= 0)
+		close(dir_fd);
+	return code;
+}
+
+/* Whose file it is, and of which version. *ret_empty: nobody's yet. */
+static int check_head(struct connection *connection, bool *ret_empty, struct err *err)
+{
+	int64_t application = 0, version = 0, tables = 0;
+	int code = ask(connection, "PRAGMA application_id", &application, err);
+
+	if (code == 0)
+		code = ask(connection, "PRAGMA user_version", &version, err);
+	if (code == 0)
+		code = ask(connection, "SELECT count(*) FROM sqlite_schema", &tables, err);
+	if (code < 0)
+		return code;
+	*ret_empty = !application && !version && !tables;
+	if (!*ret_empty && application != APPLICATION_ID)
+		return err_set(err, ERR_INVALID, "journal", "a database of another program, not a journal");
+	if (version > SCHEMA_VERSION)
+		return err_set(err, ERR_UNSUPPORTED, "journal",
+		               "schema version %" PRId64 " is newer than this program's, %d: use the suand that wrote it, or a later one",
+		               version, SCHEMA_VERSION);
+	return 0;
+}
+
+static int make_schema(struct connection *writer, struct err *err)
+{
+	char head[96];
+	int code;
+
+	sqlite3_snprintf(sizeof head, head, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION_ID, SCHEMA_VERSION);
+	code = run_plain(writer, BEGIN, "begin a commit", err);
+	if (code == 0)
+		code = run_text(writer, schema, "make its tables", err);
+	if (code == 0)
+		code = run_text(writer, head, "mark it as a journal", err);
+	return code < 0 ? code : run_plain(writer, COMMIT, "commit", err);
+}
+
+static int open_writer(struct sqlite_store *self, const char *dir, struct err *err)
+{
+	bool empty = false;
+	struct batch last;
+	int code = make_file(dir, self->path, err);
+
+	if (code == 0)
+		code = connection_open(self->path, SQLITE_OPEN_READWRITE, &self->writer, err);
+	if (code == 0)
+		code = check_head(self->writer, &empty, err); /* before anything is written to what may be another's */
+	if (code == 0)
+		code = run_text(self->writer,
+		                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
+		                "PRAGMA journal_size_limit = 67108864",
+		                "set it up", err);
+	if (code == 0 && empty)
+		code = make_schema(self->writer, err);
+	if (code == 0)
+		code = find_last(self->writer, &last, err);
+	if (code == 0)
+		self->next_sequence = last.sequence ? last.sequence + last.n_events : 1;
+	return code;
+}
+
+static int open_reader(struct sqlite_store *self, struct err *err)
+{
+	struct connection *reader;
+	struct stat st;
+	bool empty;
+	int code;
+
+	if (stat(self->path, &st) < 0)
+		return file_failed("find a journal", self->path, err);
+	code = reader_take(self, &reader, err);
+	if (code < 0)
+		return code;
+	code = check_head(reader, &empty, err);
+	if (code == 0 && empty)
+		code = err_set(err, ERR_NOT_FOUND, "journal", "%.400s: nothing was written to it yet", self->path);
+	reader_give(self, reader);
+	return code;
+}
+
+static struct store *sqlite_close(struct store *store)
+{
+	struct sqlite_store *self = self_of(store);
+
+	if (!self)
+		return NULL;
+	while (self->readers) {
+		struct connection *next = self->readers->next;
+
+		connection_free(self->readers);
+		self->readers = next;
+	}
+	connection_free(self->writer); /* last: it then takes the log into the file */
+	pthread_mutex_destroy(&self->mutex);
+	free(self);
+	return NULL;
+}
+
+int sqlite_store_limit(struct store *store, uint64_t bytes, struct err *err)
+{
+	struct sqlite_store *self = self_of(store);
+	int64_t page_size = 0;
+	char sql[64];
+	int code;
+
+	if (!self->writer)
+		return err_set(err, ERR_DENIED, "journal", "opened for reading");
+	code = ask(self->writer, "PRAGMA page_size", &page_size, err);
+	if (code < 0)
+		return code;
+	sqlite3_snprintf(sizeof sql, sql, "PRAGMA max_page_count = %lld", bytes ? (bytes + page_size - 1) / page_size : 0xfffffffe);
+	return run_text(self->writer, sql, "bound it", err);
+}
+
+int sqlite_store_open(const char *dir, bool reader, struct store **ret, struct err *err)
+{
+	static const struct store_ops ops = {
+		.name = "sqlite",
+		.append = sqlite_append,
+		.read = sqlite_read,
+		.last = sqlite_last,
+		.payload = sqlite_payload,
+		.erase = sqlite_erase,
+		.close = sqlite_close,
+	};
+	struct sqlite_store *self = calloc(1, sizeof *self);
+	int code = 0;
+
+	if (!self)
+		return err_set(err, ERR_NOMEM, "journal", "out of memory");
+	self->store.ops = &ops;
+	pthread_mutex_init(&self->mutex, NULL);
+	if (snprintf(self->path, sizeof self->path, "%s/journal.db", dir) >= (int)sizeof self->path)
+		code = err_set(err, ERR_INVALID, "journal", "the directory's name is longer than %zu bytes", sizeof self->path - 12);
+	if (code == 0 && !reader)
+		code = state_dir(dir, err);
+	if (code == 0)
+		code = reader ? open_reader(self, err) : open_writer(self, dir, err);
+	if (code < 0) {
+		sqlite_close(&self->store);
+		return code;
+	}
+	*ret = &self->store;
+	return 0;
+}

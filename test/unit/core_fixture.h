@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core_fixture.h: small pools, a core with a follower behind it, and short ways to ask things of them.
+ *
+ * Every step of a world is checked: core_check() on both cores, and the follower, which saw nothing but the bytes, has
+ * the same digest. */
+#ifndef SUAN_TEST_CORE_FIXTURE_H
+#define SUAN_TEST_CORE_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "core/core.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+enum { CAN_ALL = CAN_EXACT_CARDS | CAN_FRACTIONS | CAN_IMAGES | CAN_BARE | CAN_LOGS | CAN_SIGNALS | CAN_START_ONCE | CAN_LIMIT };
+
+static const struct kind_spec kinds_ab[] = {
+        {.name = "a", .vendor = "v", .source = "s", .class = CLASS_INTELLIGENT, .memory_mib = 1},
+        {.name = "b", .vendor = "w", .source = "t", .class = CLASS_GENERAL, .measured = true},
+};
+
+static inline uint32_t below(struct rng *rng, uint32_t bound)
+{
+	return (uint32_t)rng_below(rng, bound);
+}
+
+static inline bool chance(struct rng *rng, uint32_t percent)
+{
+	return below(rng, 100) < percent;
+}
+
+static inline struct pool_spec pool_of(const struct centre_spec *centres, uint32_t n)
+{
+	return (struct pool_spec){
+	        .name = "p", .currency = "CNY", .kinds = kinds_ab, .n_kinds = COUNT(kinds_ab), .centres = centres, .n_centres = n};
+}
+
+/* ---- A world ---- */
+
+struct world {
+	struct core *core, *follower;
+	struct step step;       /* of the latest input alone */
+	struct buf journal;     /* every batch so far, one behind the other */
+	size_t batch[4096];     /* where each begins in it */
+	uint32_t n_batches;
+	us_t now_us;
+	struct err err;
+};
+
+static inline void world_compare(const struct world *w)
+{
+	struct buf a = {0}, b = {0};
+
+	core_check(w->core);
+	core_check(w->follower);
+	core_save(w->core, &a);
+	core_save(w->follower, &b);
+	assert_int_equal(a.len, b.len);
+	assert_memory_equal(a.data, b.data, a.len);
+	buf_done(&a);
+	buf_done(&b);
+}
+
+/* Gives the core an input at the world's time. Returns what core_step does. */
+static inline int world_step(struct world *w, struct input in)
+{
+	uint64_t before = core_sequence(w->core);
+	struct err err = {0};
+	int rc;
+
+	step_reset(&w->step);
+	in.now_us = w->now_us;
+	rc = core_step(w->core, &in, &w->step, &w->err);
+	assert_int_equal(core_sequence(w->core), before + w->step.n_events);
+	if (rc < 0) {
+		assert_int_equal(w->step.n_events, 0);
+		assert_int_equal(w->step.n_effects, 0);
+		assert_int_equal(w->err.code, rc);
+	}
+	if (w->step.n_events) {
+		assert_true(w->n_batches < COUNT(w->batch));
+		w->batch[w->n_batches++] = w->journal.len;
+		buf_put(&w->journal, w->step.events.data, w->step.events.len);
+		if (core_apply(w->follower, w->step.events.data, w->step.events.len, NULL, NULL, &err) < 0)
+			fail_msg("the follower refuses: %s", err.text);
+	}
+	assert_true(w->step.wake_us > w->now_us);
+	world_compare(w);
+	return rc;
+}
+
+static inline int world_pool(struct world *w, const struct pool_spec *spec)
+{
+	return world_step(w, (struct input){.type = INPUT_POOL, .pool = spec});
+}
+
+static inline int world_config(struct world *w, struct config_spec config)
+{
+	return world_step(w, (struct input){.type = INPUT_CONFIG, .config = &config});
+}
+
+static inline struct world *world_new(const struct pool_spec *spec)
+{
+	struct world *w = mem_new(1, sizeof *w);
+
+	w->core = core_new();
+	w->follower = core_new();
+	w->now_us = 1000 * US_SECOND;
+	assert_int_equal(world_config(w, config_default()), 0);
+	assert_int_equal(world_pool(w, spec), 0);
+	return w;
+}
+
+static inline void world_free(struct world *w)
+{
+	core_free(w->core);
+	core_free(w->follower);
+	step_done(&w->step);
+	buf_done(&w->journal);
+	free(w);
+}
+
+static inline void world_tick(struct world *w, us_t by_us)
+{
+	w->now_us += by_us;
+	world_step(w, (struct input){.type = INPUT_CLOCK});
+}
+
+/* ---- Jobs ---- */
+
+/* What a test asks for; 0 is the usual. */
+struct want {
+	const char *kind; /* NULL: "a" where there are cards */
+	uint32_t nodes, cards_milli, cpus_milli, memory_mib;
+	enum tier highest; /* 0: the whole centre */
+	const char *centre;
+	uint32_t priority; /* 0: 100 */
+	us_t limit_us;     /* 0: none */
+	us_t begin_us;
+	struct dependency_spec on[4];
+	uint32_t n_on;
+	struct range array; /* step 0: none */
+	uint32_t parallel_max;
+	bool rerun;
+	int32_t restarts;
+	const void *key;
+	const char *project;
+};
+
+struct want_spec {
+	struct job_spec job;
+	struct group_spec group;
+	struct request_spec request;
+};
+
+/* The spec of a want; its parts lie in *s. */
+static inline const struct job_spec *want_spec(const struct want *want, struct want_spec *s)
+{
+	s->request = (struct request_spec){
+	        .kind = want->cards_milli ? (want->kind ? want->kind : "a") : NULL,
+	        .cards_milli = want->cards_milli,
+	        .cpus_milli = want->cpus_milli,
+	        .memory_mib = want->memory_mib,
+	        .centre = want->centre,
+	        .speed_milli = 1000,
+	};
+	s->group = (struct group_spec){.nodes = want->nodes ? want->nodes : 1,
+	                               .requests = &s->request,
+	                               .n_requests = 1,
+	                               .highest = want->highest ? want->highest : TIER_CENTRE};
+	s->job = (struct job_spec){
+	        .name = "j",
+	        .project = want->project ? want->project : "default",
+	        .user = "u",
+	        .groups = &s->group,
+	        .n_groups = 1,
+	        .priority = want->priority ? want->priority : 100,
+	        .limit_us = want->limit_us ? want->limit_us : US_NEVER,
+	        .begin_us = want->begin_us,
+	        .dependencies = want->on,
+	        .n_dependencies = want->n_on,
+	        .array = &want->array,
+	        .n_array = want->array.step ? 1 : 0,
+	        .array_parallel_max = want->parallel_max,
+	        .max_restarts = want->restarts,
+	        .rerun_when_lost = want->rerun,
+	        .preemptible_after_us = US_NEVER,
+	};
+	return &s->job;
+}
+
+/* Submits. Returns what core_step does. */
+static inline int world_try(struct world *w, struct want want)
+{
+	struct want_spec s;
+
+	return world_step(w, (struct input){.type = INPUT_SUBMIT, .submit = {want_spec(&want, &s), want.key}});
+}
+
+/* Submits what is accepted; returns its number. */
+static inline uint32_t world_submit(struct world *w, struct want want)
+{
+	if (world_try(w, want) < 0)
+		fail_msg("refused: %s: %s", w->err.subject, w->err.text);
+	assert_int_not_equal(w->step.job, 0);
+	return w->step.job;
+}
+
+static inline const struct job *job_of(const struct world *w, uint32_t id)
+{
+	const struct job *job = core_job(w->core, id);
+
+	assert_non_null(job);
+	return job;
+}
+
+static inline int world_report(struct world *w, uint32_t job, enum attempt_state state, enum cause cause, int32_t exit_code)
+{
+	struct report r = {.job = job, .attempt = job_of(w, job)->attempt, .state = state, .cause = cause, .exit_code = exit_code};
+
+	return world_step(w, (struct input){.type = INPUT_REPORT, .report = r});
+}
+
+static inline void world_run(struct world *w, uint32_t job)
+{
+	world_report(w, job, ATTEMPT_HELD, 0, 0);
+	world_report(w, job, ATTEMPT_RELEASED, 0, 0);
+	world_report(w, job, ATTEMPT_RUNNING, 0, 0);
+	assert_int_equal(job_of(w, job)->state, JOB_ACTIVE);
+}
+
+static inline void world_end(struct world *w, uint32_t job, int32_t exit_code)
+{
+	world_report(w, job, ATTEMPT_ENDED, CAUSE_EXIT, exit_code);
+}
+
+static inline void world_lose(struct world *w, uint32_t job)
+{
+	world_report(w, job, ATTEMPT_LOST, 0, 0);
+}
+
+static inline int world_cancel(struct world *w, uint32_t job)
+{
+	return world_step(w, (struct input){.type = INPUT_CANCEL, .who = "alice", .cancel = {job}});
+}
+
+static inline void world_silence(struct world *w, uint32_t centre, bool silent)
+{
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_CENTRE, .centre = {centre, silent}}), 0);
+}
+
+#define assert_state(w, id, want) assert_string_equal(job_state_word(job_of(w, id)->state), job_state_word(want))
+#define assert_cause(w, id, want) assert_string_equal(cause_word(job_of(w, id)->cause), cause_word(want))
+
+/* Whether the latest step has an effect of this type for this job. */
+static inline bool has_effect(const struct world *w, enum effect_type type, uint32_t job)
+{
+	for (uint32_t i = 0; i < w->step.n_effects; i++)
+		if (w->step.effects[i].type == type && w->step.effects[i].job == job)
+			return true;
+	return false;
+}
+
+/* The nth event of this type in the latest step, from 0; in the arena. */
+static inline bool find_event(const struct world *w, enum event_type type, uint32_t nth, struct arena *arena, struct event *ret)
+{
+	struct reader r = reader_of(w->step.events.data, w->step.events.len);
+
+	for (us_t previous = 0; r.at != r.end; previous = ret->at_us) {
+		assert_int_equal(event_decode(&r, previous, arena, ret), 0);
+		if (ret->type == type && nth-- == 0)
+			return true;
+	}
+	return false;
+}
+
+/* How many events of this type the latest step has. */
+static inline uint32_t count_events(const struct world *w, enum event_type type)
+{
+	struct arena arena = {0};
+	struct event e;
+	uint32_t n = 0;
+
+	while (find_event(w, type, n, &arena, &e))
+		n++;
+	arena_done(&arena);
+	return n;
+}
+
+/* Why the reservation moved or went in the latest step; CAUSE_COUNT where it didn't. */
+static inline enum cause cause_of_reserved(const struct world *w, enum event_type type)
+{
+	struct arena arena = {0};
+	struct event e;
+	enum cause cause = CAUSE_COUNT;
+
+	if (find_event(w, type, 0, &arena, &e))
+		cause = type == EVENT_RESERVED ? e.reserved.cause : e.unreserved.cause;
+	arena_done(&arena);
+	return cause;
+}
+
+/* Job and start of the reservation. */
+static inline void assert_reserved(const struct world *w, uint32_t job, us_t start_us)
+{
+	uint32_t held_by;
+	const struct plan *plan = core_reservation(w->core, &held_by);
+
+	assert_int_equal(held_by, job);
+	if (job)
+		assert_int_equal(plan->start_us, start_us);
+	else
+		assert_null(plan);
+}
+
+#endif

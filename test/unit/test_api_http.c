@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * test_api_http.c: the API over real sockets, on a host with the memory store and an engine that obeys the test. */
+#include "host_fixture.h"
+
+#include <arpa/inet.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "api/api.h"
+
+static const char token[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+static struct api *api;
+
+static int set_up_api(void **state)
+{
+	struct api_config config = {.address = "127.0.0.1", .token = token, .user = "starter"};
+	struct fixture *f;
+
+	set_up(state);
+	f = *state;
+	config.service = f->service;
+	assert_int_equal(api_start(&config, &api, &f->err), 0);
+	return 0;
+}
+
+static int tear_down_api(void **state)
+{
+	struct fixture *f = *state;
+
+	host_stop(f->host);
+	api = api_stop(api);
+	return tear_down(state);
+}
+
+/* ---- A client ---- */
+
+struct answer {
+	int status;
+	char text[1 << 16]; /* head and body */
+	char *body;
+	json_t *json;
+};
+
+static int dial(void)
+{
+	struct sockaddr_in where = {
+		.sin_family = AF_INET, .sin_port = htons(api_port(api)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct timeval patience = {.tv_sec = 20};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof where), 0);
+	return fd;
+}
+
+static void read_answer(int fd, struct answer *a)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < sizeof a->text - 1 && (n = read(fd, a->text + len, sizeof a->text - 1 - len)) > 0)
+		len += (size_t)n;
+	a->text[len] = 0;
+	close(fd);
+	assert_int_equal(sscanf(a->text, "HTTP/1.1 %d", &a->status), 1);
+	a->body = strstr(a->text, "\r\n\r\n");
+	assert_non_null(a->body);
+	a->body += 4;
+	json_decref(a->json);
+	a->json = json_loads(a->body, 0, NULL);
+}
+
+/* Sends a head and a body as they are; Host, Connection and Content-Length are added. */
+static int send_request(const char *line, const char *headers, const char *body)
+{
+	int fd = dial();
+
+	dprintf(fd, "%s HTTP/1.1\r\nHost: localhost:%u\r\nConnection: close\r\n%s", line, api_port(api), headers);
+	if (body)
+		dprintf(fd, "Content-Length: %zu\r\n", strlen(body));
+	dprintf(fd, "\r\n%s", body ? body : "");
+	return fd;
+}
+
+static void ask(struct answer *a, const char *line, const char *headers, const char *body)
+{
+	read_answer(send_request(line, headers, body), a);
+}
+
+#define BEARER "Authorization: Bearer 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n"
+#define WRITE BEARER "Content-Type: application/json\r\n"
+
+static const char *field(const struct answer *a, const char *name)
+{
+	const char *text = json_string_value(json_object_get(a->json, name));
+
+	return text ? text : "";
+}
+
+static json_int_t number(const struct answer *a, const char *name)
+{
+	return json_integer_value(json_object_get(a->json, name));
+}
+
+static const char gang[] = "{\"run\": \"x\", \"num_nodes\": 4, \"resources\": {\"accelerators\": \"k:8\"}, \"time\": \"1h\"}";
+static const char half[] = "{\"run\": \"x\", \"resources\": {\"accelerators\": \"k:0.5\"}}";
+
+/* ---- Tests ---- */
+
+static void test_doors(void **state)
+{
+	static const struct {
+		const char *line, *headers, *body;
+		int status;
+		const char *field;
+	} cases[] = {
+		{"GET /v1/pool", "", NULL, 200, NULL},
+		{"HEAD /v1/pool", "", NULL, 200, NULL},
+		{"GET /v1/pool", "Origin: http://evil.example\r\n", NULL, 403, "Origin"},
+		{"GET /v1/pool", "Origin: null\r\n", NULL, 403, "Origin"},
+		{"GET /nothing", "", NULL, 404, "path"},
+		{"PUT /v1/jobs", "", NULL, 405, "path"},
+		{"GET /v1/jobs?stat=queued", "", NULL, 400, "stat"},
+		{"GET /v1/jobs?state=quued", "", NULL, 400, "state"},
+		{"GET /v1/jobs?limit=0", "", NULL, 400, "limit"},
+		{"GET /v1/jobs?limit=1001", "", NULL, 400, "limit"},
+		{"GET /v1/jobs?limit=99999999999999999999", "", NULL, 400, "limit"},
+		{"GET /v1/jobs/1", "", NULL, 404, "id"},
+		{"GET /v1/jobs/x", "", NULL, 422, "id"},
+		{"GET /v1/jobs/1/logs?follow=maybe", "", NULL, 400, "follow"},
+		{"GET /v1/nodes?centre=nowhere", "", NULL, 404, "centre"},
+		{"POST /v1/jobs", "Content-Type: application/json\r\n", half, 401, "Authorization"},
+		{"POST /v1/jobs", "Authorization: Bearer 0\r\nContent-Type: application/json\r\n", half, 401, "Authorization"},
+		{"POST /v1/jobs/1/cancel", "", NULL, 401, "Authorization"},
+		{"POST /v1/jobs", BEARER "Content-Type: text/plain\r\n", half, 415, "Content-Type"},
+		{"POST /v1/jobs", BEARER, half, 415, "Content-Type"},
+		{"POST /v1/jobs", WRITE "Suan-User: a\"b\r\n", half, 400, "Suan-User"},
+		{"POST /v1/jobs", WRITE "Idempotency-Key: \r\n", half, 400, "Idempotency-Key"},
+		{"POST /v1/jobs", WRITE, "", 400, NULL},
+		{"POST /v1/jobs", WRITE, "{", 400, NULL},
+		{"POST /v1/jobs", WRITE, "{\"rum\": \"x\"}", 422, "rum"},
+		{"POST /v1/jobs", WRITE, "{\"jobs\": []}", 422, "jobs"},
+		{"POST /v1/jobs?dry_run=true", WRITE, "{\"jobs\": [{\"run\": \"x\"}]}", 400, "dry_run"},
+		{"POST /v1/jobs", WRITE, "{\"run\": \"x\", \"resources\": {\"accelerators\": \"k:9\"}}", 422, "resources.accelerators"},
+		{"POST /v1/jobs/1/cancel", WRITE, "{}", 404, "id"},
+		{"POST /v1/jobs", BEARER "Content-Type: application/json; charset=utf-8\r\n", half, 201, NULL},
+		{"POST /v1/jobs", BEARER "Content-Type: text/yaml\r\n", "run: x\n", 201, NULL},
+	};
+	struct answer a = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		ask(&a, cases[i].line, cases[i].headers, cases[i].body);
+		if (a.status != cases[i].status || (cases[i].field && strcmp(field(&a, "field"), cases[i].field) != 0))
+			fail_msg("%s: %d, expected %d: %s", cases[i].line, a.status, cases[i].status, a.body);
+	}
+	json_decref(a.json);
+}
+
+static void test_hosts(void **state)
+{
+	static const struct {
+		const char *host;
+		int status;
+	} cases[] = {{"localhost:%u", 200}, {"LOCALHOST:%u", 200}, {"127.0.0.1:%u", 200},    {"[::1]:%u", 200},
+	             {"localhost", 403},    {"localhost:1", 403},  {"evil.example:%u", 403}, {"127.0.0.1.evil.example:%u", 403}};
+	struct answer a = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		int fd = dial();
+		char host[96];
+		const char *hole = strstr(cases[i].host, "%u");
+
+		snprintf(host, sizeof host, "%.*s", (int)(hole ? hole - cases[i].host : 64), cases[i].host);
+		if (hole)
+			snprintf(host + strlen(host), sizeof host - strlen(host), "%u", api_port(api));
+		dprintf(fd, "GET /livez HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host);
+		read_answer(fd, &a);
+		assert_int_equal(a.status, cases[i].status);
+	}
+	json_decref(a.json);
+}
+
+/* Too large a body is refused, whether its length is declared or not, and the daemon doesn't keep it. */
+static void test_large(void **state)
+{
+	static char piece[1 << 16];
+	struct answer a = {0};
+	int fd = send_request("POST /v1/jobs", WRITE "Expect: 100-continue\r\nContent-Length: 6000000\r\n", NULL);
+
+	(void)state;
+	read_answer(fd, &a);
+	assert_int_equal(a.status, 413);
+	memset(piece, 'a', sizeof piece);
+	fd = send_request("POST /v1/jobs", WRITE "Transfer-Encoding: chunked\r\n", NULL);
+	for (int i = 0; i < 100; i++) {
+		dprintf(fd, "%zx\r\n", sizeof piece);
+		for (size_t sent = 0; sent < sizeof piece;) {
+			ssize_t n = write(fd, piece + sent, sizeof piece - sent);
+
+			assert_true(n > 0);
+			sent += (size_t)n;
+		}
+		dprintf(fd, "\r\n");
+	}
+	dprintf(fd, "0\r\n\r\n");
+	read_answer(fd, &a);
+	assert_int_equal(a.status, 413);
+	json_decref(a.json);
+}
+
+static void test_submit(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a = {0};
+	uint32_t job;
+
+	ask(&a, "POST /v1/jobs?dry_run=true", WRITE, gang);
+	assert_int_equal(a.status, 200);
+	assert_string_equal(field(&a, "state"), "new");
+	assert_int_equal(json_array_size(json_object_get(a.json, "placement")), 4);
+	ask(&a, "POST /v1/jobs", WRITE "Suan-User: ann\r\nIdempotency-Key: one\r\n", gang);
+	assert_int_equal(a.status, 201);
+	assert_string_equal(field(&a, "user"), "ann");
+	assert_int_equal(number(&a, "num_nodes"), 4);
+	job = (uint32_t)number(&a, "id");
+	wait_state(f, job, JOB_ACTIVE);
+
+	ask(&a, "POST /v1/jobs", WRITE "Suan-User: ann\r\nIdempotency-Key: one\r\n", gang);
+	assert_int_equal(a.status, 200);
+	assert_non_null(strstr(a.text, "Idempotency-Replayed: true"));
+	assert_int_equal(number(&a, "id"), job);
+	ask(&a, "POST /v1/jobs", WRITE "Suan-User: ann\r\nIdempotency-Key: one\r\n", half);
+	assert_int_equal(a.status, 422);
+	assert_string_equal(field(&a, "field"), "Idempotency-Key");
+	ask(&a, "POST /v1/jobs", WRITE "Suan-User: bob\r\nIdempotency-Key: one\r\n", half); /* another user's key */
+	assert_int_equal(a.status, 201);
+	assert_string_equal(field(&a, "state"), "queued");
+	assert_string_equal(json_string_value(json_object_get(json_object_get(a.json, "reason"), "code")), "resources");
+
+	ask(&a, "GET /v1/jobs/1/logs?node=3", "", NULL);
+	assert_int_equal(a.status, 200);
+	assert_non_null(strstr(a.body, "output of 1.1 rank 3"));
+	ask(&a, "GET /v1/jobs/1/logs?node=4", "", NULL);
+	assert_int_equal(a.status, 404);
+	ask(&a, "GET /v1/jobs/2/explain", "", NULL);
+	assert_string_equal(field(&a, "reason"), "resources");
+	ask(&a, "POST /v1/jobs/1/cancel", BEARER, NULL);
+	assert_true(a.status == 202 || a.status == 200); /* this engine may be quicker than the answer */
+	wait_state(f, 1, JOB_CANCELED);
+	ask(&a, "POST /v1/jobs/1/cancel", BEARER, NULL);
+	assert_int_equal(a.status, 200);
+	json_decref(a.json);
+}
+
+static void test_batch(void **state)
+{
+	struct answer a = {0};
+	json_t *jobs;
+
+	(void)state;
+	ask(&a, "POST /v1/jobs", WRITE,
+	    "{\"jobs\": [{\"run\": \"x\"}, {\"rum\": 1}, {\"run\": \"x\", \"num_nodes\": 5}, {\"run\": \"y\"}]}");
+	assert_int_equal(a.status, 201);
+	jobs = json_object_get(a.json, "jobs");
+	assert_int_equal(json_array_size(jobs), 4);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(jobs, 0), "id")), 1);
+	assert_non_null(json_object_get(json_array_get(jobs, 1), "problem"));
+	assert_non_null(json_object_get(json_array_get(jobs, 2), "problem"));
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(jobs, 3), "id")), 2);
+	json_decref(a.json);
+}
+
+/* Page by page, each job is shown once, the newest first. */
+static void test_pages(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a = {0};
+	char line[64] = "GET /v1/jobs?limit=3";
+	json_int_t expected = 10;
+
+	for (int i = 0; i < 10; i++)
+		submit_job(f, 1, "x");
+	while (expected) {
+		json_t *jobs;
+
+		ask(&a, line, "", NULL);
+		jobs = json_object_get(a.json, "jobs");
+		assert_true(json_array_size(jobs) > 0);
+		for (size_t i = 0; i < json_array_size(jobs); i++)
+			assert_int_equal(json_integer_value(json_object_get(json_array_get(jobs, i), "id")), expected--);
+		snprintf(line, sizeof line, "GET /v1/jobs?limit=3&cursor=%s", field(&a, "next"));
+	}
+	assert_true(json_is_null(json_object_get(a.json, "next")));
+	ask(&a, "GET /v1/nodes?limit=3", "", NULL);
+	assert_int_equal(json_array_size(json_object_get(a.json, "nodes")), 3);
+	assert_string_equal(field(&a, "next"), "3");
+	ask(&a, "GET /v1/cards?limit=5&cursor=70", "", NULL); /* node 1 from card 6 on */
+	assert_int_equal(json_array_size(json_object_get(a.json, "cards")), 5);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(a.json, "cards"), 2), "node")), "2");
+	json_decref(a.json);
+}
+
+static void test_wait(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t job = submit_job(f, 1, "x");
+	struct answer a = {0};
+	int fd;
+
+	wait_state(f, job, JOB_ACTIVE);
+	ask(&a, "GET /v1/jobs/1/wait?timeout_s=0", "", NULL);
+	assert_int_equal(a.status, 202);
+	fd = send_request("GET /v1/jobs/1/wait?timeout_s=60", "", NULL);
+	usleep(50000);
+	fake_report(job, 1, ATTEMPT_ENDED, CAUSE_EXIT, 5);
+	read_answer(fd, &a);
+	assert_int_equal(a.status, 200);
+	assert_int_equal(number(&a, "exit_code"), 5);
+	json_decref(a.json);
+}
+
+static bool read_until(int fd, struct buf *got, const char *text)
+{
+	char piece[4096];
+	ssize_t n;
+
+	while (!got->len || !memmem(got->data, got->len, text, strlen(text))) {
+		n = read(fd, piece, sizeof piece);
+		if (n <= 0)
+			return false;
+		buf_put(got, piece, (size_t)n);
+	}
+	return true;
+}
+
+static void test_stream(void **state)
+{
+	struct fixture *f = *state;
+	struct buf got = {0}, resumed = {0};
+	uint32_t job;
+	int fd = send_request("GET /v1/events?since=0", "", NULL);
+
+	assert_true(read_until(fd, &got, "event: pool"));
+	job = submit_job(f, 1, "x");
+	assert_true(read_until(fd, &got, "\"state\":\"running\""));
+	fake_report(job, 1, ATTEMPT_ENDED, CAUSE_EXIT, 0);
+	assert_true(read_until(fd, &got, "event: ended"));
+	close(fd);
+	fd = send_request("GET /v1/events?since=0", "Last-Event-ID: 3\r\n", NULL);
+	assert_true(read_until(fd, &resumed, "event: ended"));
+	assert_null(memmem(resumed.data, resumed.len, "id: 3\n", 6));
+	assert_non_null(memmem(resumed.data, resumed.len, "id: 4\n", 6));
+	close(fd);
+	buf_done(&got);
+	buf_done(&resumed);
+}
+
+/* Streams and waits that are open when the daemon stops end, and don't hold it up. */
+static void test_stop(void **state)
+{
+	struct fixture *f = *state;
+	int stream, wait, log;
+	struct buf got = {0};
+
+	submit_job(f, 1, "x");
+	wait_state(f, 1, JOB_ACTIVE);
+	stream = send_request("GET /v1/events", "", NULL);
+	wait = send_request("GET /v1/jobs/1/wait?timeout_s=300", "", NULL);
+	log = send_request("GET /v1/jobs/1/logs?follow=true", "", NULL);
+	assert_true(read_until(stream, &got, "still here"));
+	got.len = 0;
+	assert_true(read_until(log, &got, "output of 1.1"));
+	host_stop(f->host);
+	api = api_stop(api);
+	got.len = 0;
+	assert_true(read_until(wait, &got, " 202 "));
+	assert_false(read_until(stream, &got, "never sent"));
+	assert_false(read_until(log, &got, "never sent"));
+	close(stream);
+	close(wait);
+	close(log);
+	buf_done(&got);
+}
+
+static void test_metrics(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a = {0};
+	size_t len;
+
+	submit_job(f, 4, "x");
+	wait_state(f, 1, JOB_ACTIVE);
+	ask(&a, "GET /metrics", "", NULL);
+	assert_non_null(strstr(a.text, "application/openmetrics-text"));
+	assert_non_null(strstr(a.body, "\nsuan_jobs{state=\"active\"} 1\n"));
+	assert_non_null(strstr(a.body, "suan_cards_free{centre=\"..\",kind=\"k\",simulated=\"0\"} 0\n"));
+	len = strlen(a.body);
+	assert_string_equal(a.body + len - 6, "# EOF\n");
+	ask(&a, "GET /v1/pool", "", NULL);
+	assert_int_equal(number(&a, "cards"), 32);
+	assert_int_equal(number(&a, "free_cards"), 0);
+	assert_int_equal(strlen(field(&a, "state_digest")), 64);
+	json_decref(a.json);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_api, tear_down_api)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {TEST(test_doors), TEST(test_hosts),  TEST(test_large), TEST(test_submit),
+	                                   TEST(test_batch), TEST(test_pages),  TEST(test_wait),  TEST(test_stream),
+	                                   TEST(test_stop),  TEST(test_metrics)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
