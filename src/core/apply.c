@@ -321,7 +321,27 @@ static void requeue(struct core *core, struct job *job)
 
 /* ---- One function an event ---- */
 
-static void index_pool(struct core *core);
+static void index_pool(struct core *core, bool pool_changed);
+
+/* The tree of projects as the pool declares it. */
+static void declare_projects(struct core *core)
+{
+	const struct pool_spec *spec = &core->pool->spec;
+
+	for (uint32_t i = 0; i < core->n_projects; i++)
+		core->project[i] = (struct project){.parent = UINT32_MAX, .weight_milli = 1000};
+	core->projects_declared = spec->n_projects > 0;
+	for (uint32_t i = 0; i < spec->n_projects; i++) {
+		uint32_t id = add_project(core, spec->projects[i].name);
+
+		core->project[id].declared = true;
+		core->project[id].weight_milli = spec->projects[i].weight_milli;
+	}
+	for (uint32_t i = 0; i < spec->n_projects; i++)
+		if (spec->projects[i].parent)
+			core->project[strtab_find(&core->projects, spec->projects[i].name)].parent =
+			        strtab_find(&core->projects, spec->projects[i].parent);
+}
 
 static void apply_pool(struct core *core, const struct event *e)
 {
@@ -333,20 +353,8 @@ static void apply_pool(struct core *core, const struct event *e)
 	core->silent = mem_resize(core->silent, core->centres.count, sizeof *core->silent);
 	for (uint32_t i = had; i < core->centres.count; i++)
 		core->silent[i] = false;
-	for (uint32_t i = 0; i < core->n_projects; i++)
-		core->project[i] = (struct project){.parent = UINT32_MAX, .weight_milli = 1000};
-	core->projects_declared = e->pool.n_projects > 0;
-	for (uint32_t i = 0; i < e->pool.n_projects; i++) {
-		uint32_t id = add_project(core, e->pool.projects[i].name);
-
-		core->project[id].declared = true;
-		core->project[id].weight_milli = e->pool.projects[i].weight_milli;
-	}
-	for (uint32_t i = 0; i < e->pool.n_projects; i++)
-		if (e->pool.projects[i].parent)
-			core->project[strtab_find(&core->projects, e->pool.projects[i].name)].parent =
-			        strtab_find(&core->projects, e->pool.projects[i].parent);
-	index_pool(core);
+	declare_projects(core);
+	index_pool(core, true);
 	core->freed++;
 }
 
@@ -372,6 +380,26 @@ static bool dependency_met(const struct core *core, const struct dependency_spec
 	return !on || (job_is_over(on) && (d->when == AFTER_ANY || on->state == JOB_COMPLETED));
 }
 
+/* Counts what a waiting job waits for, and enters it with those jobs. */
+static void watch_dependencies(struct core *core, struct job *job)
+{
+	for (uint32_t i = 0; i < job->extra->n_dependencies; i++) {
+		const struct dependency_spec *d = &job->extra->dependencies[i];
+		struct job_extra *on;
+
+		if (dependency_met(core, d))
+			continue;
+		job->waits_for++;
+		if (dependency_dooms(core, d)) {
+			job->doomed = true;
+			continue;
+		}
+		on = job_extra(job_at(core, d->job));
+		mem_grow((void **)&on->dependents, &on->dependents_cap, on->n_dependents, sizeof *on->dependents);
+		on->dependents[on->n_dependents++] = job->id;
+	}
+}
+
 static void add_dependencies(struct core *core, struct job *job, const struct submitted *s)
 {
 	struct job_extra *extra = job_extra(job);
@@ -379,20 +407,7 @@ static void add_dependencies(struct core *core, struct job *job, const struct su
 	extra->dependencies = mem_new(s->n_dependencies, sizeof *extra->dependencies);
 	memcpy(extra->dependencies, s->dependencies, s->n_dependencies * sizeof *extra->dependencies);
 	extra->n_dependencies = s->n_dependencies;
-	for (uint32_t i = 0; i < s->n_dependencies; i++) {
-		struct job_extra *on;
-
-		if (dependency_met(core, &s->dependencies[i]))
-			continue;
-		job->waits_for++;
-		if (dependency_dooms(core, &s->dependencies[i])) {
-			job->doomed = true;
-			continue;
-		}
-		on = job_extra(job_at(core, s->dependencies[i].job));
-		mem_grow((void **)&on->dependents, &on->dependents_cap, on->n_dependents, sizeof *on->dependents);
-		on->dependents[on->n_dependents++] = job->id;
-	}
+	watch_dependencies(core, job);
 }
 
 static void add_array(struct job *job, const struct submitted *s)
@@ -851,7 +866,7 @@ static void find_absent(struct core *core, struct job *job)
 }
 
 /* Everything that follows from the pool: what is free with what runs on it, calendars, ways to place each shape. */
-static void index_pool(struct core *core)
+static void index_pool(struct core *core, bool pool_changed)
 {
 	for (uint32_t i = 0; core->calendars && i < core->n_calendars; i++)
 		calendar_done(&core->calendars[i]);
@@ -870,12 +885,45 @@ static void index_pool(struct core *core)
 
 		if (!job || !job_is_live(job))
 			continue;
-		find_absent(core, job);
+		if (pool_changed)
+			find_absent(core, job);
 		take_plan(core, job);
 	}
 	for (uint32_t i = 0; i < core->queue.n_shapes; i++)
 		if (core->queue.shapes[i])
 			plan_candidates(core, core->queue.shapes[i]);
+}
+
+/* What follows from one job that was loaded. Jobs come in the order of their numbers. */
+static void index_job(struct core *core, struct job *job)
+{
+	core->n_jobs++;
+	core->in_state[job->state]++;
+	use_payload(core, &job->payload, 1);
+	job->timer_us = US_NEVER;
+	if (job->extra && job->extra->has_idempotency)
+		map_set(&core->idempotency, first_word(job->extra->idempotency), job->id);
+	if (job->state == JOB_QUEUED && job->extra)
+		watch_dependencies(core, job);
+	if (job_is_over(job))
+		shelve(core, job);
+	requeue(core, job);
+}
+
+void apply_index(struct core *core, const struct plan *reserved, uint32_t job)
+{
+	for (uint32_t i = 0; i < core->projects.count; i++)
+		add_project(core, strtab_name(&core->projects, i));
+	declare_projects(core);
+	index_pool(core, false);
+	for (uint32_t id = 1; id <= core->last_job; id++)
+		if (core->jobs[id])
+			index_job(core, core->jobs[id]);
+	for (uint32_t id = 1; id <= core->last_job; id++)
+		if (core->jobs[id] && !job_is_over(core->jobs[id]))
+			retime(core, core->jobs[id]);
+	if (job)
+		set_reservation(core, job, reserved);
 }
 
 /* ---- Checking ---- */

@@ -65,8 +65,11 @@ const struct pool *core_pool(const struct core *core); /* NULL before the first 
 
 /* The hash of the whole state, canonically encoded. Cost: O(state). */
 struct hash core_digest(const struct core *core);
-/* The canonical encoding: what core_digest hashes. */
+/* The canonical encoding: what core_digest hashes, and a snapshot keeps. */
 void core_save(const struct core *core, struct buf *buf);
+/* A core from what core_save wrote: the same digest, and from then on the same decisions. Returns 0, or ERR_CORRUPT for bytes
+ * that core_save of this release can't have written; it may trust their hash to have been checked. */
+int core_load(const void *bytes, size_t len, struct core **ret, struct err *err);
 
 /* A job by its number, or NULL. */
 const struct job *core_job(const struct core *core, uint32_t id);

@@ -105,7 +105,7 @@ void plan_encode(const struct plan *plan, struct buf *buf)
 	}
 }
 
-static void read_plan(struct reader *r, struct arena *arena, struct plan *plan)
+void plan_decode(struct reader *r, struct arena *arena, struct plan *plan)
 {
 	plan->start_us = read_until(r);
 	plan->until_us = read_until(r);
@@ -296,7 +296,7 @@ static void read_placed(struct reader *r, struct arena *arena, struct event *e)
 	e->placed.array = read_u32(r);
 	if (e->placed.array)
 		e->placed.index = read_u32(r);
-	read_plan(r, arena, &e->placed.plan);
+	plan_decode(r, arena, &e->placed.plan);
 }
 
 static void put_attempt(struct buf *buf, const struct event *e)
@@ -388,7 +388,7 @@ static void read_reserved(struct reader *r, struct arena *arena, struct event *e
 {
 	e->reserved.job = read_u32(r);
 	e->reserved.cause = (enum cause)read_uint_max(r, CAUSE_COUNT - 1);
-	read_plan(r, arena, &e->reserved.plan);
+	plan_decode(r, arena, &e->reserved.plan);
 }
 
 static void put_unreserved(struct buf *buf, const struct event *e)

@@ -220,6 +220,7 @@ int event_decode(struct reader *r, us_t previous_us, struct arena *arena, struct
 
 /* The parts that also stand elsewhere. Decoding fills what is pointed to in the arena, and sets r->bad where it must. */
 void plan_encode(const struct plan *plan, struct buf *buf);
+void plan_decode(struct reader *r, struct arena *arena, struct plan *plan);
 void group_encode(const struct group *group, struct buf *buf);
 void group_decode(struct reader *r, struct arena *arena, struct group *group);
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * save.c: the whole state as canonical bytes, and their hash.
+ * save.c: the whole state as canonical bytes, their hash, and the way back.
  *
- * Only the state proper is written, not what is kept to be quick; in the order of numbers, never of tables. */
+ * Only the state proper is written, not what is kept to be quick; in the order of numbers, never of tables. Each save_x has
+ * its load_x below it. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "core/state.h"
 
 enum { SAVE_VERSION = 1 };
@@ -13,6 +16,14 @@ static void save_names(const struct strtab *names, struct buf *buf)
 	buf_put_uint(buf, names->count);
 	for (uint32_t i = 0; i < names->count; i++)
 		buf_put_str(buf, strtab_name(names, i));
+}
+
+static void load_names(struct strtab *names, struct reader *r, struct arena *arena)
+{
+	uint32_t n = read_count(r);
+
+	for (uint32_t i = 0; i < n; i++)
+		r->bad |= strtab_add(names, read_str(r, arena)) != i;
 }
 
 static void save_array(const struct array *a, struct buf *buf)
@@ -32,6 +43,35 @@ static void save_array(const struct array *a, struct buf *buf)
 		buf_put_uint(buf, a->elements[i]);
 }
 
+static void *copy_of(const void *from, size_t count, size_t size)
+{
+	return memcpy(mem_new(count, size), from, count * size);
+}
+
+static struct array *load_array(struct reader *r)
+{
+	struct array *a = mem_new(1, sizeof *a);
+
+	a->n_ranges = read_count(r);
+	a->ranges = mem_new(a->n_ranges, sizeof *a->ranges);
+	for (uint32_t i = 0; i < a->n_ranges; i++) {
+		a->ranges[i].first = (uint32_t)read_uint(r);
+		a->ranges[i].last = (uint32_t)read_uint(r);
+		a->ranges[i].step = (uint32_t)read_uint(r);
+	}
+	a->count = (uint32_t)ranges_count(a->ranges, a->n_ranges);
+	a->parallel_max = (uint32_t)read_uint(r);
+	a->live = (uint32_t)read_uint(r);
+	a->over = (uint32_t)read_uint(r);
+	a->failed = (uint32_t)read_uint(r);
+	a->taken = a->elements_cap = read_count(r);
+	a->elements = mem_new(a->taken, sizeof *a->elements);
+	for (uint32_t i = 0; i < a->taken; i++)
+		a->elements[i] = (uint32_t)read_uint(r);
+	r->bad |= a->taken > a->count;
+	return a;
+}
+
 static void save_extra(const struct job_extra *x, struct buf *buf)
 {
 	buf_put_uint(buf, x->n_dependencies);
@@ -48,18 +88,73 @@ static void save_extra(const struct job_extra *x, struct buf *buf)
 		buf_put(buf, x->idempotency, sizeof x->idempotency);
 }
 
+static char *load_text(struct reader *r, struct arena *arena)
+{
+	const char *text = read_str(r, arena);
+
+	return *text ? mem_strdup(text) : NULL;
+}
+
+static struct job_extra *load_extra(struct reader *r, struct arena *arena)
+{
+	struct job_extra *x = mem_new(1, sizeof *x);
+	const void *key;
+
+	x->n_dependencies = read_count(r);
+	x->dependencies = mem_new(x->n_dependencies, sizeof *x->dependencies);
+	for (uint32_t i = 0; i < x->n_dependencies; i++) {
+		x->dependencies[i].job = (uint32_t)read_uint(r);
+		x->dependencies[i].when = (enum dependency_when)read_uint_max(r, AFTER_ANY);
+	}
+	x->secrets = load_text(r, arena);
+	x->note = load_text(r, arena);
+	x->native_id = load_text(r, arena);
+	x->stopped_by = load_text(r, arena);
+	x->has_idempotency = read_uint_max(r, 1);
+	key = x->has_idempotency ? read_bytes(r, sizeof x->idempotency) : NULL;
+	if (key)
+		memcpy(x->idempotency, key, sizeof x->idempotency);
+	return x;
+}
+
+/* Where a job's times are, in the order in which they are written. */
+#define JOB_TIMES(job)                                                                                                      \
+	{&(job)->submitted_us, &(job)->begin_us,  &(job)->limit_us,            &(job)->eligible_us,         &(job)->placed_us,      \
+	 &(job)->started_us,   &(job)->ended_us,  &(job)->checkpoint_every_us, &(job)->preemptible_after_us}
+
 static void save_times(const struct job *job, struct buf *buf)
 {
-	const us_t times[] = {job->submitted_us, job->begin_us,   job->limit_us, job->eligible_us,         job->placed_us,
-	                      job->started_us,   job->ended_us,   job->checkpoint_every_us, job->preemptible_after_us};
+	const us_t *const times[] = JOB_TIMES(job);
 
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
-		buf_put_uint(buf, times[i] == US_NEVER ? 0 : (uint64_t)times[i] + 1);
+		buf_put_uint(buf, *times[i] == US_NEVER ? 0 : (uint64_t)*times[i] + 1);
+}
+
+static void load_times(struct job *job, struct reader *r)
+{
+	us_t *const times[] = JOB_TIMES(job);
+
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+		uint64_t value = read_uint_max(r, US_NEVER);
+
+		*times[i] = value ? (us_t)(value - 1) : US_NEVER;
+	}
+}
+
+enum { FLAG_ELIGIBLE = 1, FLAG_RERUN = 2, FLAG_ABSENT = 4, FLAG_ARRAY = 8, FLAG_EXTRA = 16 };
+
+/* A part that holds only what follows from other jobs (who depends on it) isn't written. */
+static bool has_extra(const struct job *job)
+{
+	const struct job_extra *x = job->extra;
+
+	return x && (x->n_dependencies || x->secrets || x->note || x->native_id || x->stopped_by || x->has_idempotency);
 }
 
 static void save_job(const struct core *core, const struct job *job, struct buf *buf)
 {
-	static const struct job_extra no_extra;
+	unsigned flags = (job->eligible ? FLAG_ELIGIBLE : 0) | (job->rerun_when_lost ? FLAG_RERUN : 0) | (job->absent ? FLAG_ABSENT : 0) |
+	                 (job->array ? FLAG_ARRAY : 0) | (has_extra(job) ? FLAG_EXTRA : 0);
 
 	buf_put_uint(buf, job->id);
 	group_encode(&core_shape(core, job)->group, buf);
@@ -70,7 +165,7 @@ static void save_job(const struct core *core, const struct job *job, struct buf 
 	buf_put_uint(buf, job->attempt_state);
 	buf_put_uint(buf, job->cause);
 	buf_put_uint(buf, job->priority);
-	buf_put_u8(buf, (uint8_t)(job->eligible | job->rerun_when_lost << 1 | (job->absent != NULL) << 2 | (job->array != NULL) << 3));
+	buf_put_u8(buf, (uint8_t)flags);
 	buf_put_uint(buf, job->attempt);
 	buf_put_uint(buf, job->restarts_left);
 	buf_put_uint(buf, job->array_of);
@@ -84,7 +179,69 @@ static void save_job(const struct core *core, const struct job *job, struct buf 
 		buf_put_u8(buf, job->absent[i]);
 	if (job->array)
 		save_array(job->array, buf);
-	save_extra(job->extra ? job->extra : &no_extra, buf);
+	if (flags & FLAG_EXTRA)
+		save_extra(job->extra, buf);
+}
+
+static void load_plan(struct job *job, struct reader *r, struct arena *arena)
+{
+	plan_decode(r, arena, &job->plan);
+	job->plan.tasks = copy_of(job->plan.tasks, job->plan.n_tasks, sizeof *job->plan.tasks);
+	job->plan.claims = copy_of(job->plan.claims, job->plan.n_claims, sizeof *job->plan.claims);
+}
+
+static void load_flagged(struct job *job, unsigned flags, struct reader *r, struct arena *arena)
+{
+	job->eligible = flags & FLAG_ELIGIBLE;
+	job->rerun_when_lost = flags & FLAG_RERUN;
+	if (flags & FLAG_ABSENT)
+		job->absent = mem_new(job->plan.n_tasks, sizeof *job->absent);
+	for (uint32_t i = 0; job->absent && i < job->plan.n_tasks; i++)
+		job->absent[i] = read_u8(r);
+	if (flags & FLAG_ARRAY)
+		job->array = load_array(r);
+	if (flags & FLAG_EXTRA)
+		job->extra = load_extra(r, arena);
+}
+
+/* Reads a job into its place among the jobs, which is there. */
+static void load_job(struct core *core, struct reader *r, struct arena *arena)
+{
+	struct job *job = mem_new(1, sizeof *job);
+	const void *payload;
+	struct group group;
+	unsigned flags;
+	bool new_shape;
+
+	job->id = (uint32_t)read_uint_max(r, core->last_job);
+	group_decode(r, arena, &group);
+	job->project = (uint32_t)read_uint(r);
+	job->name = mem_strdup(read_str(r, arena));
+	job->user = (uint32_t)read_uint(r);
+	job->state = (enum job_state)read_uint_max(r, JOB_STATE_COUNT - 1);
+	job->attempt_state = (enum attempt_state)read_uint_max(r, ATTEMPT_STATE_COUNT - 1);
+	job->cause = (enum cause)read_uint_max(r, CAUSE_COUNT - 1);
+	job->priority = (uint16_t)read_uint_max(r, JOB_PRIORITY_MAX);
+	flags = read_u8(r);
+	job->attempt = (uint32_t)read_uint(r);
+	job->restarts_left = (uint32_t)read_uint(r);
+	job->array_of = (uint32_t)read_uint(r);
+	job->array_index = (uint32_t)read_uint(r);
+	job->exit_code = (int32_t)read_int(r);
+	job->exit_rank = (uint32_t)read_uint(r);
+	load_times(job, r);
+	payload = read_bytes(r, sizeof job->payload.bytes);
+	if (payload)
+		memcpy(job->payload.bytes, payload, sizeof job->payload.bytes);
+	load_plan(job, r, arena);
+	load_flagged(job, flags, r, arena);
+	r->bad |= job->id == 0 || core->jobs[job->id] || job->project >= core->projects.count || job->user >= core->users.count;
+	if (r->bad) {
+		job_free(job);
+		return;
+	}
+	job->shape = queue_shape(&core->queue, &group, &new_shape);
+	core->jobs[job->id] = job;
 }
 
 void core_save(const struct core *core, struct buf *buf)
@@ -103,6 +260,7 @@ void core_save(const struct core *core, struct buf *buf)
 	for (uint32_t i = 0; i < core->centres.count; i++)
 		buf_put_u8(buf, core->silent[i]);
 	buf_put_uint(buf, core->last_job);
+	buf_put_uint(buf, core->n_jobs);
 	for (uint32_t id = 1; id <= core->last_job; id++)
 		if (core->jobs[id])
 			save_job(core, core->jobs[id], buf);
@@ -111,6 +269,90 @@ void core_save(const struct core *core, struct buf *buf)
 		plan_encode(&core->reservation.plan, buf);
 		buf_put_uint(buf, core->reservation.broken);
 	}
+}
+
+static void load_pool(struct core *core, struct reader *r, struct arena *arena)
+{
+	struct pool_spec spec;
+
+	if (!read_uint_max(r, 1))
+		return;
+	if (pool_spec_decode(r, arena, &spec) < 0 || pool_check(&spec, NULL) < 0) {
+		r->bad = true;
+		return;
+	}
+	core->pool = pool_new(&spec, &core->kinds, &core->centres);
+	core->silent = mem_new(core->centres.count, sizeof *core->silent);
+}
+
+static void load_jobs(struct core *core, struct reader *r, struct arena *arena)
+{
+	uint32_t n;
+
+	core->last_job = (uint32_t)read_uint_max(r, UINT32_MAX - 1);
+	n = read_count(r);
+	core->jobs_cap = core->last_job + 1;
+	core->jobs = mem_new(core->jobs_cap, sizeof *core->jobs);
+	for (uint32_t i = 0; i < n && !r->bad; i++)
+		load_job(core, r, arena);
+}
+
+/* What a running job, or a reservation, names is in the pool; anything else core_save can't have written. */
+static bool names_are_known(const struct core *core)
+{
+	for (uint32_t id = 1; id <= core->last_job; id++) {
+		const struct job *job = core->jobs[id];
+
+		if (!job)
+			continue;
+		if (job_is_live(job) && job->plan.n_tasks != core_job_group(core, job)->nodes)
+			return false;
+		if (job->array_of && job->array_of > core->last_job)
+			return false;
+	}
+	return true;
+}
+
+int core_load(const void *bytes, size_t len, struct core **ret, struct err *err)
+{
+	struct reader r = reader_of(bytes, len);
+	struct arena arena = {0};
+	struct core *core = core_new();
+	struct plan reserved = {0};
+	uint32_t reserved_job = 0;
+
+	if (read_uint(&r) != SAVE_VERSION)
+		r.bad = true;
+	core->sequence = read_uint(&r);
+	core->now_us = (us_t)read_uint_max(&r, US_NEVER - 1);
+	r.bad |= config_spec_decode(&r, &core->config) < 0;
+	load_names(&core->kinds, &r, &arena);
+	load_names(&core->centres, &r, &arena);
+	load_names(&core->projects, &r, &arena);
+	load_names(&core->users, &r, &arena);
+	load_pool(core, &r, &arena);
+	for (uint32_t i = 0; !r.bad && i < core->centres.count; i++)
+		core->silent[i] = read_uint_max(&r, 1);
+	load_jobs(core, &r, &arena);
+	reserved_job = (uint32_t)read_uint_max(&r, core->last_job);
+	if (reserved_job) {
+		plan_decode(&r, &arena, &reserved);
+		core->reservation.broken = (enum cause)read_uint_max(&r, CAUSE_COUNT - 1);
+	}
+	if (r.bad || r.at != r.end || !names_are_known(core)) {
+		arena_done(&arena);
+		core_free(core);
+		return err_set(err, ERR_CORRUPT, "snapshot", "its bytes aren't a state of this release");
+	}
+	if (core->pool) {
+		enum cause broken = core->reservation.broken;
+
+		apply_index(core, &reserved, reserved_job);
+		core->reservation.broken = broken;
+	}
+	arena_done(&arena);
+	*ret = core;
+	return 0;
 }
 
 struct hash core_digest(const struct core *core)

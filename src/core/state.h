@@ -54,6 +54,8 @@ void apply(struct core *core, const struct event *event);
 /* Whether an event from outside could follow the state: what replay checks before it applies. */
 bool apply_fits(const struct core *core, const struct event *event);
 
+/* Makes all that is kept to be quick, of a state that was loaded; reserved: the plan of the reservation of `job`, 0: none. */
+void apply_index(struct core *core, const struct plan *reserved, uint32_t job);
 /* Jobs of the core that have this payload; 0 for the zero hash, which is no payload. */
 uint32_t apply_payload_users(const struct core *core, const struct hash *payload);
 

@@ -107,21 +107,13 @@ static void report_state(struct local *e, const struct attempt *a, enum attempt_
 	report(e, a, (struct report){.state = state, .note = note});
 }
 
-/* An instant that a supervisor noted, by the host's clock: how long ago it was by the boot's clock, which nobody sets. */
-static us_t host_time(struct local *e, const struct claim_view *view, struct stamp at)
-{
-	us_t now = e->now(), ago = process_boot_us() - at.boot_us;
-	us_t then = view->this_boot || !view->owner.pid ? now - ago : at.wall_us;
-
-	return then < 1 || then > now ? now : then;
-}
-
 static void report_running(struct local *e, struct attempt *a, const struct claim_view *view)
 {
 	char id[32];
 
 	snprintf(id, sizeof id, "pid %d", (int)view->owner.pid);
-	report(e, a, (struct report){.state = ATTEMPT_RUNNING, .at_us = host_time(e, view, view->started_at), .native_id = id});
+	report(e, a,
+	       (struct report){.state = ATTEMPT_RUNNING, .at_us = stamp_on_clock(&view->started_at, e->now()), .native_id = id});
 	a->told_running = true;
 }
 
@@ -137,7 +129,7 @@ static void report_end(struct local *e, struct attempt *a, const struct claim_vi
 	report(e, a,
 	       (struct report){
 			   .state = lost ? ATTEMPT_LOST : ATTEMPT_ENDED,
-			   .at_us = host_time(e, view, end->at),
+			   .at_us = stamp_on_clock(&end->at, e->now()),
 			   .cause = end->cause,
 			   .exit_code = end->exit_code,
 			   .rank = end->rank,

@@ -62,19 +62,33 @@ bool attempt_of_name(const char *name, uint32_t *ret_job, uint32_t *ret_attempt)
 
 struct stamp stamp_now(void)
 {
-	return (struct stamp){.wall_us = process_wall_us(), .boot_us = process_boot_us()};
+	struct stamp now = {.wall_us = process_wall_us(), .boot_us = process_boot_us()};
+
+	process_boot_id(now.boot, sizeof now.boot);
+	return now;
+}
+
+us_t stamp_on_clock(const struct stamp *stamp, us_t now_us)
+{
+	char boot[BOOT_ID_SIZE];
+	bool this_boot = !strcmp(process_boot_id(boot, sizeof boot), stamp->boot);
+	us_t then = this_boot ? now_us - (process_boot_us() - stamp->boot_us) : stamp->wall_us;
+
+	return then < 1 || then > now_us ? now_us : then;
 }
 
 /* ---- Records ---- */
 
-static void stamp_encode(struct stamp at, struct buf *record)
+static void stamp_encode(const struct stamp *at, struct buf *record)
 {
-	buf_printf(record, "wall_us %" PRId64 "\nboot_us %" PRId64 "\n", at.wall_us, at.boot_us);
+	buf_printf(record, "wall_us %" PRId64 "\nboot_us %" PRId64 "\nboot %s\n", at->wall_us, at->boot_us, at->boot);
 }
 
 static bool stamp_decode(const struct buf *record, struct stamp *ret)
 {
-	return record_int(record, "wall_us", &ret->wall_us) && record_int(record, "boot_us", &ret->boot_us);
+	record_text(record, "boot", ret->boot, sizeof ret->boot);
+	return record_int(record, "wall_us", &ret->wall_us) && record_int(record, "boot_us", &ret->boot_us) && ret->wall_us >= 0 &&
+	       ret->boot_us >= 0;
 }
 
 static void owner_encode(const struct claim_owner *owner, struct buf *record)
@@ -104,7 +118,7 @@ static void owner_decode(const struct buf *record, struct claim_owner *ret)
 
 static void end_encode(const struct claim_end *end, struct buf *record)
 {
-	stamp_encode(end->at, record);
+	stamp_encode(&end->at, record);
 	buf_printf(record, "cause %s\ncode %" PRId32 "\nrank %" PRIu32 "\n", claim_cause_word(end->cause), end->exit_code, end->rank);
 	if (end->note[0])
 		buf_printf(record, "note %.*s\n", (int)strcspn(end->note, "\n"), end->note);
@@ -267,7 +281,7 @@ int claim_look(int claims, const char *name, struct claim_view *ret, struct err 
 
 /* ---- Notes ---- */
 
-int claim_put_started(int claim, struct stamp at, struct err *err)
+int claim_put_started(int claim, const struct stamp *at, struct err *err)
 {
 	struct buf record = {0};
 	int code;

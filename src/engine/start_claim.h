@@ -26,12 +26,16 @@ char *attempt_name(uint32_t job, uint32_t attempt, char *buf, size_t size);
 /* Reads one back; returns whether it is one. */
 bool attempt_of_name(const char *name, uint32_t *ret_job, uint32_t *ret_attempt);
 
-/* An instant by both clocks: the wall's for people and later boots, the boot's to count from. */
+/* An instant by both clocks: the boot's to count from in that boot, the wall's for people and for later boots. */
 struct stamp {
 	us_t wall_us, boot_us;
+	char boot[BOOT_ID_SIZE];
 };
 
 struct stamp stamp_now(void);
+
+/* The same instant by a clock that says now_us now and that nobody sets. Never after now_us, and 1 or more. */
+us_t stamp_on_clock(const struct stamp *stamp, us_t now_us);
 
 struct claim_owner {
 	pid_t pid;
@@ -80,7 +84,7 @@ int claim_bury(int claims, const char *name, const struct claim_end *end, struct
 int claim_look(int claims, const char *name, struct claim_view *ret, struct err *err);
 
 /* The supervisor's notes. An exit that is there stays as it is: ERR_CONFLICT. */
-int claim_put_started(int claim, struct stamp at, struct err *err);
+int claim_put_started(int claim, const struct stamp *at, struct err *err);
 int claim_put_end(int claim, const struct claim_end *end, struct err *err);
 
 /* Asks the supervisor to end its attempt; the first one that asks is heard. Returns 0 also where it was asked before. */

@@ -320,7 +320,7 @@ static void start_all(struct supervisor *s)
 			s->members[rank].stage = STAGE_DONE;
 			s->n_live--;
 		}
-	claim_put_started(s->claim, now, NULL);
+	claim_put_started(s->claim, &now, NULL);
 	notify(s);
 }
 

@@ -9,108 +9,33 @@
  * each promise, what still runs on its nodes past its start, by the bounds, leaves room for it. */
 #include "sim/plan_check.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/map.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "core/pool.h"
-
-struct book_node;
-
-/* A node's part of an attempt, or of a promise. */
-struct book_task {
-	struct book_plan *plan;
-	struct book_node *node;         /* NULL: the pool no longer has it */
-	struct book_task *next, **link; /* what else is in the same list of the node */
-	uint32_t centre, number;
-	uint32_t cards_milli, cpus_milli, memory_mib;
-	uint64_t cards;
-};
-
-struct book_node {
-	struct book_task *live, *promised;
-	uint16_t *used_milli;                         /* of each card */
-	uint64_t cards_milli, cpus_milli, memory_mib; /* in use */
-	uint64_t seen;                                /* the last plan that was counted here */
-	uint32_t cards, cpus_max, memory_max;
-	uint32_t kind, rack, pod; /* rack, pod: numbers in the pool */
-};
-
-struct book_centre {
-	uint32_t node_first, n_nodes;
-	uint32_t capabilities;
-	bool silent;
-};
-
-/* A resource, by the name that claims have for it. */
-struct book_resource {
-	uint64_t used, capacity;
-};
-
-/* A plan in force: an attempt's, or a reservation's. */
-struct book_plan {
-	struct book_plan *next, **link; /* among all of its sort */
-	uint32_t job, kind, n_tasks, n_claims;
-	us_t start_us, until_us;
-	bool broken; /* a promise that was broken rightly: it is to be made anew */
-	bool moved;  /* an attempt of which some node left the pool */
-	struct claim *claims;
-	struct book_task tasks[];
-};
-
-enum book_state { BOOK_UNKNOWN, BOOK_WAITS, BOOK_LIVE, BOOK_COMPLETED, BOOK_OVER };
-
-struct book_array {
-	struct range *ranges;
-	uint32_t n_ranges, live, parallel_max;
-};
-
-struct book_job {
-	us_t limit_us, begin_us;
-	struct dependency_spec *dependencies;
-	struct book_array *array; /* NULL: none */
-	struct book_plan *live, *promise;
-	uint32_t n_dependencies;
-	uint32_t group, attempt, array_of, priority;
-	enum book_state state;
-};
-
-/* What somebody asked for; jobs that ask alike share it. */
-struct book_group {
-	struct group group;
-	uint64_t hash;
-};
+#include "sim/book.h"
 
 struct plan_check {
 	uint64_t n_events, n_plans;
 	const struct event *event; /* the one at hand */
-	struct strtab kinds, centre_names;
-	struct book_centre *centres;
-	uint32_t n_centres;
-	struct book_node *nodes;
-	uint16_t *used_milli; /* of every card of the pool */
-	struct map resource_of;
-	struct book_resource *resources;
-	uint32_t n_resources, resources_cap;
-	struct book_plan *live, *promised;
-	struct book_job *jobs; /* by number */
-	uint32_t n_jobs, jobs_cap;
-	struct arena arena; /* groups */
-	struct map group_of;
-	struct book_group **groups;
-	uint32_t n_groups, groups_cap;
-	struct map elements; /* (array, index) to the job's number */
+	struct book book;
 };
 
 struct plan_check *plan_check_new(void)
 {
 	return mem_new(1, sizeof(struct plan_check));
+}
+
+struct plan_check *plan_check_free(struct plan_check *checker)
+{
+	if (checker)
+		book_done(&checker->book);
+	free(checker);
+	return NULL;
 }
 
 uint64_t plan_check_count(const struct plan_check *checker)
@@ -133,268 +58,13 @@ static int broken(const struct plan_check *c, struct err *err, const char *fmt, 
 	return err_set(err, ERR_CORRUPT, subject, "%s", text);
 }
 
-static struct book_job *job_of(const struct plan_check *c, uint32_t number)
-{
-	return number < c->n_jobs && c->jobs[number].state != BOOK_UNKNOWN ? &c->jobs[number] : NULL;
-}
-
-static const struct group *group_of(const struct plan_check *c, const struct book_job *job)
-{
-	return &c->groups[job->group]->group;
-}
-
-static struct book_node *node_of(const struct plan_check *c, uint32_t centre, uint32_t number)
-{
-	if (centre >= c->n_centres || number >= c->centres[centre].n_nodes)
-		return NULL;
-	return &c->nodes[c->centres[centre].node_first + number];
-}
-
-static struct book_resource *resource_of(const struct plan_check *c, uint32_t id)
-{
-	uint32_t at = map_get(&c->resource_of, id, UINT32_MAX);
-
-	return at == UINT32_MAX ? NULL : &c->resources[at];
-}
-
-/* ---- The books of nodes ---- */
-
-static void list_add(struct book_task **head, struct book_task *task)
-{
-	task->next = *head;
-	task->link = head;
-	if (task->next)
-		task->next->link = &task->next;
-	*head = task;
-}
-
-static void list_remove(struct book_task *task)
-{
-	if (!task->link)
-		return;
-	*task->link = task->next;
-	if (task->next)
-		task->next->link = task->link;
-	task->link = NULL;
-}
-
-/* What one task takes of each card that it has. */
-static uint32_t share_of(const struct book_task *task)
-{
-	return task->cards_milli < CARD_MILLI ? task->cards_milli : CARD_MILLI;
-}
-
-static void use_cards(struct book_node *node, const struct book_task *task, int sign)
-{
-	for (uint64_t left = task->cards; left; left &= left - 1)
-		node->used_milli[__builtin_ctzll(left)] = (uint16_t)(node->used_milli[__builtin_ctzll(left)] +
-		                                                     sign * (int)share_of(task));
-}
-
-static void use_node(struct book_task *task)
-{
-	struct book_node *node = task->node;
-
-	node->cards_milli += task->cards_milli;
-	node->cpus_milli += task->cpus_milli;
-	node->memory_mib += task->memory_mib;
-	use_cards(node, task, 1);
-	list_add(&node->live, task);
-}
-
-static void leave_node(struct book_task *task)
-{
-	struct book_node *node = task->node;
-
-	if (!node)
-		return;
-	list_remove(task);
-	use_cards(node, task, -1);
-	node->cards_milli -= task->cards_milli;
-	node->cpus_milli -= task->cpus_milli;
-	node->memory_mib -= task->memory_mib;
-}
-
-/* ---- The pool ---- */
-
-static void add_resource(struct plan_check *c, uint32_t id, uint64_t amount)
-{
-	struct book_resource *r = resource_of(c, id);
-
-	if (!r) {
-		mem_grow((void **)&c->resources, &c->resources_cap, c->n_resources, sizeof *c->resources);
-		map_set(&c->resource_of, id, c->n_resources);
-		r = &c->resources[c->n_resources++];
-		*r = (struct book_resource){0};
-	}
-	r->capacity = r->capacity == AMOUNT_NONE || amount == AMOUNT_NONE ? AMOUNT_NONE : r->capacity + amount;
-}
-
-static void add_line(struct plan_check *c, uint32_t centre, const struct line_spec *line, uint32_t *node, uint32_t *card,
-                     uint32_t *domain)
-{
-	uint32_t kind = line->kind ? strtab_find(&c->kinds, line->kind) : KIND_NONE;
-	uint64_t rack_size = line->nodes_per_rack ? line->nodes_per_rack : line->count;
-	uint64_t pod_size = line->nodes_per_rack && line->racks_per_pod ? rack_size * line->racks_per_pod : line->count;
-
-	for (uint32_t i = 0; i < line->count; i++) {
-		c->nodes[(*node)++] = (struct book_node){.used_milli = &c->used_milli[*card],
-		                                         .cards = line->cards,
-		                                         .cpus_max = line->cpus_milli,
-		                                         .memory_max = line->memory_mib,
-		                                         .kind = kind,
-		                                         .rack = *domain + (uint32_t)(i / rack_size),
-		                                         .pod = *domain + (uint32_t)(i / pod_size)};
-		*card += line->cards;
-	}
-	*domain += line->count;
-	if (line->cards)
-		add_resource(c, resource_id(RESOURCE_CARDS, centre, kind), (uint64_t)line->count * line->cards * CARD_MILLI);
-	add_resource(c, resource_id(RESOURCE_CPUS, centre, 0),
-	             line->cpus_milli == UNCOUNTED ? AMOUNT_NONE : (uint64_t)line->count * line->cpus_milli);
-	add_resource(c, resource_id(RESOURCE_MEMORY, centre, 0),
-	             line->memory_mib == UNCOUNTED ? AMOUNT_NONE : (uint64_t)line->count * line->memory_mib);
-}
-
-/* Numbers of kinds and centres are those of the order in which they first came, and stay. */
-static void number_names(struct plan_check *c, const struct pool_spec *spec, uint32_t *ret_nodes, uint32_t *ret_cards)
-{
-	*ret_nodes = *ret_cards = 0;
-	for (uint32_t i = 0; i < spec->n_kinds; i++)
-		strtab_add(&c->kinds, spec->kinds[i].name);
-	for (uint32_t i = 0; i < spec->n_centres; i++) {
-		strtab_add(&c->centre_names, spec->centres[i].name);
-		for (uint32_t l = 0; l < spec->centres[i].n_lines; l++) {
-			*ret_nodes += spec->centres[i].lines[l].count;
-			*ret_cards += spec->centres[i].lines[l].count * spec->centres[i].lines[l].cards;
-		}
-	}
-}
-
-static void build_pool(struct plan_check *c, const struct pool_spec *spec)
-{
-	uint32_t n_nodes, n_cards, node = 0, card = 0, domain = 0;
-
-	number_names(c, spec, &n_nodes, &n_cards);
-	c->centres = mem_resize(c->centres, c->centre_names.count, sizeof *c->centres);
-	for (uint32_t i = 0; i < c->centre_names.count; i++)
-		c->centres[i] = (struct book_centre){.silent = i < c->n_centres && c->centres[i].silent};
-	c->n_centres = c->centre_names.count;
-	c->nodes = mem_new(n_nodes, sizeof *c->nodes);
-	c->used_milli = mem_new(n_cards, sizeof *c->used_milli);
-	for (uint32_t i = 0; i < spec->n_centres; i++) {
-		uint32_t centre = strtab_find(&c->centre_names, spec->centres[i].name);
-
-		c->centres[centre].node_first = node;
-		c->centres[centre].capabilities = spec->centres[i].capabilities;
-		for (uint32_t l = 0; l < spec->centres[i].n_lines; l++)
-			add_line(c, centre, &spec->centres[i].lines[l], &node, &card, &domain);
-		c->centres[centre].n_nodes = node - c->centres[centre].node_first;
-	}
-}
-
-static void free_pool(struct plan_check *c)
-{
-	free(c->nodes);
-	free(c->used_milli);
-	map_done(&c->resource_of);
-	c->n_resources = 0;
-}
-
-static void claim_all(struct plan_check *c, const struct book_plan *plan, int sign)
-{
-	for (uint32_t i = 0; i < plan->n_claims && !plan->moved; i++) {
-		struct book_resource *r = resource_of(c, plan->claims[i].resource);
-
-		if (r)
-			r->used += (uint64_t)sign * plan->claims[i].amount;
-	}
-}
-
-/* ---- Plans ---- */
-
-static struct book_plan *keep_plan(struct plan_check *c, uint32_t job, const struct plan *plan, const struct request *request)
-{
-	struct book_plan *kept = mem_new(1,
-	                                 sizeof *kept + plan->n_tasks * sizeof *kept->tasks + plan->n_claims * sizeof *kept->claims);
-
-	*kept = (struct book_plan){.job = job,
-	                           .kind = plan->kind,
-	                           .n_tasks = plan->n_tasks,
-	                           .n_claims = plan->n_claims,
-	                           .start_us = plan->start_us,
-	                           .until_us = plan->until_us};
-	kept->claims = (struct claim *)(void *)&kept->tasks[plan->n_tasks];
-	if (plan->n_claims)
-		memcpy(kept->claims, plan->claims, plan->n_claims * sizeof *plan->claims);
-	for (uint32_t i = 0; i < plan->n_tasks; i++) {
-		const struct task *t = &plan->tasks[i];
-
-		kept->tasks[i] = (struct book_task){.plan = kept,
-		                                    .node = node_of(c, t->centre, t->node),
-		                                    .centre = t->centre,
-		                                    .number = t->node,
-		                                    .cards_milli = t->cards_milli,
-		                                    .cpus_milli = request->cpus_milli,
-		                                    .memory_mib = request->memory_mib,
-		                                    .cards = t->cards};
-	}
-	return kept;
-}
-
-static void enlist(struct book_plan **head, struct book_plan *plan)
-{
-	plan->next = *head;
-	plan->link = head;
-	if (plan->next)
-		plan->next->link = &plan->next;
-	*head = plan;
-}
-
-static struct book_plan *free_plan(struct book_plan *plan)
-{
-	if (!plan)
-		return NULL;
-	*plan->link = plan->next;
-	if (plan->next)
-		plan->next->link = plan->link;
-	free(plan);
-	return NULL;
-}
-
-static struct book_plan *end_plan(struct plan_check *c, struct book_plan *plan)
-{
-	if (!plan)
-		return NULL;
-	for (uint32_t i = 0; i < plan->n_tasks; i++)
-		leave_node(&plan->tasks[i]);
-	claim_all(c, plan, -1);
-	return free_plan(plan);
-}
-
-static struct book_plan *end_promise(struct book_plan *plan)
-{
-	for (uint32_t i = 0; plan && i < plan->n_tasks; i++)
-		list_remove(&plan->tasks[i]);
-	return free_plan(plan);
-}
-
-static void end_promises(struct plan_check *c)
-{
-	while (c->promised) {
-		uint32_t job = c->promised->job;
-
-		c->jobs[job].promise = end_promise(c->jobs[job].promise);
-	}
-}
-
 /* ---- Rules that a plan keeps by itself ---- */
 
 static int check_task(const struct plan_check *c, const struct request *request, const struct plan *plan, uint32_t i,
                       struct err *err)
 {
 	const struct task *t = &plan->tasks[i];
-	struct book_node *node = node_of(c, t->centre, t->node);
+	struct book_node *node = book_node(&c->book, t->centre, t->node);
 	unsigned bits = (unsigned)__builtin_popcountll(t->cards);
 	unsigned needed = (t->cards_milli + CARD_MILLI - 1) / CARD_MILLI;
 
@@ -403,7 +73,7 @@ static int check_task(const struct plan_check *c, const struct request *request,
 	if (node->seen == c->n_plans)
 		return broken(c, err, "task %" PRIu32 ": node %" PRIu32 " is in the gang twice", i, t->node);
 	node->seen = c->n_plans;
-	if (c->centres[t->centre].silent)
+	if (c->book.centres[t->centre].silent)
 		return broken(c, err, "task %" PRIu32 ": centre %" PRIu32 " is silent", i, t->centre);
 	if (t->group != 0)
 		return broken(c, err, "task %" PRIu32 ": group %" PRIu32 ": a job has one", i, t->group);
@@ -414,7 +84,7 @@ static int check_task(const struct plan_check *c, const struct request *request,
 		return broken(c, err, "task %" PRIu32 ": node %" PRIu32 " is of another kind than the plan", i, t->node);
 	if (node->cards < 64 && t->cards >> node->cards)
 		return broken(c, err, "task %" PRIu32 ": a card past the %" PRIu32 " of node %" PRIu32, i, node->cards, t->node);
-	if (c->centres[t->centre].capabilities & CAN_EXACT_CARDS ? bits != needed : bits != 0)
+	if (c->book.centres[t->centre].capabilities & CAN_EXACT_CARDS ? bits != needed : bits != 0)
 		return broken(c, err, "task %" PRIu32 ": %u cards named, for %" PRIu32 " thousandths", i, bits, t->cards_milli);
 	return 0;
 }
@@ -423,10 +93,10 @@ static int check_task(const struct plan_check *c, const struct request *request,
 static bool within(const struct plan_check *c, const struct plan *plan, enum tier tier)
 {
 	const struct task *first = &plan->tasks[0];
-	const struct book_node *a = node_of(c, first->centre, first->node);
+	const struct book_node *a = book_node(&c->book, first->centre, first->node);
 
 	for (uint32_t i = 1; i < plan->n_tasks; i++) {
-		const struct book_node *b = node_of(c, plan->tasks[i].centre, plan->tasks[i].node);
+		const struct book_node *b = book_node(&c->book, plan->tasks[i].centre, plan->tasks[i].node);
 
 		if ((tier == TIER_NODE && b != a) || (tier == TIER_RACK && b->rack != a->rack) ||
 		    (tier == TIER_POD && b->pod != a->pod) || (tier <= TIER_CENTRE && plan->tasks[i].centre != first->centre))
@@ -437,7 +107,7 @@ static bool within(const struct plan_check *c, const struct plan *plan, enum tie
 
 static int check_capabilities(const struct plan_check *c, const struct request *request, uint32_t centre, struct err *err)
 {
-	uint32_t can = c->centres[centre].capabilities;
+	uint32_t can = c->book.centres[centre].capabilities;
 	bool share = request->cards_milli && request->cards_milli < CARD_MILLI;
 
 	if (request->image && !(can & CAN_IMAGES))
@@ -483,7 +153,7 @@ static int check_claims(const struct plan_check *c, const struct request *reques
 		if (check_claim(c, plan, i, ids, sums, &seen, err) < 0)
 			return ERR_CORRUPT;
 	for (unsigned which = 0; which < 3; which++) {
-		const struct book_resource *r = sums[which] ? resource_of(c, ids[which]) : NULL;
+		const struct book_resource *r = sums[which] ? book_resource(&c->book, ids[which]) : NULL;
 
 		if (sums[which] && !(seen & 1u << which) && (!r || r->capacity != AMOUNT_NONE))
 			return broken(c, err, "no claim on %" PRIu64 " of resource %" PRIu32 " that its tasks use", sums[which], ids[which]);
@@ -494,14 +164,14 @@ static int check_claims(const struct plan_check *c, const struct request *reques
 /* What was asked for, is what the plan gives: how many, of which kind, where, how close together, for how long. */
 static int check_shape(struct plan_check *c, const struct book_job *job, const struct plan *plan, struct err *err)
 {
-	const struct group *group = group_of(c, job);
+	const struct group *group = book_group(&c->book, job);
 	const struct request *request;
 
 	c->n_plans++;
 	if (plan->request >= group->n_requests)
 		return broken(c, err, "request %" PRIu32 " of %" PRIu32, plan->request, group->n_requests);
 	request = &group->requests[plan->request];
-	if (plan->n_tasks != group->nodes)
+	if (plan->n_tasks != group->nodes || !plan->n_tasks)
 		return broken(c, err, "%" PRIu32 " nodes for a gang of %" PRIu32, plan->n_tasks, group->nodes);
 	if (request->kind != KIND_ANY && plan->kind != request->kind)
 		return broken(c, err, "kind %" PRIu32 ", and %" PRIu32 " was asked for", plan->kind, request->kind);
@@ -528,7 +198,7 @@ static int check_ready(const struct plan_check *c, const struct book_job *job, u
 	if (job->begin_us > at_us)
 		return broken(c, err, "before its begin, %" PRId64, job->begin_us);
 	for (uint32_t i = 0; i < job->n_dependencies; i++) {
-		const struct book_job *other = job_of(c, job->dependencies[i].job);
+		const struct book_job *other = book_job(&c->book, job->dependencies[i].job);
 
 		if (other && other->state != BOOK_COMPLETED && (other->state != BOOK_OVER || job->dependencies[i].when == AFTER_OK))
 			return broken(c, err, "it depends on job %" PRIu32 ", which isn't over as it needs", job->dependencies[i].job);
@@ -546,11 +216,11 @@ static int check_room(const struct plan_check *c, const struct book_task *task, 
 	for (uint64_t left = task->cards; left; left &= left - 1) {
 		int card = __builtin_ctzll(left);
 
-		if (node->used_milli[card] + share_of(task) > CARD_MILLI)
+		if (node->used_milli[card] + book_share(task) > CARD_MILLI)
 			return broken(c, err,
 			              "card %d of node %" PRIu32 " at centre %" PRIu32 ": %u thousandths are in use, %" PRIu32
 			              " more don't fit",
-			              card, task->number, task->centre, node->used_milli[card], share_of(task));
+			              card, task->number, task->centre, node->used_milli[card], book_share(task));
 	}
 	if (node->cards_milli + task->cards_milli > (uint64_t)node->cards * CARD_MILLI)
 		return broken(c, err, "node %" PRIu32 " at centre %" PRIu32 ": more cards than it has", task->number, task->centre);
@@ -571,14 +241,14 @@ static int check_promise(const struct plan_check *c, const struct book_task *pro
 	uint32_t used_milli[CARDS_PER_NODE_MAX] = {0};
 
 	for (uint64_t left = promise->cards; left; left &= left - 1)
-		used_milli[__builtin_ctzll(left)] = share_of(promise);
+		used_milli[__builtin_ctzll(left)] = book_share(promise);
 	for (const struct book_task *t = node->live; t; t = t->next) {
 		if (t->plan->until_us <= promise->plan->start_us)
 			continue;
 		for (uint64_t left = t->cards & promise->cards; left; left &= left - 1) {
 			int card = __builtin_ctzll(left);
 
-			used_milli[card] += share_of(t);
+			used_milli[card] += book_share(t);
 			if (used_milli[card] > CARD_MILLI)
 				return broken(c, err,
 				              "card %d of node %" PRIu32 " at centre %" PRIu32 " is promised to job %" PRIu32 " at %" PRId64
@@ -601,7 +271,7 @@ static int check_promise(const struct plan_check *c, const struct book_task *pro
 /* The job that stood in the queue for the one at hand: the array, for an element's first attempt. */
 static uint32_t in_line(const struct plan_check *c, uint32_t number)
 {
-	const struct book_job *job = &c->jobs[number];
+	const struct book_job *job = &c->book.jobs[number];
 
 	return job->array_of && job->attempt == 1 ? job->array_of : number;
 }
@@ -609,7 +279,7 @@ static uint32_t in_line(const struct plan_check *c, uint32_t number)
 /* The order of the queue: priority, then arrival. */
 static bool comes_before(const struct plan_check *c, uint32_t a, uint32_t b)
 {
-	return c->jobs[a].priority != c->jobs[b].priority ? c->jobs[a].priority > c->jobs[b].priority : a < b;
+	return c->book.jobs[a].priority != c->book.jobs[b].priority ? c->book.jobs[a].priority > c->book.jobs[b].priority : a < b;
 }
 
 /* What runs past a promise's start must leave it room, unless it comes before it in the queue: that one may take what it
@@ -631,7 +301,7 @@ static int check_promises(const struct plan_check *c, const struct book_task *ta
 static int check_capacity(const struct plan_check *c, const struct book_plan *plan, struct err *err)
 {
 	for (uint32_t i = 0; i < plan->n_claims; i++) {
-		const struct book_resource *r = resource_of(c, plan->claims[i].resource);
+		const struct book_resource *r = book_resource(&c->book, plan->claims[i].resource);
 
 		if (r && r->capacity != AMOUNT_NONE && r->used > r->capacity)
 			return broken(c, err, "resource %" PRIu32 ": %" PRIu64 " claimed of %" PRIu64, plan->claims[i].resource, r->used,
@@ -642,70 +312,14 @@ static int check_capacity(const struct plan_check *c, const struct book_plan *pl
 
 /* ---- Jobs ---- */
 
-static uint64_t group_hash(const struct group *group)
-{
-	uint64_t h = rng_mix(group->nodes ^ (uint64_t)group->highest << 32 ^ (uint64_t)group->n_requests << 40);
-
-	for (uint32_t i = 0; i < group->n_requests; i++) {
-		const struct request *r = &group->requests[i];
-
-		h = rng_mix(h ^ r->kind ^ (uint64_t)r->cards_milli << 32);
-		h = rng_mix(h ^ r->cpus_milli ^ (uint64_t)r->memory_mib << 32);
-		h = rng_mix(h ^ r->centre ^ (uint64_t)r->image << 32);
-	}
-	return h;
-}
-
-/* Alike in all that a rule here asks. */
-static bool same_group(const struct group *a, const struct group *b)
-{
-	if (a->nodes != b->nodes || a->n_requests != b->n_requests || a->highest != b->highest)
-		return false;
-	for (uint32_t i = 0; i < a->n_requests; i++) {
-		const struct request *x = &a->requests[i], *y = &b->requests[i];
-
-		if (x->kind != y->kind || x->cards_milli != y->cards_milli || x->cpus_milli != y->cpus_milli ||
-		    x->memory_mib != y->memory_mib || x->centre != y->centre || x->image != y->image)
-			return false;
-	}
-	return true;
-}
-
-static uint32_t keep_group(struct plan_check *c, const struct group *group)
-{
-	uint64_t hash = group_hash(group);
-	uint32_t first = map_get(&c->group_of, hash, UINT32_MAX);
-	struct book_group *kept = NULL;
-
-	/* Those of one hash follow one another; there is hardly ever more than one. */
-	for (uint32_t i = first; i < c->n_groups; i++)
-		if (c->groups[i]->hash == hash && same_group(&c->groups[i]->group, group))
-			return i;
-	kept = arena_new(&c->arena, 1, sizeof *kept);
-	kept->hash = hash;
-	kept->group = *group;
-	kept->group.requests = arena_new(&c->arena, group->n_requests, sizeof *group->requests);
-	memcpy(kept->group.requests, group->requests, group->n_requests * sizeof *group->requests);
-	mem_grow((void **)&c->groups, &c->groups_cap, c->n_groups, sizeof *c->groups);
-	if (first == UINT32_MAX)
-		map_set(&c->group_of, hash, c->n_groups);
-	c->groups[c->n_groups] = kept;
-	return c->n_groups++;
-}
-
 /* The record of a job's number, new. */
 static int new_job(struct plan_check *c, uint32_t number, struct book_job **ret, struct err *err)
 {
-	if (job_of(c, number))
+	if (book_job(&c->book, number))
 		return broken(c, err, "job %" PRIu32 " was there already", number);
 	if (number == 0 || number > 100000000)
 		return broken(c, err, "%" PRIu32 ": not a job's number", number);
-	while (c->n_jobs <= number) {
-		mem_grow((void **)&c->jobs, &c->jobs_cap, c->n_jobs, sizeof *c->jobs);
-		c->jobs[c->n_jobs++] = (struct book_job){.state = BOOK_UNKNOWN};
-	}
-	*ret = &c->jobs[number];
-	(*ret)->state = BOOK_WAITS;
+	*ret = book_new_job(&c->book, number);
 	return 0;
 }
 
@@ -720,7 +334,12 @@ static int take_submitted(struct plan_check *c, const struct submitted *s, struc
 
 	if (new_job(c, s->job, &job, err) < 0)
 		return ERR_CORRUPT;
-	job->group = keep_group(c, &s->group);
+	for (uint32_t i = 0; i < s->n_array; i++)
+		if (!s->array[i].step)
+			return broken(c, err, "a range of indices with a step of 0");
+	if (s->limit_us < 0)
+		return broken(c, err, "a limit below 0");
+	job->group = book_keep_group(&c->book, &s->group);
 	job->limit_us = s->limit_us;
 	job->priority = s->priority;
 	job->begin_us = s->begin_us;
@@ -733,17 +352,6 @@ static int take_submitted(struct plan_check *c, const struct submitted *s, struc
 		job->array->parallel_max = s->array_parallel_max;
 	}
 	return 0;
-}
-
-static void free_extras(struct book_job *job)
-{
-	if (job->array)
-		free(job->array->ranges);
-	free(job->array);
-	free(job->dependencies);
-	job->array = NULL;
-	job->dependencies = NULL;
-	job->n_dependencies = 0;
 }
 
 static bool in_ranges(const struct book_array *array, uint32_t index)
@@ -760,19 +368,19 @@ static bool in_ranges(const struct book_array *array, uint32_t index)
 /* An element of an array gets its number, with its first attempt. */
 static int take_element(struct plan_check *c, const struct placed *p, struct err *err)
 {
-	struct book_job *array = job_of(c, p->array), *job;
+	struct book_job *array = book_job(&c->book, p->array), *job;
 	uint64_t key = (uint64_t)p->array << 32 | p->index;
 
 	if (!array || !array->array || array->state != BOOK_WAITS)
 		return broken(c, err, "job %" PRIu32 " isn't an array that waits", p->array);
 	if (!in_ranges(array->array, p->index))
 		return broken(c, err, "array %" PRIu32 " has no index %" PRIu32, p->array, p->index);
-	if (map_get(&c->elements, key, 0))
+	if (map_get(&c->book.elements, key, 0))
 		return broken(c, err, "index %" PRIu32 " of array %" PRIu32 " was taken before", p->index, p->array);
 	if (check_ready(c, array, c->event->at_us, err) < 0 || new_job(c, p->job, &job, err) < 0)
 		return ERR_CORRUPT;
-	array = job_of(c, p->array);
-	map_set(&c->elements, key, p->job);
+	array = book_job(&c->book, p->array);
+	map_set(&c->book.elements, key, p->job);
 	job->group = array->group;
 	job->limit_us = array->limit_us;
 	job->priority = array->priority;
@@ -782,7 +390,7 @@ static int take_element(struct plan_check *c, const struct placed *p, struct err
 
 static int count_element(struct plan_check *c, const struct book_job *job, int by, struct err *err)
 {
-	struct book_array *array = job->array_of ? c->jobs[job->array_of].array : NULL;
+	struct book_array *array = job->array_of ? c->book.jobs[job->array_of].array : NULL;
 
 	if (!array)
 		return 0;
@@ -801,12 +409,12 @@ static void settle(struct plan_check *c, struct book_plan *plan)
 {
 	for (uint32_t i = 0; i < plan->n_tasks; i++) {
 		struct book_task *task = &plan->tasks[i];
-		struct book_node *node = task->node || !plan->moved ? node_of(c, task->centre, task->number) : NULL;
+		struct book_node *node = task->node || !plan->moved ? book_node(&c->book, task->centre, task->number) : NULL;
 
 		task->link = NULL;
 		task->node = node;
 		if (node && (node->cards >= 64 || !(task->cards >> node->cards)) && check_room(c, task, NULL) == 0) {
-			use_node(task);
+			book_use(task);
 			continue;
 		}
 		task->node = NULL;
@@ -817,16 +425,15 @@ static void settle(struct plan_check *c, struct book_plan *plan)
 /* A new pool: what runs goes on where its node still is, the oldest job first. Promises are to be made anew. */
 static int take_pool(struct plan_check *c, const struct pool_spec *spec)
 {
-	end_promises(c);
-	free_pool(c);
-	build_pool(c, spec);
-	for (uint32_t number = 1; number < c->n_jobs; number++) {
-		struct book_plan *plan = c->jobs[number].live;
+	book_end_promises(&c->book);
+	book_set_pool(&c->book, spec);
+	for (uint32_t number = 1; number < c->book.n_jobs; number++) {
+		struct book_plan *plan = c->book.jobs[number].live;
 
 		if (!plan)
 			continue;
 		settle(c, plan);
-		claim_all(c, plan, 1);
+		book_claim(&c->book, plan, 1);
 	}
 	return 0;
 }
@@ -835,30 +442,29 @@ static int take_pool(struct plan_check *c, const struct pool_spec *spec)
 
 static int start_plan(struct plan_check *c, uint32_t number, struct book_job *job, const struct plan *plan, struct err *err)
 {
-	const struct request *request = &group_of(c, job)->requests[plan->request];
-	struct book_plan *kept = keep_plan(c, number, plan, request);
+	const struct request *request = &book_group(&c->book, job)->requests[plan->request];
+	struct book_plan *kept = book_keep_plan(&c->book, &c->book.live, number, plan, request);
 
 	job->live = kept;
-	enlist(&c->live, kept);
 	for (uint32_t i = 0; i < kept->n_tasks; i++) {
 		if (check_room(c, &kept->tasks[i], err) < 0)
 			return ERR_CORRUPT;
-		use_node(&kept->tasks[i]);
+		book_use(&kept->tasks[i]);
 	}
 	for (uint32_t i = 0; i < kept->n_tasks; i++)
 		if (check_promises(c, &kept->tasks[i], false, err) < 0)
 			return ERR_CORRUPT;
-	claim_all(c, kept, 1);
+	book_claim(&c->book, kept, 1);
 	return check_capacity(c, kept, err);
 }
 
 static int take_placed(struct plan_check *c, const struct placed *p, struct err *err)
 {
-	struct book_job *job = job_of(c, p->job);
+	struct book_job *job = book_job(&c->book, p->job);
 
 	if (!job && p->array && take_element(c, p, err) < 0)
 		return ERR_CORRUPT;
-	job = job_of(c, p->job);
+	job = book_job(&c->book, p->job);
 	if (!job || job->state != BOOK_WAITS || job->array)
 		return broken(c, err, "job %" PRIu32 " doesn't wait", p->job);
 	if (p->array != job->array_of && p->array)
@@ -871,7 +477,7 @@ static int take_placed(struct plan_check *c, const struct placed *p, struct err 
 		return ERR_CORRUPT;
 	job->attempt = p->attempt;
 	job->state = BOOK_LIVE;
-	c->jobs[in_line(c, p->job)].promise = end_promise(c->jobs[in_line(c, p->job)].promise);
+	c->book.jobs[in_line(c, p->job)].promise = book_end_promise(c->book.jobs[in_line(c, p->job)].promise);
 	if (count_element(c, job, 1, err) < 0)
 		return ERR_CORRUPT;
 	return start_plan(c, p->job, job, &p->plan, err);
@@ -881,7 +487,7 @@ static int take_placed(struct plan_check *c, const struct placed *p, struct err 
 static int take_attempt(struct plan_check *c, uint32_t number, uint32_t attempt, enum attempt_state state, us_t at_us,
                         struct err *err)
 {
-	struct book_job *job = job_of(c, number);
+	struct book_job *job = book_job(&c->book, number);
 	us_t until_us;
 
 	if (!job || job->state != BOOK_LIVE || job->attempt != attempt)
@@ -901,7 +507,7 @@ static int take_attempt(struct plan_check *c, uint32_t number, uint32_t attempt,
 static int take_bound(struct plan_check *c, uint32_t number, uint32_t attempt, const struct task *tasks, uint32_t n,
                       struct err *err)
 {
-	struct book_job *job = job_of(c, number);
+	struct book_job *job = book_job(&c->book, number);
 
 	if (!job || job->state != BOOK_LIVE || job->attempt != attempt || job->live->n_tasks != n)
 		return broken(c, err, "job %" PRIu32 " has no such attempt with that many tasks", number);
@@ -916,7 +522,7 @@ static int take_bound(struct plan_check *c, uint32_t number, uint32_t attempt, c
 		    (task->node->cards < 64 && tasks[i].cards >> task->node->cards))
 			return broken(c, err, "task %" PRIu32 ": not as many cards as planned, or some that aren't there", i);
 		task->cards = tasks[i].cards;
-		use_cards(task->node, task, 1);
+		book_use_cards(task->node, task, 1);
 		for (uint64_t left = task->cards; left; left &= left - 1)
 			if (task->node->used_milli[__builtin_ctzll(left)] > CARD_MILLI)
 				return broken(c, err, "task %" PRIu32 ": card %d is in use", i, __builtin_ctzll(left));
@@ -926,16 +532,16 @@ static int take_bound(struct plan_check *c, uint32_t number, uint32_t attempt, c
 
 static int take_ended(struct plan_check *c, const struct ended *e, struct err *err)
 {
-	struct book_job *job = job_of(c, e->job);
+	struct book_job *job = book_job(&c->book, e->job);
 
 	if (!job || (job->state != BOOK_LIVE && job->state != BOOK_WAITS))
 		return broken(c, err, "job %" PRIu32 " is over, or never was", e->job);
 	if (e->attempt != (job->state == BOOK_LIVE ? job->attempt : 0))
 		return broken(c, err, "attempt %" PRIu32 " of job %" PRIu32 " isn't the one in force", e->attempt, e->job);
 	if (job->promise && e->then != JOB_QUEUED)
-		job->promise = end_promise(job->promise);
+		job->promise = book_end_promise(job->promise);
 	if (job->state == BOOK_LIVE) {
-		job->live = end_plan(c, job->live);
+		job->live = book_end_plan(&c->book, job->live);
 		if (count_element(c, job, -1, err) < 0)
 			return ERR_CORRUPT;
 	}
@@ -951,7 +557,7 @@ static bool may_delay(enum cause cause)
 
 static int take_reserved(struct plan_check *c, uint32_t number, enum cause cause, const struct plan *plan, struct err *err)
 {
-	struct book_job *job = job_of(c, number);
+	struct book_job *job = book_job(&c->book, number);
 	struct book_plan *kept;
 
 	if (!job || job->state != BOOK_WAITS)
@@ -959,7 +565,7 @@ static int take_reserved(struct plan_check *c, uint32_t number, enum cause cause
 	if (job->promise && plan->start_us > job->promise->start_us && !may_delay(cause))
 		return broken(c, err, "job %" PRIu32 "'s start moves from %" PRId64 " to %" PRId64 ", because of: %s", number,
 		              job->promise->start_us, plan->start_us, cause_word(cause));
-	end_promises(c); /* this release holds one */
+	book_end_promises(&c->book); /* this release holds one */
 	if (check_ready(c, job, c->event->at_us, err) < 0)
 		return ERR_CORRUPT;
 	if (plan->start_us != US_NEVER && plan->start_us < c->event->at_us)
@@ -968,11 +574,11 @@ static int take_reserved(struct plan_check *c, uint32_t number, enum cause cause
 		plan = &(const struct plan){.start_us = US_NEVER, .until_us = US_NEVER, .kind = KIND_NONE};
 	else if (check_shape(c, job, plan, err) < 0)
 		return ERR_CORRUPT;
-	kept = keep_plan(c, number, plan, plan->n_tasks ? &group_of(c, job)->requests[plan->request] : NULL);
+	kept = book_keep_plan(&c->book, &c->book.promised, number, plan,
+	                      plan->n_tasks ? &book_group(&c->book, job)->requests[plan->request] : NULL);
 	job->promise = kept;
-	enlist(&c->promised, kept);
 	for (uint32_t i = 0; i < kept->n_tasks; i++) {
-		list_add(&kept->tasks[i].node->promised, &kept->tasks[i]);
+		book_promise(&kept->tasks[i]);
 		if (check_promise(c, &kept->tasks[i], err) < 0)
 			return ERR_CORRUPT;
 	}
@@ -981,22 +587,22 @@ static int take_reserved(struct plan_check *c, uint32_t number, enum cause cause
 
 static int take_unreserved(struct plan_check *c, uint32_t number, struct err *err)
 {
-	struct book_job *job = job_of(c, number);
+	struct book_job *job = book_job(&c->book, number);
 
 	if (!job)
 		return broken(c, err, "there is no job %" PRIu32, number);
-	job->promise = end_promise(job->promise);
+	job->promise = book_end_promise(job->promise);
 	return 0;
 }
 
 /* It leaves the core; that it was, and how it ended, stays known, so that its number isn't given again. */
 static int take_forgotten(struct plan_check *c, uint32_t number, struct err *err)
 {
-	struct book_job *job = job_of(c, number);
+	struct book_job *job = book_job(&c->book, number);
 
 	if (!job || (job->state != BOOK_COMPLETED && job->state != BOOK_OVER))
 		return broken(c, err, "job %" PRIu32 " isn't over", number);
-	free_extras(job);
+	book_job_done(job);
 	return 0;
 }
 
@@ -1016,9 +622,9 @@ int plan_check_event(struct plan_check *c, const struct event *event, struct err
 		return take_attempt(c, event->attempt.job, event->attempt.attempt, event->attempt.state, event->attempt.at_us, err);
 	case EVENT_STOPPING: return event->stopping.attempt ? 0 : take_unreserved(c, event->stopping.job, err);
 	case EVENT_CENTRE:
-		if (event->centre.centre >= c->n_centres)
+		if (event->centre.centre >= c->book.n_centres)
 			return broken(c, err, "there is no centre %" PRIu32, event->centre.centre);
-		c->centres[event->centre.centre].silent = event->centre.silent;
+		c->book.centres[event->centre.centre].silent = event->centre.silent;
 		break;
 	case EVENT_FORGOTTEN: return take_forgotten(c, event->forgotten.job, err);
 	case EVENT_CONFIG:
@@ -1026,29 +632,4 @@ int plan_check_event(struct plan_check *c, const struct event *event, struct err
 	case EVENT_TYPE_COUNT: break;
 	}
 	return 0;
-}
-
-struct plan_check *plan_check_free(struct plan_check *c)
-{
-	if (!c)
-		return NULL;
-	for (uint32_t i = 0; i < c->n_jobs; i++) {
-		struct book_job *job = &c->jobs[i];
-
-		end_plan(c, job->live);
-		end_promise(job->promise);
-		free_extras(job);
-	}
-	free(c->jobs);
-	free_pool(c);
-	free(c->centres);
-	free(c->resources);
-	free(c->groups);
-	arena_done(&c->arena);
-	map_done(&c->group_of);
-	map_done(&c->elements);
-	strtab_done(&c->kinds);
-	strtab_done(&c->centre_names);
-	free(c);
-	return NULL;
 }

@@ -26,6 +26,7 @@ enum {
 	APPLICATION_ID = 0x5375616e, /* "Suan" */
 	SCHEMA_VERSION = 1,
 	BUSY_MS = 5000,
+	SCRUB_BUSY_MS = 50,
 	READERS_KEPT = 4,
 	PATH_SIZE = 4096,
 	CELL_BYTES_MAX = 512 << 20, /* of one batch or payload; SQLite itself takes 1,000,000,000 */
@@ -302,12 +303,24 @@ static int sqlite_append(struct store *store, const struct batch *batch, const s
 	return code;
 }
 
-/* What is deleted is overwritten in the file (secure_delete), and the log that still holds the old pages is emptied. */
+/* Empties the log, which still holds the pages as they were before. Not for long behind a reader, for the appending thread
+ * waits: then the bytes stay in the log until the next erasure, or until it wraps. */
+static int empty_log(struct connection *writer, struct err *err)
+{
+	int rc;
+
+	sqlite3_busy_timeout(writer->db, SCRUB_BUSY_MS);
+	rc = sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(writer->db, BUSY_MS);
+	return rc == SQLITE_OK ? 0 : failed(writer->db, rc, "empty the log of an erased payload", err);
+}
+
+/* From then on nobody reads it; what is deleted is overwritten in the file (secure_delete). */
 static int sqlite_erase(struct store *store, const struct hash *hash, struct err *err)
 {
 	struct sqlite_store *self = self_of(store);
 	sqlite3_stmt *stmt = NULL;
-	int code, rc;
+	int code;
 
 	if (!self->writer)
 		return err_set(err, ERR_DENIED, "journal", "opened for reading");
@@ -316,10 +329,7 @@ static int sqlite_erase(struct store *store, const struct hash *hash, struct err
 		return code;
 	sqlite3_bind_blob(stmt, 1, hash->bytes, HASH_BYTES, SQLITE_STATIC);
 	code = finish(self->writer, stmt, "erase a payload", err);
-	if (code < 0)
-		return code;
-	rc = sqlite3_wal_checkpoint_v2(self->writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	return rc == SQLITE_OK ? 0 : failed(self->writer->db, rc, "empty the log of an erased payload", err);
+	return code < 0 ? code : empty_log(self->writer, err);
 }
 
 /* ---- Reading ---- */

@@ -1044,6 +1044,85 @@ static void test_sbatch_no_links(void **state)
 	assert_string_equal(slurp("%s", target), "");
 }
 
+/* Suan's log is the script's own file also where that is on another file system, which no second name can reach. */
+static void test_sbatch_elsewhere(void **state)
+{
+	struct bench *b = *state;
+	struct example *x = script(b, 74, "#!/bin/sh\necho out\n");
+	char dir[] = "/dev/shm/suan-engine-XXXXXX";
+	struct stat here, there;
+
+	if (!mkdtemp(dir) || stat(dir, &there) || stat(b->dir, &here) || here.st_dev == there.st_dev) {
+		print_message("no second file system at /dev/shm: not tested on this machine\n");
+		skip();
+	}
+	x->payload.workdir = dir;
+	x->payload.output = "log";
+	assert_int_equal(run_to_end(b, x).exit_code, 0);
+	assert_string_equal(log_of(b, 74, 0), "out\n");
+	assert_string_equal(slurp("%s/log", dir), "out\n");
+	remove_tree(dir);
+}
+
+/* The limit holds while the daemon is away. */
+static void test_limit_without_daemon(void **state)
+{
+	struct bench *b = *state;
+	const struct engine_ops *ops = b->engine->ops;
+	struct example *x = example(75, "sleep 1000");
+	us_t reopened;
+	struct kept ended;
+
+	x->launch.limit_us = 400 * US_MS;
+	start(b, x);
+	await(b, 75, ATTEMPT_RUNNING);
+	b->engine = ops->close(b->engine);
+	b->n = 0;
+	pause_ms(1500);
+	reopened = process_wall_us();
+	open_bench(b, ops, NULL, 0);
+	recover_one(b, 75, ATTEMPT_RUNNING);
+	ended = await(b, 75, ATTEMPT_ENDED);
+	assert_int_equal(ended.cause, CAUSE_LIMIT);
+	assert_true(ended.at_us < reopened - 300 * US_MS);
+}
+
+/* A supervisor that can't even claim is started again. */
+static void test_supervisor_is_retried(void **state)
+{
+	struct bench *b = *state;
+	char claims[200], away[200];
+
+	hold(b, example(76, "exit 8"));
+	await(b, 76, ATTEMPT_HELD);
+	snprintf(claims, sizeof claims, "%s/claims", b->dir);
+	snprintf(away, sizeof away, "%s/away", b->dir);
+	assert_int_equal(rename(claims, away), 0);
+	release(b, 76);
+	for (int i = 0; i < 500 && !said(b, "tried again"); i++)
+		pause_ms(10);
+	assert_true(said(b, "supervisor.log"));
+	assert_int_equal(count(b, 76, ATTEMPT_RUNNING), 0);
+	assert_int_equal(rename(away, claims), 0);
+	assert_int_equal(await(b, 76, ATTEMPT_ENDED).exit_code, 8);
+}
+
+static void test_cpus(void **state)
+{
+	struct bench *b = *state;
+	struct example *x = example(77, "p=$(sed -n 's/^[0-9]*:[a-z,]*cpu[a-z,]*://p' /proc/self/cgroup | grep suan- | head -1)\n"
+	                                "u=$(sed -n 's/^0:://p' /proc/self/cgroup)\n"
+	                                "cat /sys/fs/cgroup/cpu$p/cpu.cfs_quota_us 2>/dev/null || cat /sys/fs/cgroup$u/cpu.max");
+
+	if (!said(b, "CPUs by cgroup")) {
+		print_message("no cpu cgroup that may be written: the limit of CPUs isn't tested on this machine\n");
+		skip();
+	}
+	x->launch.cpus_milli = 1500;
+	run_to_end(b, x);
+	assert_int_equal(strtol(log_of(b, 77, 0), NULL, 10), 150000);
+}
+
 /* What fails for now is tried again, and said once. */
 static void test_hold_is_retried(void **state)
 {
@@ -1498,6 +1577,10 @@ int main(void)
 		LOCAL(test_sbatch),
 		LOCAL(test_sbatch_error_file),
 		LOCAL(test_sbatch_no_links),
+		LOCAL(test_sbatch_elsewhere),
+		LOCAL(test_limit_without_daemon),
+		LOCAL(test_supervisor_is_retried),
+		LOCAL(test_cpus),
 		LOCAL(test_hold_is_retried),
 		LOCAL(test_hostile_datagrams),
 		LOCAL(test_forking),

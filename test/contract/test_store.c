@@ -781,6 +781,31 @@ static void erased_bytes_are_nowhere_on_disk(void **state)
 	free(text);
 }
 
+static int erase_within(void *ctx, const struct batch *batch)
+{
+	struct fixture *f = ctx;
+	struct blob blob = blob_of("p");
+
+	(void)batch;
+	return f->store->ops->erase(f->store, &blob.hash, &f->err);
+}
+
+/* Nobody reads it from then on; but the old pages can't leave the log while a reader may look at them. */
+static void an_erasure_beside_a_reader_is_to_be_repeated(void **state)
+{
+	struct fixture *f = *state;
+	struct blob blob = blob_of("p");
+	struct batch batch = next_batch(f, 1, "a", 1);
+
+	assert_ok(f, append_with(f, &batch, &blob, 1));
+	append(f, 1, "b");
+	assert_int_equal(f->store->ops->read(f->store, 0, erase_within, f, &f->err), ERR_BUSY);
+	assert_no_payload(f, "p");
+	append(f, 1, "c");
+	assert_ok(f, f->store->ops->erase(f->store, &blob.hash, &f->err));
+	assert_reads(f, 0, "1+1:a 2+1:b 3+1:c ");
+}
+
 static void a_state_directory_has_one_owner(void **state)
 {
 	struct fixture *f = *state;
@@ -861,6 +886,7 @@ int main(void)
 		test(a_reader_looks_beside_the_owner_and_changes_nothing),
 		test(a_reader_makes_nothing),
 		test(erased_bytes_are_nowhere_on_disk),
+		test(an_erasure_beside_a_reader_is_to_be_repeated),
 		test(a_state_directory_has_one_owner),
 		cmocka_unit_test(a_url_that_is_no_store_is_refused),
 	};

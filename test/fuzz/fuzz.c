@@ -5,30 +5,31 @@
 #include <string.h>
 
 static const struct kind_spec kinds[] = {
-        {.name = "a", .vendor = "v", .source = "test", .class = CLASS_INTELLIGENT, .memory_mib = 65536},
-        {.name = "b", .vendor = "v", .source = "test", .class = CLASS_GENERAL, .memory_mib = 16384},
+	{.name = "a", .vendor = "v", .source = "test", .class = CLASS_INTELLIGENT, .memory_mib = 65536},
+	{.name = "b", .vendor = "v", .source = "test", .class = CLASS_GENERAL, .memory_mib = 16384},
 };
 static const struct line_spec exact_lines[] = {
-        {.count = 3, .kind = "a", .cards = 8, .cpus_milli = 64000, .memory_mib = 524288, .nodes_per_rack = 2},
-        {.count = 1, .cpus_milli = 8000, .memory_mib = 16384},
+	{.count = 3, .kind = "a", .cards = 8, .cpus_milli = 64000, .memory_mib = 524288, .nodes_per_rack = 2},
+	{.count = 1, .cpus_milli = 8000, .memory_mib = 16384},
 };
 static const struct line_spec counted_lines[] = {
-        {.count = 4, .kind = "b", .cards = 4, .cpus_milli = UNCOUNTED, .memory_mib = UNCOUNTED}};
+	{.count = 4, .kind = "b", .cards = 4, .cpus_milli = UNCOUNTED, .memory_mib = UNCOUNTED}};
 static const struct centre_spec centres[] = {
-        {.name = "exact",
-         .region = "r",
-         .engine = "local",
-         .capabilities = CAN_EXACT_CARDS | CAN_FRACTIONS | CAN_BARE | CAN_LOGS | CAN_SIGNALS | CAN_START_ONCE,
-         .lines = exact_lines,
-         .n_lines = 2},
-        {.name = "counted",
-         .region = "r",
-         .engine = "simulated",
-         .capabilities = CAN_IMAGES | CAN_BARE | CAN_LIMIT,
-         .lines = counted_lines,
-         .n_lines = 1},
+	{.name = "exact",
+     .region = "r",
+     .engine = "local",
+     .capabilities = CAN_EXACT_CARDS | CAN_FRACTIONS | CAN_BARE | CAN_LOGS | CAN_SIGNALS | CAN_START_ONCE,
+     .lines = exact_lines,
+     .n_lines = 2},
+	{.name = "counted",
+     .region = "r",
+     .engine = "simulated",
+     .capabilities = CAN_IMAGES | CAN_BARE | CAN_LIMIT,
+     .lines = counted_lines,
+     .n_lines = 1},
 };
-const struct pool_spec fuzz_pool = {.name = "fuzz", .currency = "CNY", .kinds = kinds, .n_kinds = 2, .centres = centres, .n_centres = 2};
+const struct pool_spec fuzz_pool = {
+	.name = "fuzz", .currency = "CNY", .kinds = kinds, .n_kinds = 2, .centres = centres, .n_centres = 2};
 
 void fuzz_step(struct core *core, const struct input *input, struct step *step)
 {

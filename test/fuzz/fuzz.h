@@ -14,12 +14,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Aborts, saying what should have been. An assert would be left out by NDEBUG. */
-#define CHECK(condition)                                                                  \
-	do {                                                                                  \
-		if (!(condition)) {                                                               \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);        \
-			abort();                                                                       \
-		}                                                                                 \
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+			abort(); \
+		} \
 	} while (0)
 
 #define FUZZ_NOW_US ((us_t)1800000000 * US_SECOND)

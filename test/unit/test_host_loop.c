@@ -200,6 +200,63 @@ static void test_hold_again(void **state)
 	wait_state(f, job, JOB_FAILED);
 }
 
+static uint32_t run_to_end(struct fixture *f, const char *run)
+{
+	uint32_t job = submit_job(f, 1, run);
+
+	wait_state(f, job, JOB_ACTIVE);
+	fake_report(job, 1, ATTEMPT_ENDED, CAUSE_EXIT, 0);
+	for (int i = 0; i < 5000; i++) {
+		const struct job *seen = core_job(f->service->ops->read_begin(f->service, false), job);
+		bool over = !seen || job_is_over(seen);
+
+		f->service->ops->read_end(f->service);
+		if (over)
+			return job;
+		usleep(1000);
+	}
+	fail_msg("job %u never ended", job);
+	return 0;
+}
+
+static bool has_payload(struct fixture *f, const char *run)
+{
+	struct payload payload = {.setup = "", .run = run, .workdir = "", .output = "", .error = "", .checkpoint_signal = ""};
+	struct buf bytes = {0}, stored = {0};
+	struct hash hash;
+	int code;
+
+	payload_encode(&payload, &bytes);
+	hash = hash_of(bytes.data, bytes.len);
+	code = f->store->ops->payload(f->store, &hash, &stored, &f->err);
+	buf_done(&bytes);
+	buf_done(&stored);
+	return code == 0;
+}
+
+/* What no job has any more is erased; what one still has is not, also where it comes back in the meantime. */
+static void test_erase(void **state)
+{
+	struct fixture *f = *state;
+
+	f->host = host_close(f->host);
+	f->config.history_jobs_max = 1;
+	open_host(f);
+	run_to_end(f, "kept");
+	run_to_end(f, "once");
+	assert_true(has_payload(f, "once"));
+	run_to_end(f, "kept");
+	run_to_end(f, "last");
+	for (int i = 0; i < 2000 && (has_payload(f, "once") || has_payload(f, "kept")); i++)
+		usleep(1000);
+	assert_false(has_payload(f, "once"));
+	assert_false(has_payload(f, "kept"));
+	assert_true(has_payload(f, "last"));
+	run_to_end(f, "once");
+	assert_string_equal(fake.run, "once");
+	assert_true(has_payload(f, "once"));
+}
+
 /* ---- A journal that isn't whole ---- */
 
 static const struct store_ops *honest;
@@ -324,9 +381,9 @@ static void test_many_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_run),        TEST(test_cancel),   TEST(test_refused),   TEST(test_key),
-		TEST(test_secrets),    TEST(test_full),     TEST(test_full_stop), TEST(test_restart),
-		TEST(test_hold_again), TEST(test_tampered), TEST(test_events),    TEST(test_many_threads),
+		TEST(test_run),      TEST(test_cancel),    TEST(test_refused),      TEST(test_key),        TEST(test_secrets),
+		TEST(test_full),     TEST(test_full_stop), TEST(test_restart),      TEST(test_hold_again), TEST(test_erase),
+		TEST(test_tampered), TEST(test_events),    TEST(test_many_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

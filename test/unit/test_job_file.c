@@ -570,6 +570,40 @@ static void depth_and_width_are_bounded(void **state)
 	}
 }
 
+/* White space in a row costs libfyaml its square, so it is bounded; a file with much of it is still read. */
+static void white_space_is_bounded(void **state)
+{
+	static const struct {
+		const char *head;
+		char blank;
+	} cases[] = {{"run: |\n ", '\n'}, {"a:\n- ", ' '}, {"a:\n- ", '\t'}, {"run: x\n", '\n'}};
+	struct buf text = {0};
+	struct read r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		text.len = 0;
+		buf_put(&text, cases[i].head, strlen(cases[i].head));
+		while (text.len < JOB_FILE_BYTES_MAX)
+			buf_put_u8(&text, (uint8_t)cases[i].blank);
+		r = read_text((const char *)text.data, text.len);
+		assert_int_equal(r.rc, ERR_INVALID);
+		assert_non_null(strstr(r.err.text, "in a row"));
+		assert_true(r.err.line > 0);
+		done(&r);
+	}
+	text.len = 0;
+	buf_printf(&text, "run: |\n  a\n");
+	for (int i = 0; i < 4000; i++)
+		buf_put_u8(&text, '\n');
+	buf_printf(&text, "  b\n");
+	r = read_text((const char *)text.data, text.len);
+	assert_int_equal(r.rc, 0);
+	assert_int_equal(strlen(r.job.payload.run), 4004);
+	done(&r);
+	buf_done(&text);
+}
+
 static void too_many_of_a_thing_are_refused(void **state)
 {
 	struct buf text = {0};
@@ -1358,6 +1392,7 @@ int main(void)
 		cmocka_unit_test(a_bomb_of_aliases_is_refused),
 		cmocka_unit_test(what_is_too_large_is_refused_unread),
 		cmocka_unit_test(depth_and_width_are_bounded),
+		cmocka_unit_test(white_space_is_bounded),
 		cmocka_unit_test(too_many_of_a_thing_are_refused),
 		cmocka_unit_test(suan_lines_are_a_job_file),
 		cmocka_unit_test(a_script_alone_is_a_job),

@@ -78,7 +78,7 @@ static void write_file(const char *name, const char *text)
 static void test_life(void **state)
 {
 	struct claim_owner owner = self();
-	const struct claim_end end = {.cause = CAUSE_MEMORY, .exit_code = 137, .rank = 3, .at = {5, 6}, .note = "two\nlines"};
+	const struct claim_end end = {.cause = CAUSE_MEMORY, .exit_code = 137, .rank = 3, .at = {5, 6, "x"}, .note = "two\nlines"};
 	const struct claim_kill first = {CAUSE_CANCEL, 7}, second = {CAUSE_LIMIT, 8};
 	struct claim_kill asked;
 	struct claim_view view;
@@ -97,7 +97,7 @@ static void test_life(void **state)
 	assert_string_equal(view.owner.cgroups.paths[0], "/sys/fs/cgroup/a b/1.1");
 	assert_false(view.started);
 
-	assert_int_equal(claim_put_started(claim, (struct stamp){1, 2}, &err), 0);
+	assert_int_equal(claim_put_started(claim, &(struct stamp){1, 2, "x"}, &err), 0);
 	assert_true(look().started && look().started_at.boot_us == 2);
 	assert_false(claim_read_kill(claim, &asked));
 	assert_int_equal(claim_put_kill(claims, "1.1", &first, &err), 0);
@@ -131,7 +131,7 @@ static void test_dead(void **state)
 
 static void test_tombstone(void **state)
 {
-	const struct claim_end end = {.cause = CAUSE_CANCEL, .at = {5, 6}};
+	const struct claim_end end = {.cause = CAUSE_CANCEL, .at = {5, 6, "x"}};
 	struct claim_owner owner = self();
 	struct err err;
 	int lock;
@@ -198,6 +198,25 @@ static void test_bad_files(void **state)
 	}
 	write_file("exit", "rank 0\ncode 3\ncause exit\nboot_us 2\nwall_us 1"); /* in any order, without a last newline */
 	assert_int_equal(look().state, CLAIM_OVER);
+}
+
+/* Within a boot, what counts is how long ago it was; across boots, what the wall's clock said; the future is now. */
+static void test_stamps(void **state)
+{
+	struct stamp now = stamp_now(), stamp = now;
+	us_t then;
+
+	(void)state;
+	stamp.boot_us -= 3 * US_SECOND;
+	stamp.wall_us += US_DAY; /* somebody set it */
+	then = stamp_on_clock(&stamp, 100 * US_SECOND);
+	assert_true(then <= 97 * US_SECOND && then > 90 * US_SECOND);
+	stamp.boot_us = now.boot_us + US_HOUR;
+	assert_int_equal(stamp_on_clock(&stamp, 100 * US_SECOND), 100 * US_SECOND);
+	stamp = (struct stamp){.wall_us = 50 * US_SECOND, .boot_us = now.boot_us, .boot = "another"};
+	assert_int_equal(stamp_on_clock(&stamp, 100 * US_SECOND), 50 * US_SECOND);
+	stamp.wall_us = -5;
+	assert_int_equal(stamp_on_clock(&stamp, 100 * US_SECOND), 100 * US_SECOND);
 }
 
 static void test_names(void **state)
@@ -350,6 +369,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
+		cmocka_unit_test(test_stamps),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_launch),
 		cmocka_unit_test(test_launch_mutated),
