@@ -46,11 +46,18 @@ int err_within(struct err *err, const char *prefix)
 const char *err_word(int code)
 {
 	static const char *const words[] = {
-	        [-ERR_INVALID] = "invalid",   [-ERR_NOT_FOUND] = "not_found", [-ERR_CONFLICT] = "conflict",
-	        [-ERR_DENIED] = "denied",     [-ERR_TOO_LARGE] = "too_large", [-ERR_BUSY] = "busy",
-	        [-ERR_NOMEM] = "no_memory",   [-ERR_IO] = "io",               [-ERR_FULL] = "full",
-	        [-ERR_CORRUPT] = "corrupt",   [-ERR_UNSUPPORTED] = "unsupported",
-	        [-ERR_NEVER] = "never_fits",
+		[-ERR_INVALID] = "invalid",
+		[-ERR_NOT_FOUND] = "not_found",
+		[-ERR_CONFLICT] = "conflict",
+		[-ERR_DENIED] = "denied",
+		[-ERR_TOO_LARGE] = "too_large",
+		[-ERR_BUSY] = "busy",
+		[-ERR_NOMEM] = "no_memory",
+		[-ERR_IO] = "io",
+		[-ERR_FULL] = "full",
+		[-ERR_CORRUPT] = "corrupt",
+		[-ERR_UNSUPPORTED] = "unsupported",
+		[-ERR_NEVER] = "never_fits",
 	};
 
 	return code < 0 && code >= ERR_NEVER ? words[-code] : "internal";

@@ -10,18 +10,18 @@
 #include <stdint.h>
 
 enum err_code {
-	ERR_INVALID = -1,   /* the input is wrong; the text names the field and the fix */
-	ERR_NOT_FOUND = -2, /* the thing named isn't there */
-	ERR_CONFLICT = -3,  /* the thing is in another state than the request needs */
-	ERR_DENIED = -4,    /* who asked may not */
-	ERR_TOO_LARGE = -5, /* over a bound; the text says which */
-	ERR_BUSY = -6,      /* try again later */
-	ERR_NOMEM = -7,     /* out of memory */
-	ERR_IO = -8,        /* a device or the network failed */
-	ERR_FULL = -9,      /* no space: the store can't take more for now */
-	ERR_CORRUPT = -10,  /* stored bytes are not what was written */
+	ERR_INVALID = -1,      /* the input is wrong; the text names the field and the fix */
+	ERR_NOT_FOUND = -2,    /* the thing named isn't there */
+	ERR_CONFLICT = -3,     /* the thing is in another state than the request needs */
+	ERR_DENIED = -4,       /* who asked may not */
+	ERR_TOO_LARGE = -5,    /* over a bound; the text says which */
+	ERR_BUSY = -6,         /* try again later */
+	ERR_NOMEM = -7,        /* out of memory */
+	ERR_IO = -8,           /* a device or the network failed */
+	ERR_FULL = -9,         /* no space: the store can't take more for now */
+	ERR_CORRUPT = -10,     /* stored bytes are not what was written */
 	ERR_UNSUPPORTED = -11, /* known, and not available here */
-	ERR_NEVER = -12, /* a job that not even the empty pool could hold */
+	ERR_NEVER = -12,       /* a job that not even the empty pool could hold */
 };
 
 /* A failure. subject: the field or thing ("resources.accelerators"); text: value and expectation.
@@ -36,8 +36,7 @@ struct err {
 
 /* Fills *err (which may be NULL) and returns `code`, so that a caller can `return err_set(...)`.
  * code: one of enum err_code. subject: borrowed, cut at its bound; may be NULL for none. */
-int err_set(struct err *err, int code, const char *subject, const char *fmt, ...)
-        __attribute__((format(printf, 4, 5)));
+int err_set(struct err *err, int code, const char *subject, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* Puts `prefix` and a dot in front of the subject: "jobs" + "name" = "jobs.name". Returns err->code. */
 int err_within(struct err *err, const char *prefix);

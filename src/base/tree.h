@@ -24,7 +24,7 @@ struct tree {
 };
 
 /* The thing that a node is a member of. */
-#define tree_entry(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
+#define tree_entry(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 
 /* Adds a node; none in the tree may compare equal. Cost: O(log n) expected. */
 void tree_insert(struct tree *tree, struct tree_node *node, uint64_t id);

@@ -69,6 +69,8 @@ static int parse_clock(const char *text, us_t *ret, struct err *err)
 		goto bad;
 	clock = clock ? clock + 1 : text;
 	n = 0;
+	if (text[strspn(text, "0123456789-:")])
+		goto bad;
 	if (!isdigit((unsigned char)*clock) || sscanf(clock, "%6u:%2u:%2u%n", &hours, &minutes, &seconds, &n) != 3 || clock[n] ||
 	    minutes > 59 || seconds > 59)
 		goto bad;
@@ -144,14 +146,25 @@ static unsigned days_in_month(unsigned year, unsigned month)
 	return days[month - 1] + (month == 2 && year % 4 == 0 && (year % 100 || year % 400 == 0));
 }
 
+/* Whether text begins as the shape has it: 0 stands for a digit, T for T, t or a blank. sscanf alone takes signs and blanks. */
+static bool begins_as(const char *text, const char *shape)
+{
+	for (; *shape; shape++, text++) {
+		if (*shape == '0' ? !isdigit((unsigned char)*text) : *shape == 'T' ? !*text || !strchr("Tt ", *text) : *text != *shape)
+			return false;
+	}
+	return true;
+}
+
 int us_parse_instant(const char *text, us_t *ret, struct err *err)
 {
 	unsigned year, month, day, hour, minute, second, offset_h = 0, offset_m = 0;
-	us_t fraction = 0, offset;
+	us_t fraction = 0, offset, instant;
 	int n = 0;
 	const char *p;
 
-	if (sscanf(text, "%4u-%2u-%2u%*1[Tt ]%2u:%2u:%2u%n", &year, &month, &day, &hour, &minute, &second, &n) != 6 || n < 19)
+	if (!begins_as(text, "0000-00-00T00:00:00") ||
+	    sscanf(text, "%4u-%2u-%2u%*1[Tt ]%2u:%2u:%2u%n", &year, &month, &day, &hour, &minute, &second, &n) != 6 || n < 19)
 		goto bad;
 	p = text + n;
 	if (*p == '.') {
@@ -160,7 +173,8 @@ int us_parse_instant(const char *text, us_t *ret, struct err *err)
 		for (p++; isdigit((unsigned char)*p); p++)
 			fraction += (us_t)(*p - '0') * (scale /= 10);
 	}
-	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 || second > 59)
+	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 ||
+	    second > 59)
 		goto bad;
 	if (*p == '+' || *p == '-') {
 		n = 0;
@@ -170,13 +184,14 @@ int us_parse_instant(const char *text, us_t *ret, struct err *err)
 		goto bad;
 	}
 	offset = ((us_t)offset_h * 60 + (us_t)offset_m) * US_MINUTE;
-	*ret = days_from_date(year, month, day) * US_DAY + (us_t)hour * US_HOUR + (us_t)minute * US_MINUTE + (us_t)second * US_SECOND +
-	       fraction - (*p == '+' ? offset : -offset);
+	*ret = days_from_date(year, month, day) * US_DAY + (us_t)hour * US_HOUR + (us_t)minute * US_MINUTE +
+	       (us_t)second * US_SECOND + fraction - (*p == '+' ? offset : -offset);
 	if (*ret < 0)
 		goto bad;
 	return 0;
 bad:
-	return err_set(err, ERR_INVALID, NULL, "\"%.60s\": expected an instant with its offset, such as 2026-12-01T02:00:00+08:00", text);
+	return err_set(err, ERR_INVALID, NULL, "\"%.60s\": expected an instant with its offset, such as 2026-12-01T02:00:00+08:00",
+	               text);
 }
 
 char *us_format_duration(us_t duration, char *buf, size_t size)
@@ -222,7 +237,7 @@ char *us_format_instant(us_t instant, char *buf, size_t size)
 		return buf;
 	}
 	snprintf(buf, size, "%04" PRId64 "-%02u-%02uT%02u:%02u:%02u.%03uZ", (int64_t)year_of_era + era * 400 + (month <= 2), month,
-	         day_of_year - (153 * mp + 2) / 5 + 1, (unsigned)(ms / 3600000), (unsigned)(ms / 60000 % 60), (unsigned)(ms / 1000 % 60),
-	         (unsigned)(ms % 1000));
+	         day_of_year - (153 * mp + 2) / 5 + 1, (unsigned)(ms / 3600000), (unsigned)(ms / 60000 % 60),
+	         (unsigned)(ms / 1000 % 60), (unsigned)(ms % 1000));
 	return buf;
 }

@@ -27,7 +27,7 @@ static int detach(void)
 
 int main(int argc, char **argv)
 {
-	struct err err;
+	struct err err = {.subject = "start", .text = "/dev/null or / can't be opened"};
 
 	if (argc != 2) {
 		fputs("usage: suan-supervisor FOLDER\nStarted by suand for each job on this machine.\n", stderr);

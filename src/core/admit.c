@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/place.h"
 #include "core/state.h"
 
 static int unknown(struct err *err, const char *subject, const char *what, const char *name, const char *const *names, uint32_t n)
@@ -42,20 +43,20 @@ static int unknown_centre(const struct core *core, const char *name, struct err 
 static int admit_request(const struct core *core, const struct request_spec *spec, struct request *ret, struct err *err)
 {
 	*ret = (struct request){
-	        .kind = KIND_NONE,
-	        .cards_milli = spec->cards_milli,
-	        .cpus_milli = spec->cpus_milli,
-	        .memory_mib = spec->memory_mib,
-	        .centre = CENTRE_ANY,
-	        .speed_milli = spec->speed_milli,
-	        .image = spec->image != NULL,
+		.kind = KIND_NONE,
+		.cards_milli = spec->cards_milli,
+		.cpus_milli = spec->cpus_milli,
+		.memory_mib = spec->memory_mib,
+		.centre = CENTRE_ANY,
+		.speed_milli = spec->speed_milli,
+		.image = spec->image != NULL,
 	};
 	if (spec->cards_milli > CARD_MILLI && spec->cards_milli % CARD_MILLI)
 		return err_set(err, ERR_INVALID, "resources.accelerators", "%u.%03u: expected whole cards, or a share below 1",
 		               spec->cards_milli / CARD_MILLI, spec->cards_milli % CARD_MILLI);
 	if (spec->cards_milli > CARDS_PER_NODE_MAX * CARD_MILLI)
-		return err_set(err, ERR_INVALID, "resources.accelerators", "%u: a node has at most %d cards", spec->cards_milli / CARD_MILLI,
-		               CARDS_PER_NODE_MAX);
+		return err_set(err, ERR_INVALID, "resources.accelerators", "%u: a node has at most %d cards",
+		               spec->cards_milli / CARD_MILLI, CARDS_PER_NODE_MAX);
 	if (spec->kind && spec->cards_milli) {
 		ret->kind = strcmp(spec->kind, "*") ? pool_find_kind(core->pool, spec->kind) : KIND_ANY;
 		if (ret->kind == NODE_NONE)
@@ -69,20 +70,24 @@ static int admit_request(const struct core *core, const struct request_spec *spe
 	return 0;
 }
 
-static int admit_group(const struct core *core, const struct job_spec *spec, struct arena *arena, struct group *ret, struct err *err)
+static int admit_group(const struct core *core, const struct job_spec *spec, struct arena *arena, struct group *ret,
+                       struct err *err)
 {
 	const struct group_spec *g = spec->groups;
 
 	if (spec->n_groups != 1)
-		return err_set(err, ERR_UNSUPPORTED, "groups", "%" PRIu32 ": a job has one group of equal nodes in this release", spec->n_groups);
+		return err_set(err, ERR_UNSUPPORTED, "groups", "%" PRIu32 ": a job has one group of equal nodes in this release",
+		               spec->n_groups);
 	if (g->nodes < 1 || g->nodes > JOB_NODES_MAX)
 		return err_set(err, ERR_INVALID, "num_nodes", "%" PRIu32 ": expected 1 to %d", g->nodes, JOB_NODES_MAX);
 	if (g->n_requests < 1 || g->n_requests > JOB_REQUESTS_MAX)
-		return err_set(err, ERR_INVALID, "resources", "%" PRIu32 " alternatives: expected 1 to %d", g->n_requests, JOB_REQUESTS_MAX);
+		return err_set(err, ERR_INVALID, "resources", "%" PRIu32 " alternatives: expected 1 to %d", g->n_requests,
+		               JOB_REQUESTS_MAX);
 	if (g->highest == TIER_POOL)
 		return err_set(err, ERR_UNSUPPORTED, "topology.highest_tier",
 		               "pool: a gang over several centres is refused until links are planned; use centre");
-	*ret = (struct group){.nodes = g->nodes, .n_requests = g->n_requests, .ordered = g->ordered, .hard = g->hard, .highest = g->highest};
+	*ret = (struct group){
+		.nodes = g->nodes, .n_requests = g->n_requests, .ordered = g->ordered, .hard = g->hard, .highest = g->highest};
 	ret->requests = arena_new(arena, g->n_requests, sizeof *ret->requests);
 	for (uint32_t i = 0; i < g->n_requests; i++)
 		if (admit_request(core, &g->requests[i], &ret->requests[i], err) < 0)
@@ -90,42 +95,61 @@ static int admit_group(const struct core *core, const struct job_spec *spec, str
 	return 0;
 }
 
-/* Says what of a request is more than any node, or than the whole pool, has. */
+/* Why no centre will do at all. */
+static int no_centre(const struct core *core, const struct request *q, struct err *err)
+{
+	const char *kind = pool_kind_name(core->pool, q->kind);
+
+	if (q->image)
+		return err_set(err, ERR_NEVER, "resources.image_id", "no centre with such nodes runs container images");
+	if (q->cards_milli % CARD_MILLI)
+		return err_set(err, ERR_NEVER, "resources.accelerators", "no centre with cards of kind %s gives shares of a card", kind);
+	if (q->centre != CENTRE_ANY)
+		return err_set(err, ERR_NEVER, "resources.infra", "%s: has no %s%s", pool_centre_name(core->pool, q->centre),
+		               *kind ? "cards of kind " : "nodes", kind);
+	return err_set(err, ERR_NEVER, "resources", "no centre has %s%s that run without a container image",
+	               *kind ? "cards of kind " : "nodes", kind);
+}
+
+/* Nodes of a shelf that could hold one task of a request if they were empty. */
+static uint32_t count_holders(const struct core *core, const struct shelf *shelf, const struct request *q)
+{
+	const struct domain *d = &core->pool->domains[shelf->domain];
+	uint32_t holders = 0;
+
+	for (uint32_t n = d->node_first; n < d->node_first + d->n_nodes; n++)
+		holders += place_node_holds(&core->empty, n, q);
+	return holders;
+}
+
+/* Says what of a request is more than any node, or than any centre, has. */
 static int never(const struct core *core, const struct shape *shape, struct err *err)
 {
 	const struct request *q = &shape->group.requests[0];
-	const char *kind = pool_kind_name(core->pool, q->kind);
+	const char *kind = pool_kind_name(core->pool, q->kind), *tier = tier_word(shape->group.highest);
 	uint32_t cards = 0, nodes = 0;
 
 	if (!shape->n_candidates)
-		return err_set(err, ERR_NEVER, "resources", "no centre of the pool can run this: none has %s%s, %s, as its engine's ability",
-		               *kind ? "cards of kind " : "nodes", kind,
-		               q->image ? "container images" : q->cards_milli % CARD_MILLI ? "shares of a card" : "jobs without an image");
+		return no_centre(core, q, err);
 	for (uint32_t i = 0; i < shape->n_candidates; i++) {
 		const struct shelf *shelf = &core->pool->shelves[shape->candidates[i].shelf];
-		const struct domain *d = &core->pool->domains[shelf->domain];
-		uint32_t here = 0;
+		uint32_t here = count_holders(core, shelf, &shape->group.requests[shape->candidates[i].request]);
 
 		cards = shelf->cards_max > cards ? shelf->cards_max : cards;
-		for (uint32_t n = d->node_first; n < d->node_first + d->n_nodes; n++) {
-			const struct node *node = &core->pool->nodes[n];
-			const struct request *r = &shape->group.requests[shape->candidates[i].request];
-
-			here += node->cards * CARD_MILLI >= r->cards_milli && node->cpus_milli >= r->cpus_milli && node->memory_mib >= r->memory_mib;
-		}
 		nodes = here > nodes ? here : nodes;
 	}
 	if (q->cards_milli > cards * CARD_MILLI)
 		return err_set(err, ERR_NEVER, "resources.accelerators", "\"%s:%u\": a node of kind %s has %u cards", kind,
 		               q->cards_milli / CARD_MILLI, kind, cards);
 	if (!nodes)
-		return err_set(err, ERR_NEVER, "resources", "no node of the pool has that many CPUs (%u.%03u) or that much memory (%u MiB)",
-		               q->cpus_milli / 1000, q->cpus_milli % 1000, q->memory_mib);
+		return err_set(err, ERR_NEVER, "resources",
+		               "no such node of the pool has that many CPUs (%u.%03u) or that much memory (%u MiB)", q->cpus_milli / 1000,
+		               q->cpus_milli % 1000, q->memory_mib);
 	if (shape->group.nodes > nodes)
 		return err_set(err, ERR_NEVER, "num_nodes", "%" PRIu32 ": no centre has more than %" PRIu32 " nodes that could hold this",
 		               shape->group.nodes, nodes);
 	return err_set(err, ERR_NEVER, "topology.highest_tier", "%s: no %s of the pool has %" PRIu32 " nodes that could hold this",
-	               tier_word(shape->group.highest), tier_word(shape->group.highest), shape->group.nodes);
+	               tier, tier, shape->group.nodes);
 }
 
 static int check_holdable(const struct core *core, const struct group *group, struct arena *arena, struct err *err)
@@ -142,7 +166,8 @@ static int check_holdable(const struct core *core, const struct group *group, st
 static int check_project(const struct core *core, const char *name, struct err *err)
 {
 	if (!name || !spec_name_ok(name))
-		return err_set(err, ERR_INVALID, "project", "\"%.60s\": expected 1 to %d bytes of plain text", name ? name : "", NAME_LEN_MAX);
+		return err_set(err, ERR_INVALID, "project", "\"%.60s\": expected 1 to %d bytes of plain text", name ? name : "",
+		               NAME_LEN_MAX);
 	if (core->projects_declared) {
 		uint32_t id = strtab_find(&core->projects, name);
 
@@ -179,7 +204,8 @@ int admit(const struct core *core, const struct job_spec *spec, const void *idem
 	if (core->n_jobs >= core->config.jobs_max)
 		return err_set(err, ERR_BUSY, "jobs", "the pool holds %u jobs, as many as its configuration allows", core->n_jobs);
 	if (!spec->name || !spec_name_ok(spec->name))
-		return err_set(err, ERR_INVALID, "name", "\"%.60s\": expected 1 to %d bytes of plain text, without control characters or quotes",
+		return err_set(err, ERR_INVALID, "name",
+		               "\"%.60s\": expected 1 to %d bytes of plain text, without control characters or quotes",
 		               spec->name ? spec->name : "", NAME_LEN_MAX);
 	if (spec->user && !spec_name_ok(spec->user))
 		return err_set(err, ERR_INVALID, "user", "\"%.60s\": expected 1 to %d bytes of plain text", spec->user, NAME_LEN_MAX);
@@ -188,7 +214,8 @@ int admit(const struct core *core, const struct job_spec *spec, const void *idem
 	if (spec->limit_us <= 0)
 		return err_set(err, ERR_INVALID, "time", "0: expected a limit above 0, or none");
 	if (spec->n_array && ranges_count(spec->array, spec->n_array) == 0)
-		return err_set(err, ERR_INVALID, "array", "expected ranges such as 0-99 or 1,3,5-9:2, of 1 to %d elements in all", JOB_ARRAY_MAX);
+		return err_set(err, ERR_INVALID, "array", "expected ranges such as 0-99 or 1,3,5-9:2, of 1 to %d elements in all",
+		               JOB_ARRAY_MAX);
 	if (check_project(core, spec->project, err) < 0 || check_dependencies(core, spec, err) < 0 ||
 	    admit_group(core, spec, arena, &s.group, err) < 0 || check_holdable(core, &s.group, arena, err) < 0)
 		return err->code;

@@ -255,8 +255,8 @@ static void move_until(struct core *core, struct job *job)
 		struct share share = place_share(task, job_request(core, job));
 
 		if (job_holds(job, i))
-			reservation_moved(&core->reservation, pool_node(core->pool, task->centre, task->node), &share, job->plan.until_us, until,
-			                  &core->capacity);
+			reservation_moved(&core->reservation, pool_node(core->pool, task->centre, task->node), &share, job->plan.until_us,
+			                  until, &core->capacity);
 	}
 	remove_claims(core, &job->plan);
 	job->plan.until_us = until;
@@ -339,8 +339,8 @@ static void declare_projects(struct core *core)
 	}
 	for (uint32_t i = 0; i < spec->n_projects; i++)
 		if (spec->projects[i].parent)
-			core->project[strtab_find(&core->projects, spec->projects[i].name)].parent =
-			        strtab_find(&core->projects, spec->projects[i].parent);
+			core->project[strtab_find(&core->projects, spec->projects[i].name)].parent = strtab_find(&core->projects,
+			                                                                                         spec->projects[i].parent);
 }
 
 static void apply_pool(struct core *core, const struct event *e)
@@ -395,6 +395,8 @@ static void watch_dependencies(struct core *core, struct job *job)
 			continue;
 		}
 		on = job_extra(job_at(core, d->job));
+		if (on->n_dependents && on->dependents[on->n_dependents - 1] == job->id)
+			continue; /* named twice: both are seen to when it is over */
 		mem_grow((void **)&on->dependents, &on->dependents_cap, on->n_dependents, sizeof *on->dependents);
 		on->dependents[on->n_dependents++] = job->id;
 	}
@@ -709,11 +711,11 @@ static void apply_forgotten(struct core *core, const struct event *e)
 void apply(struct core *core, const struct event *event)
 {
 	static void (*const by_type[EVENT_TYPE_COUNT])(struct core *, const struct event *) = {
-	        [EVENT_POOL] = apply_pool,         [EVENT_CONFIG] = apply_config,     [EVENT_SUBMITTED] = apply_submitted,
-	        [EVENT_ELIGIBLE] = apply_eligible, [EVENT_PLACED] = apply_placed,     [EVENT_ATTEMPT] = apply_attempt,
-	        [EVENT_BOUND] = apply_bound,       [EVENT_STOPPING] = apply_stopping, [EVENT_ENDED] = apply_ended,
-	        [EVENT_RESERVED] = apply_reserved, [EVENT_UNRESERVED] = apply_unreserved,
-	        [EVENT_CENTRE] = apply_centre,     [EVENT_FORGOTTEN] = apply_forgotten,
+		[EVENT_POOL] = apply_pool,           [EVENT_CONFIG] = apply_config,         [EVENT_SUBMITTED] = apply_submitted,
+		[EVENT_ELIGIBLE] = apply_eligible,   [EVENT_PLACED] = apply_placed,         [EVENT_ATTEMPT] = apply_attempt,
+		[EVENT_BOUND] = apply_bound,         [EVENT_STOPPING] = apply_stopping,     [EVENT_ENDED] = apply_ended,
+		[EVENT_RESERVED] = apply_reserved,   [EVENT_UNRESERVED] = apply_unreserved, [EVENT_CENTRE] = apply_centre,
+		[EVENT_FORGOTTEN] = apply_forgotten,
 	};
 
 	assert(event->at_us >= core->now_us);
@@ -729,7 +731,7 @@ static const struct job *known_job(const struct core *core, uint32_t id)
 	return id >= 1 && id <= core->last_job ? core->jobs[id] : NULL;
 }
 
-/* The tasks are on nodes of the pool, on cards that are there. */
+/* The tasks are on nodes of the pool, in their order and so on distinct ones, on cards that are there. */
 static bool tasks_fit(const struct core *core, const struct task *tasks, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
@@ -737,13 +739,38 @@ static bool tasks_fit(const struct core *core, const struct task *tasks, uint32_
 
 		if (node == NODE_NONE || (core->pool->nodes[node].cards < 64 && tasks[i].cards >> core->pool->nodes[node].cards))
 			return false;
+		if (i > 0 && (tasks[i].centre < tasks[i - 1].centre ||
+		              (tasks[i].centre == tasks[i - 1].centre && tasks[i].node <= tasks[i - 1].node)))
+			return false;
 	}
+	return true;
+}
+
+/* Each task has as many cards as the request wants. */
+static bool cards_fit(const struct request *q, const struct task *tasks, uint32_t n)
+{
+	uint32_t cards = q->cards_milli < CARD_MILLI ? q->cards_milli > 0 : q->cards_milli / CARD_MILLI;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (tasks[i].cards_milli != q->cards_milli || (uint32_t)__builtin_popcountll(tasks[i].cards) != cards)
+			return false;
+	return true;
+}
+
+enum { CLAIM_BITS_MAX = 52 }; /* a million nodes of 32 bits each */
+
+static bool claims_fit(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_claims; i++)
+		if (plan->claims[i].from_us >= plan->claims[i].until_us || plan->claims[i].amount >> CLAIM_BITS_MAX)
+			return false;
 	return true;
 }
 
 static bool plan_fits(const struct core *core, const struct group *group, const struct plan *plan)
 {
-	return plan->request < group->n_requests && plan->n_tasks == group->nodes && tasks_fit(core, plan->tasks, plan->n_tasks);
+	return plan->request < group->n_requests && plan->n_tasks == group->nodes && tasks_fit(core, plan->tasks, plan->n_tasks) &&
+	       cards_fit(&group->requests[plan->request], plan->tasks, plan->n_tasks) && claims_fit(plan);
 }
 
 /* Everything that a placement takes is free. */
@@ -762,36 +789,64 @@ static bool is_free(const struct core *core, const struct request *q, const stru
 	return true;
 }
 
-static bool placed_fits(const struct core *core, const struct placed *p)
+static bool placed_fits(const struct core *core, const struct placed *p, us_t at_us)
 {
 	const struct job *from = known_job(core, p->array ? p->array : p->job);
 	const struct group *group;
 
-	if (!from || (p->array && (!from->array || from->array->taken >= from->array->count || p->job != core->last_job + 1)))
+	if (!from || !queue_has(&core->queue, from) || !from->array != !p->array)
 		return false;
-	if (!p->array && (from->array || from->state != JOB_QUEUED))
+	if (p->array && (p->job != core->last_job + 1 ||
+	                 p->index != ranges_value(from->array->ranges, from->array->n_ranges, from->array->taken)))
 		return false;
 	if (p->attempt != (p->array ? 1 : from->attempt + 1))
 		return false;
+	for (uint32_t i = 0; i < p->plan.n_claims; i++)
+		if (p->plan.claims[i].from_us > at_us)
+			return false;
 	group = &core_shape(core, from)->group;
 	return plan_fits(core, group, &p->plan) && is_free(core, &group->requests[p->plan.request], &p->plan);
+}
+
+/* An engine's choice of other cards of the same nodes, which are free. */
+static bool bound_fits(const struct core *core, uint32_t id, uint32_t attempt, const struct task *tasks, uint32_t n)
+{
+	const struct job *job = known_job(core, id);
+
+	if (!job || job->attempt != attempt || !job_is_live(job) || n != job->plan.n_tasks || !tasks_fit(core, tasks, n) ||
+	    !cards_fit(job_request(core, job), tasks, n))
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct task *was = &job->plan.tasks[i];
+		uint32_t node = pool_node(core->pool, was->centre, was->node);
+		struct share share = place_share(&tasks[i], job_request(core, job));
+
+		if (tasks[i].centre != was->centre || tasks[i].node != was->node)
+			return false;
+		for (uint64_t left = job_holds(job, i) ? tasks[i].cards & ~was->cards : 0; left; left &= left - 1)
+			if (core->capacity.card_milli[core->pool->nodes[node].card_first + (uint32_t)__builtin_ctzll(left)] < share.milli)
+				return false;
+	}
+	return true;
 }
 
 static bool ended_fits(const struct core *core, const struct ended *x)
 {
 	const struct job *job = known_job(core, x->job);
 
-	if (!job || !job_may_become(job->state, x->then) || x->then == JOB_CLEANUP || x->then == JOB_STAGE_IN)
+	if (!job || !job_may_become(job->state, x->then))
+		return false;
+	if (x->then != JOB_QUEUED && x->then != JOB_COMPLETED && x->then != JOB_FAILED && x->then != JOB_CANCELED)
 		return false;
 	if (x->attempt == 0)
-		return !job_is_live(job) && x->then != JOB_QUEUED;
+		return !job_is_live(job) && x->then != JOB_QUEUED && !(job->array && job->array->live) && x->at_us >= job->submitted_us;
 	return job->attempt == x->attempt && attempt_may_become(job->attempt_state, x->attempt_state) &&
-	       x->attempt_state >= ATTEMPT_ENDED && (x->then != JOB_QUEUED || job->restarts_left > 0);
+	       x->attempt_state >= ATTEMPT_ENDED && (x->then != JOB_QUEUED || job->restarts_left > 0) && x->at_us >= job->placed_us;
 }
 
 static bool submitted_fits(const struct core *core, const struct submitted *s)
 {
-	if (s->job != core->last_job + 1 || (s->n_array && !ranges_count(s->array, s->n_array)))
+	if (s->job != core->last_job + 1 || (s->n_array && !ranges_count(s->array, s->n_array)) || s->limit_us <= 0)
 		return false;
 	for (uint32_t i = 0; i < s->n_dependencies; i++)
 		if (!known_job(core, s->dependencies[i].job))
@@ -809,38 +864,30 @@ bool apply_fits(const struct core *core, const struct event *e)
 	if (e->at_us < core->now_us || (!core->pool && e->type != EVENT_POOL && e->type != EVENT_CONFIG))
 		return false;
 	switch (e->type) {
-	case EVENT_POOL:
-		return pool_check(&e->pool, NULL) == 0;
-	case EVENT_SUBMITTED:
-		return submitted_fits(core, &e->submitted);
+	case EVENT_POOL: return pool_check(&e->pool, NULL) == 0;
+	case EVENT_SUBMITTED: return submitted_fits(core, &e->submitted);
 	case EVENT_ELIGIBLE:
 		job = known_job(core, e->eligible.job);
-		return job && !job->eligible && job->state == JOB_QUEUED;
-	case EVENT_PLACED:
-		return placed_fits(core, &e->placed);
+		return job && !job->eligible && job->state == JOB_QUEUED && job->waits_for == 0 && job->begin_us <= e->at_us;
+	case EVENT_PLACED: return placed_fits(core, &e->placed, e->at_us);
 	case EVENT_ATTEMPT:
 		job = known_job(core, e->attempt.job);
-		return job && job->attempt == e->attempt.attempt && e->attempt.state < ATTEMPT_ENDED &&
-		       attempt_may_become(job->attempt_state, e->attempt.state);
-	case EVENT_BOUND:
-		job = known_job(core, e->bound.job);
-		return job && job->attempt == e->bound.attempt && job_is_live(job) && e->bound.n_tasks == job->plan.n_tasks &&
-		       tasks_fit(core, e->bound.tasks, e->bound.n_tasks);
+		return job && job_is_live(job) && job->attempt == e->attempt.attempt && e->attempt.state <= ATTEMPT_RUNNING &&
+		       attempt_may_become(job->attempt_state, e->attempt.state) && e->attempt.at_us >= job->placed_us;
+	case EVENT_BOUND: return bound_fits(core, e->bound.job, e->bound.attempt, e->bound.tasks, e->bound.n_tasks);
 	case EVENT_STOPPING:
 		job = known_job(core, e->stopping.job);
-		return job && job_may_become(job->state, JOB_CLEANUP);
-	case EVENT_ENDED:
-		return ended_fits(core, &e->ended);
+		return job && job_may_become(job->state, JOB_CLEANUP) && (job_is_live(job) || job->array) &&
+		       e->stopping.attempt == (job_is_live(job) ? job->attempt : 0);
+	case EVENT_ENDED: return ended_fits(core, &e->ended);
 	case EVENT_RESERVED:
 		job = known_job(core, e->reserved.job);
-		return job && plan_fits(core, &core_shape(core, job)->group, &e->reserved.plan);
-	case EVENT_FORGOTTEN:
-		job = known_job(core, e->forgotten.job);
-		return job && job_is_over(job);
-	case EVENT_CENTRE:
-		return e->centre.centre < core->centres.count;
-	default:
-		return true;
+		return job && queue_has(&core->queue, job) && core->config.reservations && e->reserved.plan.start_us >= e->at_us &&
+		       plan_fits(core, &core_shape(core, job)->group, &e->reserved.plan);
+	case EVENT_UNRESERVED: return core->reservation.job && core->reservation.job == e->unreserved.job;
+	case EVENT_FORGOTTEN: job = known_job(core, e->forgotten.job); return job && job_is_over(job);
+	case EVENT_CENTRE: return e->centre.centre < core->centres.count;
+	default: return true;
 	}
 }
 

@@ -11,28 +11,29 @@
 
 #include "base/mem.h"
 
+/* Takes the next array of the block; with no block yet, only its size counts. */
+static void *take_array(struct capacity *c, size_t count, size_t size)
+{
+	void *at = c->memory ? (unsigned char *)c->memory + c->size : NULL;
+
+	c->size += count * size;
+	return at;
+}
+
 /* Lays the arrays out in the block, widest elements first. */
 static void lay_out(struct capacity *c, void *memory)
 {
 	const struct pool *pool = c->pool;
-	unsigned char *at = memory;
 
 	c->memory = memory;
-	c->free_cards = (uint64_t *)(void *)at;
-	at += pool->n_nodes * sizeof *c->free_cards;
-	c->shelf_milli = (uint64_t *)(void *)at;
-	at += pool->n_shelves * sizeof *c->shelf_milli;
-	c->free_cpus = (uint32_t *)(void *)at;
-	at += pool->n_nodes * sizeof *c->free_cpus;
-	c->free_memory = (uint32_t *)(void *)at;
-	at += pool->n_nodes * sizeof *c->free_memory;
-	c->hist = (uint32_t *)(void *)at;
-	at += pool->n_hist * sizeof *c->hist;
-	c->shared = (uint32_t *)(void *)at;
-	at += pool->n_domains * sizeof *c->shared;
-	c->card_milli = (uint16_t *)(void *)at;
-	at += pool->n_cards * sizeof *c->card_milli;
-	c->size = (size_t)(at - (unsigned char *)memory);
+	c->size = 0;
+	c->free_cards = take_array(c, pool->n_nodes, sizeof *c->free_cards);
+	c->shelf_milli = take_array(c, pool->n_shelves, sizeof *c->shelf_milli);
+	c->free_cpus = take_array(c, pool->n_nodes, sizeof *c->free_cpus);
+	c->free_memory = take_array(c, pool->n_nodes, sizeof *c->free_memory);
+	c->hist = take_array(c, pool->n_hist, sizeof *c->hist);
+	c->shared = take_array(c, pool->n_domains, sizeof *c->shared);
+	c->card_milli = take_array(c, pool->n_cards, sizeof *c->card_milli);
 }
 
 static uint64_t all_cards(uint32_t cards)

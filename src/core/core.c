@@ -54,7 +54,7 @@ static void add_effect(struct step *step, enum effect_type type, const struct jo
 {
 	mem_grow((void **)&step->effects, &step->effects_cap, step->n_effects, sizeof *step->effects);
 	step->effects[step->n_effects++] = (struct effect){
-	        .type = type, .centre = job->plan.tasks[0].centre, .job = job->id, .attempt = job->attempt, .cause = cause};
+		.type = type, .centre = job->plan.tasks[0].centre, .job = job->id, .attempt = job->attempt, .cause = cause};
 }
 
 /* What an event asks of the world, once it was applied. */
@@ -63,9 +63,7 @@ static void add_effects_of(const struct core *core, const struct event *e, struc
 	const struct job *job;
 
 	switch (e->type) {
-	case EVENT_PLACED:
-		add_effect(step, EFFECT_HOLD, core->jobs[e->placed.job], CAUSE_NONE);
-		break;
+	case EVENT_PLACED: add_effect(step, EFFECT_HOLD, core->jobs[e->placed.job], CAUSE_NONE); break;
 	case EVENT_ATTEMPT:
 		job = core->jobs[e->attempt.job];
 		if (e->attempt.state == ATTEMPT_HELD && job->state != JOB_CLEANUP)
@@ -76,8 +74,7 @@ static void add_effects_of(const struct core *core, const struct event *e, struc
 		if (e->stopping.attempt)
 			add_effect(step, EFFECT_KILL, job, e->stopping.cause);
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
@@ -303,15 +300,15 @@ static void take_end(const struct job *job, const struct report *r, us_t at_us, 
 
 	ret->type = EVENT_ENDED;
 	ret->ended = (struct ended){
-	        .job = job->id,
-	        .attempt = job->attempt,
-	        .attempt_state = r->state,
-	        .cause = cause,
-	        .exit_code = r->exit_code,
-	        .rank = r->rank < job->plan.n_tasks ? r->rank : 0,
-	        .at_us = at_us,
-	        .then = what_then(job, r, cause),
-	        .note = r->note ? r->note : "",
+		.job = job->id,
+		.attempt = job->attempt,
+		.attempt_state = r->state,
+		.cause = cause,
+		.exit_code = r->exit_code,
+		.rank = r->rank < job->plan.n_tasks ? r->rank : 0,
+		.at_us = at_us,
+		.then = what_then(job, r, cause),
+		.note = r->note ? r->note : "",
 	};
 }
 
@@ -356,8 +353,8 @@ static int take_clock(const struct core *core, const struct input *in, struct ar
 }
 
 static take_fn *const take_input[] = {
-        [INPUT_CLOCK] = take_clock,   [INPUT_POOL] = take_pool,     [INPUT_CONFIG] = take_config, [INPUT_SUBMIT] = take_submit,
-        [INPUT_CANCEL] = take_cancel, [INPUT_REPORT] = take_report, [INPUT_CENTRE] = take_centre,
+	[INPUT_CLOCK] = take_clock,   [INPUT_POOL] = take_pool,     [INPUT_CONFIG] = take_config, [INPUT_SUBMIT] = take_submit,
+	[INPUT_CANCEL] = take_cancel, [INPUT_REPORT] = take_report, [INPUT_CENTRE] = take_centre,
 };
 
 /* An engine whose centre chooses the cards says which with its report that the attempt runs. */
@@ -409,7 +406,8 @@ static const struct job *to_forget(const struct core *core, us_t now_us)
 	const struct tree_node *node = tree_first(&core->over);
 	const struct job *job = node ? tree_entry(node, struct job, in_timers) : NULL;
 
-	if (job && (core->over.count > core->config.history_jobs_max || us_add(job->timer_us, core->config.history_after_us) <= now_us))
+	if (job &&
+	    (core->over.count > core->config.history_jobs_max || us_add(job->timer_us, core->config.history_after_us) <= now_us))
 		return job;
 	return NULL;
 }

@@ -21,9 +21,9 @@ struct core;
 /* What steps have yielded and nobody has committed yet. All zero is empty; the caller owns it, and may let
  * several steps add to it before it commits them as one batch. */
 struct step {
-	struct buf events;    /* encoded, in order */
+	struct buf events; /* encoded, in order */
 	uint32_t n_events;
-	us_t last_us;         /* time of the last event; 0: none, so that a batch's first event carries its whole time */
+	us_t last_us; /* time of the last event; 0: none, so that a batch's first event carries its whole time */
 	struct effect *effects;
 	uint32_t n_effects, effects_cap;
 	/* Of the latest core_step alone: */
@@ -113,16 +113,16 @@ enum reason {
 /* Why a job waits, with numbers. */
 struct explanation {
 	enum reason reason;
-	uint32_t blocker;       /* the dependency, or the job that holds the reservation; 0: none */
-	uint32_t kind;          /* the numbers below are of this kind; KIND_NONE: of CPUs or memory */
-	uint32_t centre;        /* and this centre, the one that comes nearest; CENTRE_ANY: none */
-	uint64_t need_nodes;    /* nodes of that size that it needs */
-	uint64_t free_nodes;    /* and that are free there now */
-	uint64_t free_milli;    /* thousandths of cards of that kind that are free in the pool now */
-	uint64_t total_milli;   /* and that there are */
-	uint32_t ahead;         /* jobs before it in the queue */
-	us_t start_us;          /* from when, by bounds alone, it can have run; US_NEVER: can't be told */
-	char text[512];         /* one sentence for a person */
+	uint32_t blocker;     /* the dependency, or the job that holds the reservation; 0: none */
+	uint32_t kind;        /* the numbers below are of this kind; KIND_NONE: of CPUs or memory */
+	uint32_t centre;      /* and this centre, the one that comes nearest; CENTRE_ANY: none */
+	uint64_t need_nodes;  /* nodes of that size that it needs */
+	uint64_t free_nodes;  /* and that are free there now */
+	uint64_t free_milli;  /* thousandths of cards of that kind that are free in the pool now */
+	uint64_t total_milli; /* and that there are */
+	uint32_t ahead;       /* jobs before it in the queue */
+	us_t start_us;        /* from when, by bounds alone, it can have run; US_NEVER: can't be told */
+	char text[512];       /* one sentence for a person */
 };
 
 /* Explains a job. Returns 0 or ERR_NOT_FOUND. Reads only. */

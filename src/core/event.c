@@ -434,19 +434,19 @@ static const struct {
 	void (*put)(struct buf *buf, const struct event *event);
 	void (*read)(struct reader *r, struct arena *arena, struct event *event);
 } types[EVENT_TYPE_COUNT] = {
-        [EVENT_POOL] = {"pool", 1, put_pool, read_pool},
-        [EVENT_CONFIG] = {"config", 1, put_config, read_config},
-        [EVENT_SUBMITTED] = {"submitted", 1, put_submitted, read_submitted},
-        [EVENT_ELIGIBLE] = {"eligible", 1, put_eligible, read_eligible},
-        [EVENT_PLACED] = {"placed", 1, put_placed, read_placed},
-        [EVENT_ATTEMPT] = {"attempt", 1, put_attempt, read_attempt},
-        [EVENT_BOUND] = {"bound", 1, put_bound, read_bound},
-        [EVENT_STOPPING] = {"stopping", 1, put_stopping, read_stopping},
-        [EVENT_ENDED] = {"ended", 1, put_ended, read_ended},
-        [EVENT_RESERVED] = {"reserved", 1, put_reserved, read_reserved},
-        [EVENT_UNRESERVED] = {"unreserved", 1, put_unreserved, read_unreserved},
-        [EVENT_CENTRE] = {"centre", 1, put_centre, read_centre},
-        [EVENT_FORGOTTEN] = {"forgotten", 1, put_forgotten, read_forgotten},
+	[EVENT_POOL] = {"pool", 1, put_pool, read_pool},
+	[EVENT_CONFIG] = {"config", 1, put_config, read_config},
+	[EVENT_SUBMITTED] = {"submitted", 1, put_submitted, read_submitted},
+	[EVENT_ELIGIBLE] = {"eligible", 1, put_eligible, read_eligible},
+	[EVENT_PLACED] = {"placed", 1, put_placed, read_placed},
+	[EVENT_ATTEMPT] = {"attempt", 1, put_attempt, read_attempt},
+	[EVENT_BOUND] = {"bound", 1, put_bound, read_bound},
+	[EVENT_STOPPING] = {"stopping", 1, put_stopping, read_stopping},
+	[EVENT_ENDED] = {"ended", 1, put_ended, read_ended},
+	[EVENT_RESERVED] = {"reserved", 1, put_reserved, read_reserved},
+	[EVENT_UNRESERVED] = {"unreserved", 1, put_unreserved, read_unreserved},
+	[EVENT_CENTRE] = {"centre", 1, put_centre, read_centre},
+	[EVENT_FORGOTTEN] = {"forgotten", 1, put_forgotten, read_forgotten},
 };
 
 void event_encode(const struct event *event, us_t previous_us, struct buf *buf)
@@ -477,16 +477,16 @@ int event_decode(struct reader *r, us_t previous_us, struct arena *arena, struct
 /* ---- Words ---- */
 
 static const char *const job_state_words[JOB_STATE_COUNT] = {
-        "new", "queued", "stage_in", "active", "stage_out", "cleanup", "completed", "failed", "canceled", "unknown",
+	"new", "queued", "stage_in", "active", "stage_out", "cleanup", "completed", "failed", "canceled", "unknown",
 };
 
 static const char *const attempt_state_words[ATTEMPT_STATE_COUNT] = {
-        "none", "intent", "held", "released", "running", "ended", "refused", "lost",
+	"none", "intent", "held", "released", "running", "ended", "refused", "lost",
 };
 
 static const char *const cause_words[CAUSE_COUNT] = {
-        "none",   "exit",     "signal", "limit", "cancel",   "dependency", "lost",  "refused",
-        "memory", "elements", "first",  "order", "capacity", "overrun",    "freed", "started",
+	"none",   "exit",     "signal", "limit", "cancel",   "dependency", "lost",  "refused",
+	"memory", "elements", "first",  "order", "capacity", "overrun",    "freed", "started",
 };
 
 const char *event_word(enum event_type type)

@@ -95,7 +95,7 @@ struct task {
 /* What was decided for a job: whole, or not at all. */
 struct plan {
 	us_t start_us;
-	us_t until_us; /* when, by its bound, everything is free again; US_NEVER without a limit */
+	us_t until_us;    /* when, by its bound, everything is free again; US_NEVER without a limit */
 	uint32_t request; /* which of the group's requests was taken */
 	uint32_t kind;    /* the kind of card; KIND_NONE for a job without */
 	struct task *tasks;
@@ -139,8 +139,8 @@ struct submitted {
 	bool rerun_when_lost;
 	us_t checkpoint_every_us, preemptible_after_us;
 	struct hash payload;
-	const char *secrets;          /* "" for none */
-	const void *idempotency;      /* IDEMPOTENCY_BYTES of the hash of user and key, then of the request; NULL: none */
+	const char *secrets;     /* "" for none */
+	const void *idempotency; /* IDEMPOTENCY_BYTES of the hash of user and key, then of the request; NULL: none */
 };
 
 enum { IDEMPOTENCY_BYTES = 32 };
@@ -154,14 +154,14 @@ struct placed {
 };
 
 struct ended {
-	uint32_t job, attempt; /* attempt 0: it never was placed */
+	uint32_t job, attempt;            /* attempt 0: it never was placed */
 	enum attempt_state attempt_state; /* ENDED, REFUSED or LOST; NONE for attempt 0 */
 	enum cause cause;
-	int32_t exit_code; /* 0 to 255, or 128 + signal */
-	uint32_t rank;     /* of the task that decided it */
-	us_t at_us;        /* when it ended, by its engine; at or before the event */
+	int32_t exit_code;   /* 0 to 255, or 128 + signal */
+	uint32_t rank;       /* of the task that decided it */
+	us_t at_us;          /* when it ended, by its engine; at or before the event */
 	enum job_state then; /* COMPLETED, FAILED, CANCELED; or QUEUED: it waits for its next attempt */
-	const char *note;  /* for a person: what its engine said; "" for none */
+	const char *note;    /* for a person: what its engine said; "" for none */
 };
 
 struct event {

@@ -12,7 +12,7 @@
 const char *reason_word(enum reason reason)
 {
 	static const char *const words[REASON_COUNT] = {
-	        "none", "begin", "dependency", "array", "resources", "spread", "reserved", "never", "queue",
+		"none", "begin", "dependency", "array", "resources", "spread", "reserved", "never", "queue",
 	};
 
 	return words[reason];
@@ -77,11 +77,13 @@ static void say_resources(const struct core *core, const struct shape *shape, st
 	units_format_milli(x->total_milli, total, sizeof total);
 	units_format_milli(q->cards_milli, each, sizeof each);
 	if (x->kind == KIND_NONE)
-		snprintf(x->text, sizeof x->text, "needs %" PRIu64 " node(s) with %u.%03u CPUs and %u MiB each; %" PRIu64 " could hold that now",
-		         x->need_nodes, q->cpus_milli / 1000, q->cpus_milli % 1000, q->memory_mib, x->free_nodes);
+		snprintf(x->text, sizeof x->text,
+		         "needs %" PRIu64 " node(s) with %u.%03u CPUs and %u MiB each; %" PRIu64 " could hold that now", x->need_nodes,
+		         q->cpus_milli / 1000, q->cpus_milli % 1000, q->memory_mib, x->free_nodes);
 	else if (x->reason == REASON_SPREAD)
-		snprintf(x->text, sizeof x->text, "%" PRIu64 " nodes at %s could hold a part of it now, but not %" PRIu64 " within one %s",
-		         x->free_nodes, pool_centre_name(core->pool, x->centre), x->need_nodes, tier_word(shape->group.highest));
+		snprintf(x->text, sizeof x->text,
+		         "%" PRIu64 " nodes at %s could hold a part of it now, but not %" PRIu64 " within one %s", x->free_nodes,
+		         pool_centre_name(core->pool, x->centre), x->need_nodes, tier_word(shape->group.highest));
 	else
 		snprintf(x->text, sizeof x->text,
 		         "needs %" PRIu64 " node(s) with %s card(s) each; %s has the most room: %" PRIu64
@@ -105,21 +107,17 @@ static void say(const struct core *core, const struct job *job, struct explanati
 		         x->blocker ? job_state_word(core->jobs[x->blocker]->state) : "over");
 		break;
 	case REASON_ARRAY:
-		snprintf(x->text, sizeof x->text, "%" PRIu32 " of its elements run, as many as its array allows at once", job->array->live);
+		snprintf(x->text, sizeof x->text, "%" PRIu32 " of its elements run, as many as its array allows at once",
+		         job->array->live);
 		break;
-	case REASON_NEVER:
-		snprintf(x->text, sizeof x->text, "nothing in the pool as it is now could ever hold it");
-		break;
+	case REASON_NEVER: snprintf(x->text, sizeof x->text, "nothing in the pool as it is now could ever hold it"); break;
 	case REASON_RESERVED:
-		snprintf(x->text, sizeof x->text, "there is room, but it is kept for job %" PRIu32 ", which starts by %s; a limit that ends before would do",
+		snprintf(x->text, sizeof x->text,
+		         "there is room, but it is kept for job %" PRIu32 ", which starts by %s; a limit that ends before would do",
 		         x->blocker, us_format_instant(core->reservation.plan.start_us, when, sizeof when));
 		break;
-	case REASON_QUEUE:
-		snprintf(x->text, sizeof x->text, "it is about to be considered");
-		break;
-	default:
-		say_resources(core, core_shape(core, job), x);
-		break;
+	case REASON_QUEUE: snprintf(x->text, sizeof x->text, "it is about to be considered"); break;
+	default: say_resources(core, core_shape(core, job), x); break;
 	}
 }
 

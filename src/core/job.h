@@ -12,11 +12,11 @@
 struct array {
 	struct range *ranges;
 	uint32_t n_ranges;
-	uint32_t count;    /* elements in all */
-	uint32_t taken;    /* of them placed, or over: always the first ones */
-	uint32_t live;     /* placed and not over */
-	uint32_t over;     /* placed and over */
-	uint32_t failed;   /* of those over: not completed */
+	uint32_t count;        /* elements in all */
+	uint32_t taken;        /* of them placed, or over: always the first ones */
+	uint32_t live;         /* placed and not over */
+	uint32_t over;         /* placed and over */
+	uint32_t failed;       /* of those over: not completed */
 	uint32_t parallel_max; /* live at once; 0: no limit */
 	uint32_t *elements;    /* numbers of the jobs of the first `taken` */
 	uint32_t elements_cap;
@@ -28,9 +28,9 @@ struct job_extra {
 	uint32_t n_dependencies;
 	uint32_t *dependents; /* jobs that depend on this one and aren't over */
 	uint32_t n_dependents, dependents_cap;
-	char *secrets;   /* name of its secrets' file; NULL: none */
-	char *note;      /* what its engine last said; NULL: nothing */
-	char *native_id; /* its engine's own name for the attempt; NULL: none */
+	char *secrets;    /* name of its secrets' file; NULL: none */
+	char *note;       /* what its engine last said; NULL: nothing */
+	char *native_id;  /* its engine's own name for the attempt; NULL: none */
 	char *stopped_by; /* who canceled it; NULL: nobody */
 	bool has_idempotency;
 	uint8_t idempotency[IDEMPOTENCY_BYTES];
@@ -38,18 +38,18 @@ struct job_extra {
 
 struct job {
 	uint32_t id;
-	uint32_t shape;   /* what it asks for: see queue.h */
+	uint32_t shape; /* what it asks for: see queue.h */
 	uint32_t project;
 	char *name;
 	uint32_t user; /* core_user() */
 	enum job_state state;
 	enum attempt_state attempt_state;
-	enum cause cause;     /* of its end; while it is being stopped, why */
+	enum cause cause; /* of its end; while it is being stopped, why */
 	uint16_t priority;
-	bool eligible;        /* in the queue as far as dependencies and begin go */
-	bool *absent;         /* by task: its node left the pool while it ran, so it holds nothing there; NULL: none did */
+	bool eligible; /* in the queue as far as dependencies and begin go */
+	bool *absent;  /* by task: its node left the pool while it ran, so it holds nothing there; NULL: none did */
 	bool rerun_when_lost;
-	uint32_t attempt;     /* attempts so far */
+	uint32_t attempt; /* attempts so far */
 	uint32_t restarts_left;
 	uint32_t array_of, array_index; /* an element; array_of is 0 for any other job */
 	int32_t exit_code;
@@ -58,13 +58,13 @@ struct job {
 	us_t placed_us, started_us, ended_us; /* of the latest attempt; US_NEVER: not yet */
 	us_t checkpoint_every_us, preemptible_after_us;
 	struct hash payload;
-	struct plan plan;     /* of the latest attempt; no tasks before the first */
-	struct array *array;  /* NULL: none */
+	struct plan plan;        /* of the latest attempt; no tasks before the first */
+	struct array *array;     /* NULL: none */
 	struct job_extra *extra; /* NULL: none */
 
 	/* Kept to be quick; follows from the rest. */
-	uint32_t waits_for;     /* dependencies that aren't met */
-	bool doomed;            /* one of them never will be */
+	uint32_t waits_for; /* dependencies that aren't met */
+	bool doomed;        /* one of them never will be */
 	uint32_t queue_class;
 	struct tree_node in_class;  /* waiting: by arrival */
 	us_t limit_least_us;        /* least limit in this node's part of that tree */

@@ -19,8 +19,8 @@ struct variable {
 
 struct payload {
 	enum payload_flavour flavour;
-	const char *setup, *run; /* shell text; "" for none. For a script: run is the whole file, first line and all */
-	const char *workdir;     /* absolute; "" for the attempt's own folder */
+	const char *setup, *run;    /* shell text; "" for none. For a script: run is the whole file, first line and all */
+	const char *workdir;        /* absolute; "" for the attempt's own folder */
 	const char *output, *error; /* where a script's #SBATCH lines want it, patterns unexpanded; "": kept by Suan only */
 	const struct variable *envs;
 	uint32_t n_envs;

@@ -9,10 +9,10 @@ enum { CARD_NONE = 64 };
 struct share place_share(const struct task *task, const struct request *request)
 {
 	return (struct share){
-	        .cards = task->cards,
-	        .milli = request->cards_milli < CARD_MILLI ? request->cards_milli : CARD_MILLI,
-	        .cpus_milli = request->cpus_milli,
-	        .memory_mib = request->memory_mib,
+		.cards = task->cards,
+		.milli = request->cards_milli < CARD_MILLI ? request->cards_milli : CARD_MILLI,
+		.cpus_milli = request->cpus_milli,
+		.memory_mib = request->memory_mib,
 	};
 }
 
@@ -77,10 +77,10 @@ static uint64_t choose_cards(const struct capacity *c, uint32_t node, const stru
 static struct task task_on(const struct capacity *c, uint32_t node, const struct request *q)
 {
 	return (struct task){
-	        .centre = c->pool->nodes[node].centre,
-	        .node = c->pool->nodes[node].number,
-	        .cards_milli = q->cards_milli,
-	        .cards = choose_cards(c, node, q),
+		.centre = c->pool->nodes[node].centre,
+		.node = c->pool->nodes[node].number,
+		.cards_milli = q->cards_milli,
+		.cards = choose_cards(c, node, q),
 	};
 }
 
@@ -169,8 +169,8 @@ static int compare_tasks(const void *a, const void *b)
 }
 
 /* Fills a gang from a domain that holds it: fullest nodes first. For a share, nodes where a card is shared already. */
-static void fill(const struct capacity *c, const struct domain *d, uint32_t cards_max, const struct request *q, struct task *tasks,
-                 uint32_t nodes)
+static void fill(const struct capacity *c, const struct domain *d, uint32_t cards_max, const struct request *q,
+                 struct task *tasks, uint32_t nodes)
 {
 	uint32_t taken = 0;
 
@@ -210,9 +210,9 @@ static bool find_gang(const struct capacity *c, const struct shelf *shelf, const
 		enum tier tier;
 		uint32_t first, n;
 	} runs[] = {
-	        {TIER_RACK, shelf->rack_first, shelf->n_racks},
-	        {TIER_POD, shelf->pod_first, shelf->n_pods},
-	        {TIER_CENTRE, shelf->domain, 1},
+		{TIER_RACK, shelf->rack_first, shelf->n_racks},
+		{TIER_POD, shelf->pod_first, shelf->n_pods},
+		{TIER_CENTRE, shelf->domain, 1},
 	};
 
 	if (upper_bound(c, shelf->domain, shelf->cards_max, q) < group->nodes)
@@ -228,7 +228,8 @@ static bool find_gang(const struct capacity *c, const struct shelf *shelf, const
 	return false;
 }
 
-bool place_find(const struct capacity *c, uint32_t shelf_id, const struct group *group, const struct request *q, struct task *tasks)
+bool place_find(const struct capacity *c, uint32_t shelf_id, const struct group *group, const struct request *q,
+                struct task *tasks)
 {
 	const struct shelf *shelf = &c->pool->shelves[shelf_id];
 	uint32_t node;

@@ -143,12 +143,12 @@ bool plan_find(const struct core *core, const struct shape *shape, us_t limit_us
 		if (core->silent[shelf->centre] || !place_find(capacity, c.shelf, &shape->group, q, tasks))
 			continue;
 		*ret = (struct plan){
-		        .start_us = start_us,
-		        .until_us = end_by_bound(start_us, limit_us),
-		        .request = c.request,
-		        .kind = q->kind == KIND_NONE ? KIND_NONE : shelf->kind,
-		        .tasks = tasks,
-		        .n_tasks = shape->group.nodes,
+			.start_us = start_us,
+			.until_us = end_by_bound(start_us, limit_us),
+			.request = c.request,
+			.kind = q->kind == KIND_NONE ? KIND_NONE : shelf->kind,
+			.tasks = tasks,
+			.n_tasks = shape->group.nodes,
 		};
 		add_claims(ret, shelf, q, arena);
 		return true;

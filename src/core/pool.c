@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 
@@ -24,8 +25,8 @@ static int check_name(struct strtab *seen, const char *list, uint32_t i, const c
 	snprintf(subject, sizeof subject, "%s[%" PRIu32 "].name", list, i);
 	if (!name || !spec_name_ok(name) || strchr(name, '/'))
 		return err_set(err, ERR_INVALID, subject,
-		               "\"%.60s\": expected 1 to %d bytes of text without control characters, quotes or slashes", name ? name : "",
-		               NAME_LEN_MAX);
+		               "\"%.60s\": expected 1 to %d bytes of text without control characters, quotes or slashes",
+		               name ? name : "", NAME_LEN_MAX);
 	if (strtab_add(seen, name) != before)
 		return err_set(err, ERR_INVALID, subject, "\"%.60s\": there is one of this name already", name);
 	return 0;
@@ -38,11 +39,12 @@ static int check_known(const struct strtab *seen, const char *subject, const cha
 	if (strtab_find(seen, name) != STRTAB_NONE)
 		return 0;
 	near = spec_nearest(name, seen->names, seen->count);
-	return err_set(err, ERR_INVALID, subject, "\"%.60s\": there is no such %s%s%.60s%s", name, what, near ? "; did you mean \"" : "",
-	               near ? near : "", near ? "\"?" : "");
+	return err_set(err, ERR_INVALID, subject, "\"%.60s\": there is no such %s%s%.60s%s", name, what,
+	               near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
-static int check_line(const struct line_spec *l, const struct strtab *kinds, const char *subject, uint64_t *nodes, struct err *err)
+static int check_line(const struct line_spec *l, const struct strtab *kinds, const char *subject, uint64_t *nodes,
+                      struct err *err)
 {
 	if (l->count == 0)
 		return err_set(err, ERR_INVALID, subject, "count: 0: expected 1 or more nodes");
@@ -172,8 +174,8 @@ static void copy_spec(struct pool *pool, const struct pool_spec *spec)
 static uint32_t add_domain(struct pool *pool, uint32_t *cap, enum tier tier, uint32_t cards_max)
 {
 	mem_grow((void **)&pool->domains, cap, pool->n_domains, sizeof *pool->domains);
-	pool->domains[pool->n_domains] =
-	        (struct domain){.tier = tier, .parent = NODE_NONE, .node_first = pool->n_nodes, .hist_first = pool->n_hist};
+	pool->domains[pool->n_domains] = (struct domain){
+		.tier = tier, .parent = NODE_NONE, .node_first = pool->n_nodes, .hist_first = pool->n_hist};
 	pool->n_hist += cards_max + 1;
 	return pool->n_domains++;
 }
@@ -199,13 +201,13 @@ static void add_nodes(struct pool *pool, uint32_t shelf, const struct line_spec 
 		uint32_t id = pool->n_nodes++;
 
 		pool->nodes[id] = (struct node){
-		        .centre = pool->shelves[shelf].centre,
-		        .shelf = shelf,
-		        .number = number_first + i,
-		        .card_first = pool->n_cards,
-		        .cards = line->cards,
-		        .cpus_milli = line->cpus_milli,
-		        .memory_mib = line->memory_mib,
+			.centre = pool->shelves[shelf].centre,
+			.shelf = shelf,
+			.number = number_first + i,
+			.card_first = pool->n_cards,
+			.cards = line->cards,
+			.cpus_milli = line->cpus_milli,
+			.memory_mib = line->memory_mib,
 		};
 		pool->node_of_number[centre->node_first + number_first + i] = id;
 		pool->n_cards += line->cards;
@@ -213,7 +215,8 @@ static void add_nodes(struct pool *pool, uint32_t shelf, const struct line_spec 
 }
 
 /* Cuts a line's nodes, which are the last `count` of the pool, into runs of `size` and makes a domain of each. */
-static void cut(struct pool *pool, uint32_t *cap, enum tier tier, uint32_t first, uint32_t count, uint64_t size, uint32_t cards_max)
+static void cut(struct pool *pool, uint32_t *cap, enum tier tier, uint32_t first, uint32_t count, uint64_t size,
+                uint32_t cards_max)
 {
 	for (uint32_t at = 0; at < count;) {
 		uint32_t n = size && size < count - at ? (uint32_t)size : count - at;
@@ -233,9 +236,9 @@ static void add_shelf(struct pool *pool, uint32_t centre, const struct centre_sp
 	const struct line_spec *first = &spec->lines[first_line];
 
 	*shelf = (struct shelf){
-	        .centre = centre,
-	        .kind = first->kind ? pool_find_kind(pool, first->kind) : KIND_NONE,
-	        .price_micros = price_of(spec, first->kind),
+		.centre = centre,
+		.kind = first->kind ? pool_find_kind(pool, first->kind) : KIND_NONE,
+		.price_micros = price_of(spec, first->kind),
 	};
 	for (uint32_t i = 0; i < spec->n_lines; number += spec->lines[i++].count) {
 		if (!same_kind(first, &spec->lines[i]))
@@ -414,10 +417,17 @@ struct pool *pool_free(struct pool *pool)
 
 uint32_t pool_find_kind(const struct pool *pool, const char *name)
 {
-	for (uint32_t i = 0; i < pool->n_kinds; i++)
-		if (pool->kinds[i] && !strcmp(pool->kind_names[i], name))
+	uint32_t found = NODE_NONE, n = 0;
+
+	for (uint32_t i = 0; i < pool->n_kinds; i++) {
+		if (!pool->kinds[i] || strcasecmp(pool->kind_names[i], name) != 0)
+			continue;
+		if (!strcmp(pool->kind_names[i], name))
 			return i;
-	return NODE_NONE;
+		found = i;
+		n++;
+	}
+	return n == 1 ? found : NODE_NONE;
 }
 
 uint32_t pool_find_centre(const struct pool *pool, const char *name)

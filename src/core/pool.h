@@ -46,7 +46,7 @@ enum resource_type { RESOURCE_CARDS, RESOURCE_CPUS, RESOURCE_MEMORY, RESOURCE_LI
 
 /* Anything with a capacity over time. */
 struct resource {
-	uint32_t id; /* resource_id() */
+	uint32_t id;       /* resource_id() */
 	uint64_t capacity; /* thousandths of cards or CPUs, MiB, Mbit/s; AMOUNT_NONE: not counted */
 };
 
@@ -66,8 +66,8 @@ struct centre {
 
 struct pool {
 	struct arena arena;
-	struct pool_spec spec;            /* a copy, in the arena */
-	const struct kind_spec **kinds;   /* by number; NULL for one that the pool no longer has */
+	struct pool_spec spec;          /* a copy, in the arena */
+	const struct kind_spec **kinds; /* by number; NULL for one that the pool no longer has */
 	const char **kind_names;
 	uint32_t n_kinds;
 	struct centre *centres;
@@ -95,7 +95,8 @@ int pool_check(const struct pool_spec *spec, struct err *err);
 struct pool *pool_new(const struct pool_spec *spec, struct strtab *kinds, struct strtab *centres);
 struct pool *pool_free(struct pool *pool);
 
-/* Numbers by name; NODE_NONE where there is none. */
+/* Numbers by name; NODE_NONE where there is none. A kind is found in capitals too ("H100:8", as other tools write it), where
+ * only one can be meant. */
 uint32_t pool_find_kind(const struct pool *pool, const char *name);
 uint32_t pool_find_centre(const struct pool *pool, const char *name);
 /* The node with that number at that centre, or NODE_NONE. */

@@ -179,7 +179,7 @@ static void reorder(struct queue *queue, struct job_class *class)
 	class->first = first;
 	queue->order.compare = compare_classes;
 	if (first)
-		tree_insert(&queue->order, &class->in_queue, (uint64_t)class->shape << 32 | class->project);
+		tree_insert(&queue->order, &class->in_queue, (uint64_t) class->shape << 32 | class->project);
 }
 
 void queue_add(struct queue *queue, struct job *job)
@@ -259,7 +259,8 @@ uint32_t queue_ahead(const struct queue *queue, const struct job *job)
 			ahead += class->jobs.count;
 			continue;
 		}
-		for (const struct tree_node *node = tree_first(&class->jobs); node && job_in_class(node)->id < job->id; node = tree_next(node))
+		for (const struct tree_node *node = tree_first(&class->jobs); node && job_in_class(node)->id < job->id;
+		     node = tree_next(node))
 			ahead++;
 	}
 	return ahead;

@@ -20,16 +20,16 @@ struct shape {
 	struct hash key;
 	struct candidate *candidates; /* made anew with each pool */
 	uint32_t n_candidates;
-	bool never;                   /* not even the empty pool could hold it */
-	uint32_t users;               /* jobs of this shape; without any it goes */
+	bool never;     /* not even the empty pool could hold it */
+	uint32_t users; /* jobs of this shape; without any it goes */
 };
 
 struct job_class {
 	uint32_t shape, project, priority;
-	struct tree jobs;        /* that wait, by number, with the least limit of each part */
+	struct tree jobs; /* that wait, by number, with the least limit of each part */
 	struct tree_node in_queue;
-	uint32_t first;          /* number of its first job, as it stands in the queue */
-	uint64_t passed_over;    /* the state's `freed` at which it was found not to start; a memo, no part of the state */
+	uint32_t first;       /* number of its first job, as it stands in the queue */
+	uint64_t passed_over; /* the state's `freed` at which it was found not to start; a memo, no part of the state */
 };
 
 struct queue {
@@ -37,7 +37,7 @@ struct queue {
 	uint32_t n_shapes, shapes_cap;
 	uint32_t *free_shapes;
 	uint32_t n_free_shapes, free_shapes_cap;
-	struct map shape_of_key; /* from the key's first 8 bytes */
+	struct map shape_of_key;    /* from the key's first 8 bytes */
 	struct job_class **classes; /* those in which a job waits; NULL: free */
 	uint32_t n_classes, classes_cap;
 	uint32_t *free_classes;

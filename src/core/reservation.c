@@ -15,7 +15,7 @@
 
 struct reserved_node {
 	uint32_t node;
-	uint32_t card_first; /* among card_milli */
+	uint32_t card_first;            /* among card_milli */
 	int64_t cpus_milli, memory_mib; /* free at the start */
 };
 
@@ -117,8 +117,8 @@ void reservation_ends(struct reservation *r, uint32_t node, const struct share *
 	}
 }
 
-void reservation_taken(struct reservation *r, uint32_t node, const struct share *share, us_t until_us, const struct capacity *live,
-                       enum cause cause)
+void reservation_taken(struct reservation *r, uint32_t node, const struct share *share, us_t until_us,
+                       const struct capacity *live, enum cause cause)
 {
 	struct reserved_node *n;
 
@@ -134,7 +134,8 @@ void reservation_taken(struct reservation *r, uint32_t node, const struct share 
 	refresh(r, n, live);
 }
 
-void reservation_given(struct reservation *r, uint32_t node, const struct share *share, us_t until_us, const struct capacity *live)
+void reservation_given(struct reservation *r, uint32_t node, const struct share *share, us_t until_us,
+                       const struct capacity *live)
 {
 	struct reserved_node *n;
 

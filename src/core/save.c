@@ -118,9 +118,11 @@ static struct job_extra *load_extra(struct reader *r, struct arena *arena)
 }
 
 /* Where a job's times are, in the order in which they are written. */
-#define JOB_TIMES(job)                                                                                                      \
-	{&(job)->submitted_us, &(job)->begin_us,  &(job)->limit_us,            &(job)->eligible_us,         &(job)->placed_us,      \
-	 &(job)->started_us,   &(job)->ended_us,  &(job)->checkpoint_every_us, &(job)->preemptible_after_us}
+#define JOB_TIMES(job) \
+	{ \
+		&(job)->submitted_us, &(job)->begin_us, &(job)->limit_us, &(job)->eligible_us, &(job)->placed_us, &(job)->started_us, \
+			&(job)->ended_us, &(job)->checkpoint_every_us, &(job)->preemptible_after_us \
+	}
 
 static void save_times(const struct job *job, struct buf *buf)
 {
@@ -153,8 +155,8 @@ static bool has_extra(const struct job *job)
 
 static void save_job(const struct core *core, const struct job *job, struct buf *buf)
 {
-	unsigned flags = (job->eligible ? FLAG_ELIGIBLE : 0) | (job->rerun_when_lost ? FLAG_RERUN : 0) | (job->absent ? FLAG_ABSENT : 0) |
-	                 (job->array ? FLAG_ARRAY : 0) | (has_extra(job) ? FLAG_EXTRA : 0);
+	unsigned flags = (job->eligible ? FLAG_ELIGIBLE : 0) | (job->rerun_when_lost ? FLAG_RERUN : 0) |
+	                 (job->absent ? FLAG_ABSENT : 0) | (job->array ? FLAG_ARRAY : 0) | (has_extra(job) ? FLAG_EXTRA : 0);
 
 	buf_put_uint(buf, job->id);
 	group_encode(&core_shape(core, job)->group, buf);

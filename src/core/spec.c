@@ -67,15 +67,15 @@ int precision_from_word(const char *word)
 struct config_spec config_default(void)
 {
 	return (struct config_spec){
-	        .policy = POLICY_FAIR,
-	        .reservations = 1,
-	        .max_restarts = 3,
-	        .kill_grace_us = 30 * US_SECOND,
-	        .lease_us = 2 * US_MINUTE,
-	        .history_after_us = US_DAY,
-	        .history_jobs_max = 100000,
-	        .jobs_max = 2000000,
-	        .seed = 1,
+		.policy = POLICY_FAIR,
+		.reservations = 1,
+		.max_restarts = 3,
+		.kill_grace_us = 30 * US_SECOND,
+		.lease_us = 2 * US_MINUTE,
+		.history_after_us = US_DAY,
+		.history_jobs_max = 100000,
+		.jobs_max = 2000000,
+		.seed = 1,
 	};
 }
 
@@ -84,12 +84,17 @@ struct config_spec config_default(void)
 /* Length of the valid UTF-8 sequence at p (RFC 3629), or 0. */
 static unsigned utf8_length(const unsigned char *p)
 {
-	unsigned n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+	unsigned n = p[0] < 0x80                   ? 1
+	             : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+	             : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+	             : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+	                                           : 0;
 
 	for (unsigned i = 1; i < n; i++)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+	    (p[0] == 0xf4 && p[1] > 0x8f))
 		return 0;
 	return n;
 }
@@ -387,15 +392,15 @@ void config_spec_encode(const struct config_spec *spec, struct buf *buf)
 int config_spec_decode(struct reader *r, struct config_spec *ret)
 {
 	struct config_spec spec = {
-	        .policy = (enum policy)read_uint_max(r, COUNT(policy_words) - 1),
-	        .reservations = (uint32_t)read_uint_max(r, 1),
-	        .max_restarts = (uint32_t)read_uint_max(r, UINT32_MAX),
-	        .kill_grace_us = (us_t)read_uint_max(r, US_DURATION_MAX),
-	        .lease_us = (us_t)read_uint_max(r, US_DURATION_MAX),
-	        .history_after_us = (us_t)read_uint_max(r, US_NEVER),
-	        .history_jobs_max = (uint32_t)read_uint_max(r, UINT32_MAX),
-	        .jobs_max = read_uint_max(r, UINT32_MAX),
-	        .seed = read_uint(r),
+		.policy = (enum policy)read_uint_max(r, COUNT(policy_words) - 1),
+		.reservations = (uint32_t)read_uint_max(r, 1),
+		.max_restarts = (uint32_t)read_uint_max(r, UINT32_MAX),
+		.kill_grace_us = (us_t)read_uint_max(r, US_DURATION_MAX),
+		.lease_us = (us_t)read_uint_max(r, US_DURATION_MAX),
+		.history_after_us = (us_t)read_uint_max(r, US_NEVER),
+		.history_jobs_max = (uint32_t)read_uint_max(r, UINT32_MAX),
+		.jobs_max = read_uint_max(r, UINT32_MAX),
+		.seed = read_uint(r),
 	};
 
 	if (r->bad)

@@ -32,7 +32,7 @@ enum {
 	NAME_LEN_MAX = 128, /* bytes of a name of anything */
 };
 
-#define UNCOUNTED UINT32_MAX /* this node doesn't count that resource: it never runs out */
+#define UNCOUNTED UINT32_MAX   /* this node doesn't count that resource: it never runs out */
 #define AMOUNT_NONE UINT64_MAX /* no such limit */
 
 /* ---- The pool ---- */
@@ -138,13 +138,13 @@ enum policy { POLICY_FAIR, POLICY_FIFO, POLICY_SHORTEST, POLICY_LAS };
 
 struct config_spec {
 	enum policy policy;
-	uint32_t reservations;   /* waiting jobs that hold one: 0 or 1 in this release */
-	uint32_t max_restarts;   /* where a job that may be run again doesn't say */
-	us_t kill_grace_us;      /* between SIGTERM and SIGKILL */
-	us_t lease_us;           /* silence after which a centre's jobs are shown as unknown */
-	us_t history_after_us;   /* a job that is over so long leaves the core, with its idempotency key; US_NEVER: it stays */
+	uint32_t reservations;     /* waiting jobs that hold one: 0 or 1 in this release */
+	uint32_t max_restarts;     /* where a job that may be run again doesn't say */
+	us_t kill_grace_us;        /* between SIGTERM and SIGKILL */
+	us_t lease_us;             /* silence after which a centre's jobs are shown as unknown */
+	us_t history_after_us;     /* a job that is over so long leaves the core, with its idempotency key; US_NEVER: it stays */
 	uint32_t history_jobs_max; /* jobs that are over and in the core; over it the oldest leaves */
-	uint64_t jobs_max;       /* jobs that the core holds; a submit over it gets ERR_BUSY */
+	uint64_t jobs_max;         /* jobs that the core holds; a submit over it gets ERR_BUSY */
 	uint64_t seed;
 };
 

@@ -36,11 +36,11 @@ struct core {
 	struct capacity capacity, empty; /* free now; of the pool with nothing running */
 	struct calendar *calendars;      /* by the pool's resources */
 	uint32_t n_calendars;
-	struct tree timers;              /* jobs that aren't over, by timer_us */
-	struct tree over;                /* jobs that are, by when they ended */
-	struct map payloads;             /* from the first 8 bytes of a payload's hash to the jobs that have it */
-	struct tree live;                /* jobs whose attempt an engine may hold or run, by number */
-	struct map idempotency;          /* from the first 8 bytes of the key to the job */
+	struct tree timers;     /* jobs that aren't over, by timer_us */
+	struct tree over;       /* jobs that are, by when they ended */
+	struct map payloads;    /* from the first 8 bytes of a payload's hash to the jobs that have it */
+	struct tree live;       /* jobs whose attempt an engine may hold or run, by number */
+	struct map idempotency; /* from the first 8 bytes of the key to the job */
 	uint32_t in_state[JOB_STATE_COUNT];
 	uint32_t n_jobs;
 
@@ -63,7 +63,8 @@ uint32_t apply_payload_users(const struct core *core, const struct hash *payload
 int admit(const struct core *core, const struct job_spec *spec, const void *idempotency, us_t now_us, struct arena *arena,
           struct submitted *ret, struct err *err);
 
-/* plan.c: a plan for a shape in what `capacity` says is free, starting at start_us, in the arena. Returns whether there is one. */
+/* plan.c: a plan for a shape in what `capacity` says is free, starting at start_us, in the arena. Returns whether there is one.
+ */
 bool plan_find(const struct core *core, const struct shape *shape, us_t limit_us, const struct capacity *capacity, us_t start_us,
                struct arena *arena, struct plan *ret);
 /* The earliest plan by the bounds of what runs; whether there is one that starts before US_NEVER. */

@@ -129,8 +129,11 @@ static int read_secrets(struct supervisor *s, struct err *err)
 	struct buf bytes = {0};
 	int code = file_read(s->attempt, "secrets", LAUNCH_BYTES_MAX, &bytes, err);
 
-	if (!code)
+	if (!code) {
 		code = variables_decode(bytes.data, bytes.len, &s->arena, &s->launch.secrets, &s->launch.n_secrets);
+		if (code)
+			err_set(err, code, "secrets", "not what was written");
+	}
 	unlinkat(s->attempt, "secrets", 0);
 	if (bytes.data)
 		explicit_bzero(bytes.data, bytes.len);
@@ -255,8 +258,10 @@ static void member_failed(struct supervisor *s, uint32_t rank, int status)
 	bool memory = cgroup_oom_kills(&s->cgroups, s->name, rank) > 0;
 	char note[sizeof s->end.note] = "";
 
-	if (memory)
+	if (memory && s->launch.memory_mib)
 		snprintf(note, sizeof note, "over its memory of %" PRIu32 " MiB", s->launch.memory_mib);
+	else if (memory)
+		snprintf(note, sizeof note, "the machine had no memory left");
 	else if (s->job.note && s->job.note[0])
 		snprintf(note, sizeof note, "%.200s", s->job.note);
 	decide(s, memory ? CAUSE_MEMORY : WIFSIGNALED(status) ? CAUSE_SIGNAL : CAUSE_EXIT, note);
@@ -458,22 +463,43 @@ static void finish(struct supervisor *s)
 	notify(s);
 }
 
-static void run(struct supervisor *s)
+/* Waits for space on a full disk, as long as nobody asks for the end. */
+static int write_scripts_patiently(struct supervisor *s, struct err *err)
 {
+	struct claim_kill asked;
+	int code;
+
+	while ((code = write_scripts(s, err)) == ERR_FULL && !claim_read_kill(s->claim, &asked))
+		wait_until(process_boot_us() + US_SECOND);
+	return code;
+}
+
+/* Why it can't start after all; false: it can. */
+static bool is_over_already(struct supervisor *s)
+{
+	char note[sizeof s->end.note];
+	struct claim_kill asked;
 	struct err err;
 
-	if (read_launch(s, &err) || read_secrets(s, &err) || write_scripts(s, &err)) {
-		char note[sizeof s->end.note];
-
+	if (read_launch(s, &err) || read_secrets(s, &err) || write_scripts_patiently(s, &err)) {
 		snprintf(note, sizeof note, "%.60s: %.180s", err.subject, err.text);
 		decide(s, CAUSE_LOST, note);
-		finish(s);
-		return;
 	}
-	prepare(s);
-	start_all(s);
-	wait_for_end(s);
-	sweep(s);
+	if (claim_read_kill(s->claim, &asked)) { /* between the claim and now: that outdoes a full disk */
+		s->decided = false;
+		decide(s, asked.cause, "it never started");
+	}
+	return s->decided;
+}
+
+static void run(struct supervisor *s)
+{
+	if (!is_over_already(s)) {
+		prepare(s);
+		start_all(s);
+		wait_for_end(s);
+		sweep(s);
+	}
 	finish(s);
 }
 

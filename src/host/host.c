@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "host/clock.h"
 #include "host/inside.h"
@@ -71,12 +72,19 @@ static int take_files(struct host *host, struct err *err)
 
 static bool is_wanted(void *ctx, const char *name)
 {
-	const struct core *core = ctx;
+	return strtab_find(ctx, name) != STRTAB_NONE;
+}
 
-	for (const struct job *job = core_job_after(core, 0); job; job = core_job_after(core, job->id))
-		if (job->extra && job->extra->secrets && !job_is_over(job) && !strcmp(job->extra->secrets, name))
-			return true;
-	return false;
+/* Secrets whose submit a crash cut off, or whose job ended just before one. */
+static void sweep_secrets(struct host *host)
+{
+	struct strtab wanted = {0};
+
+	for (const struct job *job = core_job_after(host->core, 0); job; job = core_job_after(host->core, job->id))
+		if (job->extra && job->extra->secrets && !job_is_over(job))
+			strtab_add(&wanted, job->extra->secrets);
+	secret_sweep(host->secrets, is_wanted, &wanted);
+	strtab_done(&wanted);
 }
 
 int host_open(const struct host_config *config, struct host **ret, struct err *err)
@@ -91,7 +99,7 @@ int host_open(const struct host_config *config, struct host **ret, struct err *e
 	if (code >= 0)
 		code = take_files(host, err);
 	if (code >= 0) {
-		secret_sweep(host->secrets, is_wanted, host->core);
+		sweep_secrets(host);
 		code = stations_open(host, err);
 	}
 	if (code < 0) {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
+#include "core/state.h"
 #include "host/clock.h"
 #include "host/inside.h"
 #include "host/log.h"
@@ -77,7 +78,7 @@ static int make_station_dir(struct station *station, const char *state_dir, stru
 
 static bool is_known_here(const struct job *job, uint32_t centre)
 {
-	return job_is_live(job) && job->plan.n_tasks && job->plan.tasks[0].centre == centre;
+	return job->plan.n_tasks && job->plan.tasks[0].centre == centre;
 }
 
 /* The attempts at a centre that aren't over. */
@@ -86,7 +87,9 @@ static struct known *known_at(const struct core *core, uint32_t centre, uint32_t
 	struct known *list = NULL;
 	uint32_t cap = 0, n = 0;
 
-	for (const struct job *job = core_job_after(core, 0); job; job = core_job_after(core, job->id)) {
+	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
+		const struct job *job = tree_entry(node, struct job, in_live);
+
 		if (!is_known_here(job, centre))
 			continue;
 		mem_grow((void **)&list, &cap, n, sizeof *list);

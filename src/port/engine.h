@@ -21,13 +21,13 @@ struct launch {
 	uint32_t job, attempt;
 	const char *name, *user, *project;
 	const char *centre;
-	const char *kind, *vendor; /* of its cards; "" without */
+	const char *kind, *vendor;       /* of its cards; "" without */
 	const struct launch_task *tasks; /* by rank */
 	uint32_t n_tasks;
-	uint32_t cpus_milli, memory_mib; /* a task: its share of its node; 0: not stated */
-	us_t limit_us, grace_us;         /* limit: US_NEVER for none */
+	uint32_t cpus_milli, memory_mib;             /* a task: its share of its node; 0: not stated */
+	us_t limit_us, grace_us;                     /* limit: US_NEVER for none */
 	uint32_t array_of, array_index, array_count; /* array_of 0: not an element */
-	const char *image;               /* "" for none */
+	const char *image;                           /* "" for none */
 	const struct payload *payload;
 	const struct variable *secrets; /* environment too, but never kept in the clear but 0600, nor shown */
 	uint32_t n_secrets;
@@ -53,7 +53,7 @@ struct engine_config {
 	const struct centre_spec *centre; /* borrowed until close */
 	const char *state_dir;            /* absolute; the engine's own folder, there already, 0700 */
 	uint64_t seed;
-	us_t (*now)(void);                /* the host's wall clock, which never goes back */
+	us_t (*now)(void); /* the host's wall clock, which never goes back */
 };
 
 struct discovery {
@@ -68,7 +68,7 @@ struct engine {
 };
 
 struct engine_ops {
-	const char *type; /* as in a pool file: "local", "simulated" */
+	const char *type;      /* as in a pool file: "local", "simulated" */
 	uint32_t capabilities; /* enum capability: what every centre of this type can do */
 
 	/* Finds this machine's nodes, for a centre whose pool file names none: lines, and the kinds of card that the
@@ -82,7 +82,7 @@ struct engine_ops {
 	 * them up by (job, attempt) and reports where each is now; attempts of its own that aren't among them are never started. */
 	int (*recover)(struct engine *engine, const struct known *known, uint32_t n, struct err *err);
 
-	int (*hold)(struct engine *engine, const struct launch *launch, struct err *err); /* then HELD or REFUSED is reported */
+	int (*hold)(struct engine *engine, const struct launch *launch, struct err *err);       /* then HELD or REFUSED is reported */
 	int (*release)(struct engine *engine, uint32_t job, uint32_t attempt, struct err *err); /* then RUNNING, ENDED or LOST */
 	/* Ends an attempt, whatever it is at; then ENDED with this cause is reported. One never held, or never started,
 	 * is made unable to start. */

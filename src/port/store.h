@@ -14,7 +14,7 @@
 struct batch {
 	uint64_t sequence; /* of its first event; the first batch has 1 */
 	uint32_t n_events;
-	us_t at_us;        /* time of its last event */
+	us_t at_us; /* time of its last event */
 	const void *events;
 	size_t len;
 	struct hash hash; /* of the previous batch's hash, and this one's header and events: journal.h */

@@ -403,22 +403,22 @@ static int count_element(struct plan_check *c, const struct book_job *job, int b
 
 /* ---- A new pool ---- */
 
-/* Finds an attempt's nodes again. What is still there stays in use; a node that is gone, or has no room any more, holds
- * nothing of it, and the sums of its claims are no longer known. */
+/* Finds an attempt's nodes again, also those that an earlier change took away. What is there stays in use; a node that is gone,
+ * or has no room any more, holds nothing of it, and then the sums of its claims are no longer known. */
 static void settle(struct plan_check *c, struct book_plan *plan)
 {
+	plan->moved = false;
 	for (uint32_t i = 0; i < plan->n_tasks; i++) {
 		struct book_task *task = &plan->tasks[i];
-		struct book_node *node = task->node || !plan->moved ? book_node(&c->book, task->centre, task->number) : NULL;
+		struct book_node *node = book_node(&c->book, task->centre, task->number);
 
 		task->link = NULL;
 		task->node = node;
-		if (node && (node->cards >= 64 || !(task->cards >> node->cards)) && check_room(c, task, NULL) == 0) {
+		if (node && (node->cards >= 64 || !(task->cards >> node->cards)) && check_room(c, task, NULL) == 0)
 			book_use(task);
-			continue;
-		}
-		task->node = NULL;
-		plan->moved = true;
+		else
+			task->node = NULL;
+		plan->moved |= !task->node || (task->cards_milli && node->kind != plan->kind);
 	}
 }
 

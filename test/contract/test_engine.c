@@ -1534,6 +1534,40 @@ static void test_cut_log(void **state)
 	await(b, 2, ATTEMPT_HELD);
 }
 
+/* What is old goes out of the log, and what lives stays in it. */
+static void test_log_is_rewritten(void **state)
+{
+	struct bench *b = *state;
+	char path[200];
+	struct stat st;
+
+	hold(b, simulated(example(1, ""), 10 * US_MS, 4));
+	await(b, 1, ATTEMPT_HELD);
+	for (uint32_t round = 0; round < 20; round++) {
+		for (uint32_t job = 1000; job < 1300; job++) {
+			hold(b, simulated(example(job, ""), 0, 0));
+			end_job(b, job, 0);
+		}
+		await(b, 1299, ATTEMPT_ENDED);
+		for (uint32_t job = 1000; job < 1300; job++)
+			forget(b, job);
+		end_job(b, 2000 + round, 0); /* in order: what comes before it is done with it */
+		await(b, 2000 + round, ATTEMPT_ENDED);
+		forget(b, 2000 + round);
+		pthread_mutex_lock(&b->mutex);
+		b->n = 0;
+		pthread_mutex_unlock(&b->mutex);
+	}
+	snprintf(path, sizeof path, "%s/attempts.log", b->dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_in_range(st.st_size, 1, 600000); /* 18,000 records take more than 900,000 bytes */
+	reopen(b);
+	recover_one(b, 1, ATTEMPT_HELD);
+	await(b, 1, ATTEMPT_HELD);
+	release(b, 1);
+	assert_int_equal(await(b, 1, ATTEMPT_ENDED).exit_code, 4);
+}
+
 #define ALL(test) \
 	cmocka_unit_test_setup_teardown(test, setup_local, teardown), cmocka_unit_test_setup_teardown(test, setup_simulated, teardown)
 #define LOCAL(test) cmocka_unit_test_setup_teardown(test, setup_local, teardown)
@@ -1596,6 +1630,7 @@ int main(void)
 		LOCAL(test_discover),
 		cmocka_unit_test(test_failures),
 		SIMULATED(test_cut_log),
+		SIMULATED(test_log_is_rewritten),
 	};
 	const char *build = getenv("SUAN_BUILD");
 	char path[512];

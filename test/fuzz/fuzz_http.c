@@ -238,10 +238,9 @@ static struct buf request_of(const uint8_t *data, size_t size)
 	return text;
 }
 
-static void check_problem(const char *body, int status)
+static void check_problem(const char *body, size_t len, int status)
 {
-	json_error_t error;
-	json_t *json = json_loads(body, 0, &error);
+	json_t *json = json_loadb(body, len, 0, NULL);
 	const char *detail = json_string_value(json_object_get(json, "detail"));
 
 	CHECK(json);
@@ -250,10 +249,19 @@ static void check_problem(const char *body, int status)
 	json_decref(json);
 }
 
+/* The value of a field of the answer's head, or NULL. */
+static const char *field_of(const char *head, const char *name)
+{
+	const char *at = strcasestr(head, name);
+
+	return at ? at + strlen(name) : NULL;
+}
+
 /* Only the first answer is looked at: where it ends depends on what was asked. */
 static void check_answer(struct buf *answer)
 {
 	char *text, *body;
+	const char *type, *length;
 	int status;
 
 	if (!answer->len)
@@ -264,18 +272,16 @@ static void check_answer(struct buf *answer)
 	status = atoi(text + 9);
 	CHECK(status >= 100 && (status < 500 || status == 505));
 	body = strstr(text, "\r\n\r\n");
-	CHECK(body || status == 100);
-	if (!body || status < 400)
-		return;
+	CHECK(body);
 	*body = 0;
 	body += 4;
-	if (strcasestr(text, "application/problem+json") && *body == '{') {
-		char *next = strstr(body, "}HTTP/1.");
-
-		if (next)
-			next[1] = 0;
-		check_problem(body, status);
-	}
+	type = field_of(text, "\r\nContent-Type: ");
+	length = field_of(text, "\r\nContent-Length: ");
+	if (status < 400 || !type || strncmp(type, "application/problem+json", 24) != 0)
+		return;
+	CHECK(length);
+	if (*body == '{') /* an answer to HEAD has none */
+		check_problem(body, strtoul(length, NULL, 10), status);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -2,6 +2,7 @@
  * fuzz_payload.c: a payload, as it stands in the store. What is accepted has one encoding. */
 #include <string.h>
 
+#include "core/payload.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
