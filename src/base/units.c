@@ -118,9 +118,12 @@ int us_parse_duration(const char *text, us_t *ret, struct err *err)
 		if (micro > (uint64_t)(US_DURATION_MAX / (unit / 1000)))
 			return err_set(err, ERR_INVALID, NULL, "\"%.60s\": longer than 100 years", text);
 		sum += (us_t)micro * (unit / 1000);
+		/* Each time, for a sum of many would overflow. */
+		if (sum > US_DURATION_MAX)
+			break;
 		p += digits + letters;
 	}
-	if (p == text || sum > US_DURATION_MAX)
+	if (p == text || *p)
 		return err_set(err, ERR_INVALID, NULL, "\"%.60s\": expected a duration of at most 100 years, such as 90m", text);
 	*ret = sum;
 	return 0;
@@ -156,42 +159,83 @@ static bool begins_as(const char *text, const char *shape)
 	return true;
 }
 
+/* Reads exactly `digits` digits: no sign and no blank, which scanf would take. */
+static bool take_number(const char **at, int digits, unsigned *ret)
+{
+	unsigned value = 0;
+
+	for (; digits; digits--, ++*at) {
+		if (!isdigit((unsigned char)**at))
+			return false;
+		value = value * 10 + (unsigned)(**at - '0');
+	}
+	*ret = value;
+	return true;
+}
+
+/* One of some characters. */
+static bool take_char(const char **at, const char *any)
+{
+	if (!**at || !strchr(any, **at))
+		return false;
+	++*at;
+	return true;
+}
+
+static bool take_date(const char **at, us_t *ret)
+{
+	unsigned year, month, day;
+
+	if (!take_number(at, 4, &year) || !take_char(at, "-") || !take_number(at, 2, &month) || !take_char(at, "-") ||
+	    !take_number(at, 2, &day))
+		return false;
+	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
+		return false;
+	*ret = days_from_date(year, month, day) * US_DAY;
+	return true;
+}
+
+static bool take_time(const char **at, us_t *ret)
+{
+	unsigned hour, minute, second;
+	us_t fraction = 0, scale = US_SECOND;
+
+	if (!take_number(at, 2, &hour) || !take_char(at, ":") || !take_number(at, 2, &minute) || !take_char(at, ":") ||
+	    !take_number(at, 2, &second) || hour > 23 || minute > 59 || second > 59)
+		return false;
+	if (take_char(at, "."))
+		for (; isdigit((unsigned char)**at); ++*at)
+			fraction += (us_t)(**at - '0') * (scale /= 10);
+	*ret = hour * US_HOUR + minute * US_MINUTE + second * US_SECOND + fraction;
+	return true;
+}
+
+static bool take_offset(const char **at, us_t *ret)
+{
+	bool west = **at == '-';
+	unsigned hour, minute;
+
+	*ret = 0;
+	if (take_char(at, "Zz"))
+		return true;
+	if (!take_char(at, "+-") || !take_number(at, 2, &hour) || !take_char(at, ":") || !take_number(at, 2, &minute) || hour > 14 ||
+	    minute > 59)
+		return false;
+	*ret = (hour * US_HOUR + minute * US_MINUTE) * (west ? -1 : 1);
+	return true;
+}
+
 int us_parse_instant(const char *text, us_t *ret, struct err *err)
 {
-	unsigned year, month, day, hour, minute, second, offset_h = 0, offset_m = 0;
-	us_t fraction = 0, offset, instant;
-	int n = 0;
-	const char *p;
+	const char *at = text;
+	us_t date, time, offset;
 
-	if (!begins_as(text, "0000-00-00T00:00:00") ||
-	    sscanf(text, "%4u-%2u-%2u%*1[Tt ]%2u:%2u:%2u%n", &year, &month, &day, &hour, &minute, &second, &n) != 6 || n < 19)
-		goto bad;
-	p = text + n;
-	if (*p == '.') {
-		us_t scale = US_SECOND;
-
-		for (p++; isdigit((unsigned char)*p); p++)
-			fraction += (us_t)(*p - '0') * (scale /= 10);
-	}
-	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 ||
-	    second > 59)
-		goto bad;
-	if (*p == '+' || *p == '-') {
-		n = 0;
-		if (sscanf(p + 1, "%2u:%2u%n", &offset_h, &offset_m, &n) != 2 || n != 5 || p[6] || offset_h > 14 || offset_m > 59)
-			goto bad;
-	} else if ((*p != 'Z' && *p != 'z') || p[1]) {
-		goto bad;
-	}
-	offset = ((us_t)offset_h * 60 + (us_t)offset_m) * US_MINUTE;
-	*ret = days_from_date(year, month, day) * US_DAY + (us_t)hour * US_HOUR + (us_t)minute * US_MINUTE +
-	       (us_t)second * US_SECOND + fraction - (*p == '+' ? offset : -offset);
-	if (*ret < 0)
-		goto bad;
+	if (!take_date(&at, &date) || !take_char(&at, "Tt ") || !take_time(&at, &time) || !take_offset(&at, &offset) || *at ||
+	    date + time < offset)
+		return err_set(err, ERR_INVALID, NULL,
+		               "\"%.60s\": expected an instant with its offset, such as 2026-12-01T02:00:00+08:00", text);
+	*ret = date + time - offset;
 	return 0;
-bad:
-	return err_set(err, ERR_INVALID, NULL, "\"%.60s\": expected an instant with its offset, such as 2026-12-01T02:00:00+08:00",
-	               text);
 }
 
 char *us_format_duration(us_t duration, char *buf, size_t size)
