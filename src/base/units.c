@@ -149,16 +149,6 @@ static unsigned days_in_month(unsigned year, unsigned month)
 	return days[month - 1] + (month == 2 && year % 4 == 0 && (year % 100 || year % 400 == 0));
 }
 
-/* Whether text begins as the shape has it: 0 stands for a digit, T for T, t or a blank. sscanf alone takes signs and blanks. */
-static bool begins_as(const char *text, const char *shape)
-{
-	for (; *shape; shape++, text++) {
-		if (*shape == '0' ? !isdigit((unsigned char)*text) : *shape == 'T' ? !*text || !strchr("Tt ", *text) : *text != *shape)
-			return false;
-	}
-	return true;
-}
-
 /* Reads exactly `digits` digits: no sign and no blank, which scanf would take. */
 static bool take_number(const char **at, int digits, unsigned *ret)
 {

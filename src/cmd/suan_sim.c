@@ -10,6 +10,7 @@
 
 #include "cmd/cmd.h"
 #include "core/pool.h"
+#include "engine/engines.h"
 #include "format/pool_file.h"
 #include "sim/report.h"
 #include "sim/sim.h"
@@ -46,6 +47,25 @@ static int read_file(const char *path, size_t max, struct buf *text, struct err 
 	return code;
 }
 
+/* The nodes of a centre that is this machine, as found: then what is simulated depends on where. */
+static int discover(void *ctx, const struct centre_spec *centre, struct arena *arena, const struct line_spec **ret_lines,
+                    uint32_t *ret_n_lines, const struct kind_spec **ret_kinds, uint32_t *ret_n_kinds, struct err *err)
+{
+	const struct engine_ops *engine = engine_find(centre->engine);
+	struct discovery found = {0};
+
+	(void)ctx;
+	if (!engine || !engine->discover)
+		return err_set(err, ERR_INVALID, NULL, "missing: a centre with engine \"%s\" must name its nodes", centre->engine);
+	if (engine->discover(centre, arena, &found, err) < 0)
+		return err->code;
+	*ret_lines = found.lines;
+	*ret_n_lines = found.n_lines;
+	*ret_kinds = found.kinds;
+	*ret_n_kinds = found.n_kinds;
+	return 0;
+}
+
 static int read_pool(const char *path, struct arena *arena, struct pool_spec *ret)
 {
 	struct buf text = {0};
@@ -55,7 +75,7 @@ static int read_pool(const char *path, struct arena *arena, struct pool_spec *re
 	int code = read_file(path, POOL_FILE_BYTES_MAX, &text, &err);
 
 	if (code == 0)
-		code = pool_file_parse((const char *)text.data, text.len, NULL, NULL, arena, ret, &warnings, &n_warnings, &err);
+		code = pool_file_parse((const char *)text.data, text.len, discover, NULL, arena, ret, &warnings, &n_warnings, &err);
 	buf_done(&text);
 	if (code < 0)
 		return complain_err(STATUS_NO, path, &err);

@@ -932,8 +932,10 @@ static void index_pool(struct core *core, bool pool_changed)
 
 		if (!job || !job_is_live(job))
 			continue;
-		if (pool_changed)
+		if (pool_changed) {
 			find_absent(core, job);
+			retime(core, job);
+		}
 		take_plan(core, job);
 	}
 	for (uint32_t i = 0; i < core->queue.n_shapes; i++)

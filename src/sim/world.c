@@ -153,8 +153,8 @@ static void plan_end(struct world *world, uint32_t number)
 	struct due due = {
 		.job = number, .attempt = job->attempt, .state = fate.state, .cause = fate.cause, .exit_code = fate.exit_code};
 
-	if (job->limit_us < fate.run_us) {
-		fate.run_us = job->limit_us;
+	if (us_add(job->limit_us, fate.overrun_us) < fate.run_us) {
+		fate.run_us = us_add(job->limit_us, fate.overrun_us);
 		due.state = ATTEMPT_ENDED;
 		due.cause = CAUSE_LIMIT;
 		due.exit_code = EXIT_BY_TERM;

@@ -13,6 +13,7 @@ struct world;
 /* What becomes of an attempt: it runs for run_us, then it ends like this. */
 struct fate {
 	us_t run_us;              /* US_NEVER: for ever */
+	us_t overrun_us;          /* how long after its limit its centre gets it ended */
 	enum attempt_state state; /* ATTEMPT_ENDED, or ATTEMPT_LOST */
 	enum cause cause;         /* of ENDED: EXIT or SIGNAL or MEMORY */
 	int32_t exit_code;

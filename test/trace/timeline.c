@@ -18,7 +18,7 @@ enum { FILE_BYTES_MAX = 1 << 20 };
 
 /* What a job of the scenario does once it runs. */
 struct script {
-	us_t run_us;
+	us_t run_us, overrun_us;
 	int32_t exit_code;
 };
 
@@ -30,6 +30,7 @@ struct timeline {
 	struct script *scripts; /* by job */
 	uint32_t n_scripts, scripts_cap;
 	struct script submitting;
+	us_t overrun_us;       /* of the next job */
 	uint32_t reserved_for; /* the job with a reservation; 0: none */
 	uint32_t line;
 };
@@ -64,7 +65,7 @@ static void say(struct timeline *t, us_t at_us, uint32_t job, const char *fmt, .
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	if (at_us % US_SECOND)
-		buf_printf(t->out, "[%9.3fs] ", (double)at_us / US_SECOND);
+		buf_printf(t->out, "[%12.6fs] ", (double)at_us / US_SECOND);
 	else
 		buf_printf(t->out, "[%5" PRId64 "s] ", at_us / US_SECOND);
 	if (job)
@@ -264,7 +265,11 @@ static struct fate fate_of(void *ctx, const struct core *core, const struct job 
 	uint32_t number = job->array_of ? job->array_of : job->id;
 
 	(void)core;
-	return (struct fate){t->scripts[number].run_us, ATTEMPT_ENDED, CAUSE_EXIT, t->scripts[number].exit_code};
+	return (struct fate){.run_us = t->scripts[number].run_us,
+	                     .overrun_us = t->scripts[number].overrun_us,
+	                     .state = ATTEMPT_ENDED,
+	                     .cause = CAUSE_EXIT,
+	                     .exit_code = t->scripts[number].exit_code};
 }
 
 static void settled(void *ctx, const struct core *core, us_t now_us)
@@ -282,7 +287,8 @@ static int do_submit(struct timeline *t, us_t at_us, char *words, struct err *er
 
 	if (code < 0)
 		return code;
-	t->submitting = (struct script){file.payload.simulated_run_us, file.payload.simulated_exit};
+	t->submitting = (struct script){file.payload.simulated_run_us, t->overrun_us, file.payload.simulated_exit};
+	t->overrun_us = 0;
 	code = world_submit(t->world, at_us, &file.spec, &job, &why);
 	if (code == ERR_CORRUPT) {
 		*err = why;
@@ -359,6 +365,12 @@ static int do_end(struct timeline *t, us_t at_us, char *words, struct err *err)
 	return report(t, at_us, job, ATTEMPT_ENDED, exit_code, err);
 }
 
+static int do_late(struct timeline *t, us_t at_us, char *words, struct err *err)
+{
+	(void)at_us;
+	return us_parse_duration(words, &t->overrun_us, err);
+}
+
 static int do_lose(struct timeline *t, us_t at_us, char *words, struct err *err)
 {
 	return report(t, at_us, (uint32_t)strtoul(words, NULL, 10), ATTEMPT_LOST, 0, err);
@@ -389,8 +401,8 @@ static const struct {
 	const char *word;
 	int (*act)(struct timeline *t, us_t at_us, char *words, struct err *err);
 } acts[] = {
-	{"submit", do_submit}, {"cancel", do_cancel}, {"end", do_end},   {"lose", do_lose},
-	{"silent", do_silent}, {"heard", do_heard},   {"pool", do_pool},
+	{"submit", do_submit}, {"cancel", do_cancel}, {"end", do_end},     {"lose", do_lose},
+	{"late", do_late},     {"silent", do_silent}, {"heard", do_heard}, {"pool", do_pool},
 };
 
 static int do_line(struct timeline *t, char *line, struct err *err)

@@ -14,6 +14,7 @@
  *   1m   cancel 2          a job's number
  *   2m   end 3 exit 1      it ends now, with this exit code
  *   3m   lose 4            its engine lost it
+ *   3m   late 30s          the centre of the next job that is submitted ends it only so long after its limit
  *   4m   silent here       a centre is past its lease; heard here: it is back
  *   5m   pool other.yaml   the pool is this from now on
  * A job without simulated.run runs until something ends it. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core_fixture.h: small pools, a core with a follower behind it, and short ways to ask things of them.
  *
- * Every step of a world is checked: core_check() on both cores, and the follower, which saw nothing but the bytes, has
- * the same digest. */
+ * Every step of a world is checked: core_check() on both cores; the follower, which saw nothing but the bytes, has the same
+ * digest; and a core loaded from the state before the step decides the same. */
 #ifndef SUAN_TEST_CORE_FIXTURE_H
 #define SUAN_TEST_CORE_FIXTURE_H
 
@@ -70,9 +70,49 @@ static inline void world_compare(const struct world *w)
 	buf_done(&b);
 }
 
+static inline struct core *world_copy(const struct world *w)
+{
+	struct buf bytes = {0};
+	struct core *copy;
+	struct err err;
+
+	core_save(w->core, &bytes);
+	if (core_load(bytes.data, bytes.len, &copy, &err) < 0)
+		fail_msg("a state doesn't load: %s", err.text);
+	buf_done(&bytes);
+	return copy;
+}
+
+/* What the latest step decided, a core decides that was loaded from the state before it. */
+static inline void world_compare_copy(const struct world *w, struct core *copy, const struct input *in, int rc)
+{
+	struct step step = {0};
+	struct hash a, b;
+
+	assert_int_equal(core_step(copy, in, &step, NULL), rc);
+	assert_int_equal(step.events.len, w->step.events.len);
+	if (step.events.len)
+		assert_memory_equal(step.events.data, w->step.events.data, step.events.len);
+	assert_int_equal(step.n_effects, w->step.n_effects);
+	for (uint32_t i = 0; i < step.n_effects; i++) {
+		assert_int_equal(step.effects[i].type, w->step.effects[i].type);
+		assert_int_equal(step.effects[i].job, w->step.effects[i].job);
+		assert_int_equal(step.effects[i].attempt, w->step.effects[i].attempt);
+	}
+	assert_int_equal(step.wake_us, w->step.wake_us);
+	assert_int_equal(step.job, w->step.job);
+	core_check(copy);
+	a = core_digest(w->core);
+	b = core_digest(copy);
+	assert_memory_equal(&a, &b, sizeof a);
+	step_done(&step);
+	core_free(copy);
+}
+
 /* Gives the core an input at the world's time. Returns what core_step does. */
 static inline int world_step(struct world *w, struct input in)
 {
+	struct core *copy = world_copy(w);
 	uint64_t before = core_sequence(w->core);
 	struct err err = {0};
 	int rc;
@@ -80,6 +120,7 @@ static inline int world_step(struct world *w, struct input in)
 	step_reset(&w->step);
 	in.now_us = w->now_us;
 	rc = core_step(w->core, &in, &w->step, &w->err);
+	world_compare_copy(w, copy, &in, rc);
 	assert_int_equal(core_sequence(w->core), before + w->step.n_events);
 	if (rc < 0) {
 		assert_int_equal(w->step.n_events, 0);

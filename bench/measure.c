@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * measure.c: clocks, memory, order statistics and figures; see measure.h. */
+#include "measure.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+double seconds_since(uint64_t begun_ns)
+{
+	return (double)(now_ns() - begun_ns) / 1e9;
+}
+
+uint64_t resident_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long all, resident;
+
+	if (!file || fscanf(file, "%lu %lu", &all, &resident) != 2)
+		die("can't read /proc/self/statm");
+	fclose(file);
+	return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static int compare_values(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+void sort_values(double *values, size_t n)
+{
+	qsort(values, n, sizeof *values, compare_values);
+}
+
+double quantile(const double *sorted, size_t n, double share)
+{
+	size_t at = (size_t)(share * (double)n);
+
+	return sorted[at < n ? at : n - 1];
+}
+
+void put_run(const char *id, double value)
+{
+	printf("run %s %.9g\n", id, value);
+	fflush(stdout);
+}
+
+void put_why(const char *id, const char *fmt, ...)
+{
+	va_list args;
+
+	printf("why %s ", id);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf("\n");
+	fflush(stdout);
+}
+
+void die(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	fputs("bench: ", stderr);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(EXIT_FAILURE);
+}

@@ -1,0 +1,1213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * test_core.c: what core_step does with each input in each state; a follower and a loaded copy agree after every step.
+ *
+ * Ends with random days in small pools; `SUAN_TEST_SEED=N` runs one seed alone. */
+#include "core_fixture.h"
+
+/* ---- Pools ---- */
+
+/* x: 4 nodes of 4 cards a, in racks of 2. y: 2 nodes of 2 cards b, whose engine doesn't end jobs at their limit. */
+static const struct line_spec line_a = {.count = 4, .kind = "a", .cards = 4, .cpus_milli = 16000, .memory_mib = 1000, .nodes_per_rack = 2},
+                              line_b = {.count = 2, .kind = "b", .cards = 2, .cpus_milli = UNCOUNTED, .memory_mib = UNCOUNTED},
+                              line_a3 = {.count = 3, .kind = "a", .cards = 4, .cpus_milli = 16000, .memory_mib = 1000, .nodes_per_rack = 2};
+static const struct centre_spec x_and_y[] = {
+        {.name = "x", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &line_a, .n_lines = 1},
+        {.name = "y", .region = "r", .engine = "simulated", .capabilities = CAN_BARE | CAN_EXACT_CARDS, .lines = &line_b, .n_lines = 1}};
+
+static struct world *usual_world(void)
+{
+	struct pool_spec spec = pool_of(x_and_y, 2);
+
+	return world_new(&spec);
+}
+
+static const struct want whole_x = {.nodes = 4, .cards_milli = 4000};
+
+/* ---- The table of states ---- */
+
+static void test_states(void **state)
+{
+	static const struct {
+		enum job_state from;
+		enum job_state to[8]; /* then JOB_NEW */
+	} rows[JOB_STATE_COUNT] = {
+	        {JOB_NEW, {JOB_QUEUED}},
+	        {JOB_QUEUED, {JOB_STAGE_IN, JOB_ACTIVE, JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
+	        {JOB_STAGE_IN, {JOB_QUEUED, JOB_ACTIVE, JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
+	        {JOB_ACTIVE, {JOB_QUEUED, JOB_STAGE_OUT, JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
+	        {JOB_STAGE_OUT, {JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
+	        {JOB_CLEANUP, {JOB_QUEUED, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
+	        {JOB_COMPLETED, {JOB_NEW}}, /* over: nothing follows */
+	        {JOB_FAILED, {JOB_NEW}},
+	        {JOB_CANCELED, {JOB_NEW}},
+	        {JOB_UNKNOWN, {JOB_NEW}}, /* only shown, never held */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct job job = {.state = rows[i].from};
+
+		assert_int_equal(rows[i].from, i);
+		for (int to = 0; to < JOB_STATE_COUNT; to++) {
+			bool may = false;
+
+			for (int k = 0; k < 8 && rows[i].to[k] != JOB_NEW; k++)
+				may |= (int)rows[i].to[k] == to;
+			assert_int_equal(job_may_become(rows[i].from, (enum job_state)to), may);
+		}
+		assert_int_equal(job_is_over(&job), i == JOB_COMPLETED || i == JOB_FAILED || i == JOB_CANCELED);
+	}
+}
+
+/* An attempt never goes back; what is over is followed by another attempt alone. */
+static void test_attempt_states(void **state)
+{
+	(void)state;
+	for (int from = 0; from < ATTEMPT_STATE_COUNT; from++)
+		for (int to = 0; to < ATTEMPT_STATE_COUNT; to++) {
+			bool live = from >= ATTEMPT_INTENT && from <= ATTEMPT_RUNNING;
+			bool want = live ? to > from && !(from == ATTEMPT_RUNNING && to == ATTEMPT_REFUSED) : to == ATTEMPT_INTENT;
+
+			assert_int_equal(attempt_may_become((enum attempt_state)from, (enum attempt_state)to), want);
+		}
+}
+
+/* ---- A job's life ---- */
+
+static void test_life(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t id = world_submit(w, (struct want){.nodes = 2, .cards_milli = 2000, .cpus_milli = 1000, .limit_us = US_HOUR});
+	us_t placed = w->now_us;
+
+	(void)state;
+	assert_state(w, id, JOB_STAGE_IN);
+	assert_true(has_effect(w, EFFECT_HOLD, id));
+	assert_int_equal(job_of(w, id)->plan.n_tasks, 2);
+	assert_int_equal(job_of(w, id)->plan.until_us, placed + US_HOUR);
+	w->now_us += US_SECOND;
+	world_report(w, id, ATTEMPT_HELD, 0, 0);
+	assert_true(has_effect(w, EFFECT_RELEASE, id));
+	assert_state(w, id, JOB_STAGE_IN);
+	world_report(w, id, ATTEMPT_RELEASED, 0, 0);
+	assert_int_equal(w->step.n_effects, 0);
+	w->now_us += US_SECOND;
+	world_report(w, id, ATTEMPT_RUNNING, 0, 0);
+	assert_state(w, id, JOB_ACTIVE);
+	assert_int_equal(job_of(w, id)->started_us, w->now_us);
+	assert_int_equal(job_of(w, id)->plan.until_us, w->now_us + US_HOUR); /* its limit counts from its start */
+	w->now_us += US_MINUTE;
+	world_end(w, id, 0);
+	assert_state(w, id, JOB_COMPLETED);
+	assert_cause(w, id, CAUSE_EXIT);
+	assert_int_equal(job_of(w, id)->ended_us, w->now_us);
+	assert_true(has_effect(w, EFFECT_FORGET, id));
+	assert_int_equal(core_capacity(w->core)->shelf_milli[0], 16000);
+	world_free(w);
+}
+
+static void test_ends(void **state)
+{
+	static const struct {
+		enum attempt_state attempt;
+		enum cause cause;
+		int32_t exit_code;
+		enum job_state want;
+		enum cause want_cause;
+	} rows[] = {
+	        {ATTEMPT_ENDED, CAUSE_EXIT, 0, JOB_COMPLETED, CAUSE_EXIT},     {ATTEMPT_ENDED, CAUSE_NONE, 0, JOB_COMPLETED, CAUSE_EXIT},
+	        {ATTEMPT_ENDED, CAUSE_EXIT, 3, JOB_FAILED, CAUSE_EXIT},        {ATTEMPT_ENDED, CAUSE_SIGNAL, 139, JOB_FAILED, CAUSE_SIGNAL},
+	        {ATTEMPT_ENDED, CAUSE_LIMIT, 143, JOB_FAILED, CAUSE_LIMIT},    {ATTEMPT_ENDED, CAUSE_MEMORY, 137, JOB_FAILED, CAUSE_MEMORY},
+	        {ATTEMPT_LOST, CAUSE_NONE, 0, JOB_FAILED, CAUSE_LOST},         {ATTEMPT_REFUSED, CAUSE_NONE, 0, JOB_FAILED, CAUSE_REFUSED},
+	        {ATTEMPT_ENDED, CAUSE_CANCEL, 143, JOB_CANCELED, CAUSE_CANCEL}, {ATTEMPT_ENDED, CAUSE_LIMIT, 0, JOB_FAILED, CAUSE_LIMIT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct world *w = usual_world();
+		uint32_t id = world_submit(w, (struct want){.cards_milli = 1000});
+
+		if (rows[i].attempt == ATTEMPT_ENDED)
+			world_run(w, id);
+		world_report(w, id, rows[i].attempt, rows[i].cause, rows[i].exit_code);
+		assert_state(w, id, rows[i].want);
+		assert_cause(w, id, rows[i].want_cause);
+		assert_int_equal(job_of(w, id)->exit_code, rows[i].exit_code);
+		world_free(w);
+	}
+}
+
+/* ---- Reports ---- */
+
+static void report_no_news(struct world *w, struct report r)
+{
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_REPORT, .report = r}), 0);
+	assert_int_equal(w->step.n_events, 0);
+	assert_int_equal(w->step.n_effects, 0);
+}
+
+static void test_reports_repeated_late_skipping(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t id = world_submit(w, (struct want){.cards_milli = 1000, .limit_us = US_HOUR});
+	us_t placed = w->now_us;
+
+	(void)state;
+	w->now_us += US_MINUTE;
+	world_step(w, (struct input){.type = INPUT_REPORT,
+	                             .report = {.job = id, .attempt = 1, .state = ATTEMPT_RUNNING, .at_us = 5, .native_id = "n1"}});
+	assert_state(w, id, JOB_ACTIVE);                       /* held and released are skipped */
+	assert_int_equal(job_of(w, id)->started_us, placed);   /* not before it was placed, whatever its engine's clock says */
+	assert_string_equal(job_of(w, id)->extra->native_id, "n1");
+	report_no_news(w, (struct report){.job = id, .attempt = 1, .state = ATTEMPT_RUNNING}); /* again */
+	report_no_news(w, (struct report){.job = id, .attempt = 1, .state = ATTEMPT_HELD});    /* late */
+	report_no_news(w, (struct report){.job = id, .attempt = 1, .state = ATTEMPT_RELEASED});
+	report_no_news(w, (struct report){.job = id, .attempt = 1, .state = ATTEMPT_REFUSED}); /* it runs */
+	report_no_news(w, (struct report){.job = id, .attempt = 2, .state = ATTEMPT_ENDED});   /* another attempt */
+	report_no_news(w, (struct report){.job = id, .attempt = 0, .state = ATTEMPT_ENDED});
+	report_no_news(w, (struct report){.job = id + 1, .attempt = 1, .state = ATTEMPT_ENDED}); /* another job */
+	report_no_news(w, (struct report){.job = 0, .attempt = 1, .state = ATTEMPT_ENDED});
+	world_step(w, (struct input){.type = INPUT_REPORT,
+	                             .report = {.job = id, .attempt = 1, .state = ATTEMPT_ENDED, .at_us = US_NEVER - 1, .rank = 9, .note = "why"}});
+	assert_state(w, id, JOB_COMPLETED);
+	assert_int_equal(job_of(w, id)->ended_us, w->now_us); /* nor after now */
+	assert_int_equal(job_of(w, id)->exit_rank, 0);        /* it has one task */
+	assert_string_equal(job_of(w, id)->extra->note, "why");
+	report_no_news(w, (struct report){.job = id, .attempt = 1, .state = ATTEMPT_ENDED});
+	report_no_news(w, (struct report){.job = id, .attempt = 1, .state = ATTEMPT_LOST});
+	world_free(w);
+}
+
+/* An earlier time is taken as the last. */
+static void test_time_never_decreases(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t id;
+
+	(void)state;
+	world_submit(w, (struct want){.cards_milli = 1000});
+	w->now_us -= 500 * US_SECOND;
+	step_reset(&w->step);
+	id = world_submit(w, (struct want){.cards_milli = 1000});
+	assert_int_equal(job_of(w, id)->submitted_us, 1000 * US_SECOND);
+	assert_int_equal(core_now(w->core), 1000 * US_SECOND);
+	world_free(w);
+}
+
+/* An engine that chooses its cards says which; what collides, or isn't there, is not believed. */
+static void test_bound_cards(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t first = world_submit(w, (struct want){.kind = "b", .cards_milli = 1000}), second, other;
+	uint64_t mask;
+	struct report r = {.job = first, .attempt = 1, .state = ATTEMPT_RUNNING, .cards = &mask, .n_cards = 1};
+	static const struct {
+		uint64_t cards;
+		uint32_t events, n_cards;
+	} rows[] = {{1, 1, 1} /* as decided: RUNNING alone */, {1, 0, 1}, {2, 1, 1}, {2, 0, 1}, {3, 0, 1}, {0, 0, 1}, {4, 0, 1}, {1, 0, 2}, {1, 0, 0}};
+
+	(void)state;
+	assert_int_equal(job_of(w, first)->plan.tasks[0].cards, 1);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		mask = rows[i].cards;
+		r.n_cards = rows[i].n_cards;
+		assert_int_equal(world_step(w, (struct input){.type = INPUT_REPORT, .report = r}), 0);
+		assert_int_equal(w->step.n_events, rows[i].events);
+	}
+	assert_int_equal(job_of(w, first)->plan.tasks[0].cards, 2);
+	second = world_submit(w, (struct want){.kind = "b", .cards_milli = 1000});
+	assert_int_equal(job_of(w, second)->plan.tasks[0].node, job_of(w, first)->plan.tasks[0].node);
+	assert_int_equal(job_of(w, second)->plan.tasks[0].cards, 1);
+	mask = 2; /* which the first has */
+	r = (struct report){.job = second, .attempt = 1, .state = ATTEMPT_RUNNING, .cards = &mask, .n_cards = 1};
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_REPORT, .report = r}), 0);
+	assert_int_equal(job_of(w, second)->plan.tasks[0].cards, 1);
+	assert_state(w, second, JOB_ACTIVE);
+	other = world_submit(w, (struct want){.kind = "b", .cards_milli = 2000});
+	assert_int_not_equal(job_of(w, other)->plan.tasks[0].node, job_of(w, first)->plan.tasks[0].node);
+	world_free(w);
+}
+
+/* ---- Cancel ---- */
+
+static void test_cancel_waiting(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t runs = world_submit(w, whole_x);
+	const uint32_t waiting[] = {
+	        world_submit(w, whole_x),
+	        world_submit(w, (struct want){.cards_milli = 1000, .begin_us = w->now_us + US_HOUR}),
+	        world_submit(w, (struct want){.cards_milli = 1000, .on = {{runs, AFTER_OK}}, .n_on = 1}),
+	        world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 9, 1}}),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(waiting); i++) {
+		assert_state(w, waiting[i], JOB_QUEUED);
+		assert_int_equal(world_cancel(w, waiting[i]), 0);
+		assert_int_equal(w->step.n_effects, 0);
+		assert_state(w, waiting[i], JOB_CANCELED);
+		assert_cause(w, waiting[i], CAUSE_CANCEL);
+		assert_int_equal(job_of(w, waiting[i])->ended_us, w->now_us);
+		assert_int_equal(world_cancel(w, waiting[i]), 0); /* again: no news */
+		assert_int_equal(w->step.n_events, 0);
+	}
+	assert_int_equal(world_cancel(w, 99), ERR_NOT_FOUND);
+	assert_string_equal(w->err.subject, "job");
+	assert_int_equal(world_cancel(w, 0), ERR_NOT_FOUND);
+	assert_state(w, runs, JOB_STAGE_IN);
+	world_free(w);
+}
+
+static void test_cancel_live(void **state)
+{
+	static const struct {
+		enum attempt_state at; /* when it is canceled */
+		enum attempt_state then;
+		enum cause cause;
+		int32_t exit_code;
+		enum job_state want;
+		enum cause want_cause;
+	} rows[] = {
+	        {ATTEMPT_INTENT, ATTEMPT_ENDED, CAUSE_CANCEL, 143, JOB_CANCELED, CAUSE_CANCEL},
+	        {ATTEMPT_INTENT, ATTEMPT_REFUSED, CAUSE_NONE, 0, JOB_CANCELED, CAUSE_REFUSED},
+	        {ATTEMPT_HELD, ATTEMPT_ENDED, CAUSE_CANCEL, 143, JOB_CANCELED, CAUSE_CANCEL},
+	        {ATTEMPT_RELEASED, ATTEMPT_ENDED, CAUSE_SIGNAL, 143, JOB_CANCELED, CAUSE_CANCEL},
+	        {ATTEMPT_RUNNING, ATTEMPT_ENDED, CAUSE_SIGNAL, 143, JOB_CANCELED, CAUSE_CANCEL},
+	        {ATTEMPT_RUNNING, ATTEMPT_ENDED, CAUSE_EXIT, 1, JOB_CANCELED, CAUSE_EXIT},  /* it ended by itself, badly */
+	        {ATTEMPT_RUNNING, ATTEMPT_ENDED, CAUSE_EXIT, 0, JOB_COMPLETED, CAUSE_EXIT}, /* its own success counts */
+	        {ATTEMPT_RUNNING, ATTEMPT_LOST, CAUSE_NONE, 0, JOB_CANCELED, CAUSE_LOST},   /* though it may be run again */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct world *w = usual_world();
+		uint32_t id = world_submit(w, (struct want){.cards_milli = 1000, .rerun = true, .restarts = 3});
+
+		for (int s = ATTEMPT_HELD; s <= (int)rows[i].at; s++)
+			world_report(w, id, (enum attempt_state)s, 0, 0);
+		assert_int_equal(world_cancel(w, id), 0);
+		assert_state(w, id, JOB_CLEANUP);
+		assert_true(has_effect(w, EFFECT_KILL, id));
+		assert_string_equal(job_of(w, id)->extra->stopped_by, "alice");
+		assert_int_equal(world_cancel(w, id), 0);
+		assert_int_equal(w->step.n_events, 0);
+		if (rows[i].at == ATTEMPT_INTENT && rows[i].then == ATTEMPT_ENDED) {
+			world_report(w, id, ATTEMPT_HELD, 0, 0); /* its engine's answer was on its way */
+			assert_false(has_effect(w, EFFECT_RELEASE, id));
+			world_report(w, id, ATTEMPT_RUNNING, 0, 0);
+			assert_state(w, id, JOB_CLEANUP);
+		}
+		world_report(w, id, rows[i].then, rows[i].cause, rows[i].exit_code);
+		assert_state(w, id, rows[i].want);
+		assert_cause(w, id, rows[i].want_cause);
+		assert_int_equal(core_capacity(w->core)->shelf_milli[0], 16000);
+		assert_int_equal(world_cancel(w, id), 0);
+		assert_int_equal(w->step.n_events, 0);
+		world_free(w);
+	}
+}
+
+/* ---- Limits ---- */
+
+static void test_limit(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t x = world_submit(w, (struct want){.cards_milli = 1000, .limit_us = US_MINUTE}); /* its engine does it */
+	uint32_t y = world_submit(w, (struct want){.kind = "b", .cards_milli = 1000, .limit_us = US_MINUTE});
+
+	(void)state;
+	world_run(w, x);
+	w->now_us += 5 * US_SECOND;
+	world_run(w, y);
+	assert_int_equal(w->step.wake_us, w->now_us + US_MINUTE);
+	world_tick(w, US_MINUTE - 1);
+	assert_int_equal(w->step.n_events, 0);
+	world_tick(w, 1);
+	assert_state(w, x, JOB_ACTIVE);
+	assert_state(w, y, JOB_CLEANUP);
+	assert_cause(w, y, CAUSE_LIMIT);
+	assert_true(has_effect(w, EFFECT_KILL, y));
+	assert_int_equal(w->step.n_effects, 1);
+	world_report(w, y, ATTEMPT_ENDED, CAUSE_SIGNAL, 143);
+	assert_state(w, y, JOB_FAILED);
+	assert_cause(w, y, CAUSE_LIMIT);
+	world_free(w);
+}
+
+/* ---- Lost, and run again ---- */
+
+static void test_rerun(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t id = world_submit(w, (struct want){.cards_milli = 1000, .rerun = true, .restarts = 2}), once;
+
+	(void)state;
+	for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+		assert_state(w, id, JOB_STAGE_IN);
+		assert_int_equal(job_of(w, id)->attempt, attempt);
+		assert_true(has_effect(w, EFFECT_HOLD, id));
+		world_run(w, id);
+		world_lose(w, id); /* and placed again, in the same step */
+		assert_true(has_effect(w, EFFECT_FORGET, id));
+	}
+	assert_state(w, id, JOB_FAILED);
+	assert_cause(w, id, CAUSE_LOST);
+	once = world_submit(w, (struct want){.cards_milli = 1000, .restarts = 2});
+	world_run(w, once);
+	world_lose(w, once);
+	assert_state(w, once, JOB_FAILED);
+	world_free(w);
+}
+
+/* Where a job doesn't say how often, the configuration does; and it stands where its number puts it. */
+static void test_rerun_order(void **state)
+{
+	struct world *w = usual_world();
+	struct want want = whole_x;
+	uint32_t first, second;
+
+	(void)state;
+	want.rerun = true;
+	want.restarts = -1;
+	first = world_submit(w, want);
+	second = world_submit(w, want);
+	assert_int_equal(job_of(w, first)->restarts_left, 3);
+	world_run(w, first);
+	world_lose(w, first);
+	assert_state(w, first, JOB_STAGE_IN);
+	assert_state(w, second, JOB_QUEUED);
+	assert_int_equal(job_of(w, first)->restarts_left, 2);
+	assert_int_equal(job_of(w, first)->started_us, US_NEVER);
+	world_free(w);
+}
+
+/* ---- Arrays ---- */
+
+static void test_array(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t id = world_submit(w, (struct want){.cards_milli = 4000, .array = {10, 30, 5}, .parallel_max = 2});
+	const struct array *a = job_of(w, id)->array;
+
+	(void)state;
+	assert_int_equal(a->count, 5);
+	assert_int_equal(a->live, 2);
+	assert_state(w, id, JOB_ACTIVE);
+	for (uint32_t i = 0; i < 5; i++) {
+		const struct job *element = core_element(w->core, id, 10 + 5 * i);
+
+		assert_non_null(element);
+		assert_int_equal(element->array_of, id);
+		assert_int_equal(element->array_index, 10 + 5 * i);
+		assert_true(a->live <= 2);
+		world_run(w, element->id);
+		world_end(w, element->id, i == 3 ? 7 : 0);
+		assert_int_equal(a->over, i + 1);
+	}
+	assert_null(core_element(w->core, id, 11));
+	assert_state(w, id, JOB_FAILED); /* one of them did */
+	assert_cause(w, id, CAUSE_ELEMENTS);
+	assert_int_equal(job_of(w, id)->exit_code, 7);
+	world_free(w);
+}
+
+static void test_array_completes(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t id = world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 15, 1}});
+	uint32_t after = world_submit(w, (struct want){.cards_milli = 1000, .on = {{id, AFTER_OK}}, .n_on = 1});
+
+	(void)state;
+	assert_int_equal(job_of(w, id)->array->live, 16);
+	for (uint32_t i = 0; i < 16; i++) {
+		assert_state(w, after, JOB_QUEUED);
+		world_end(w, core_element(w->core, id, i)->id, 0);
+	}
+	assert_state(w, id, JOB_COMPLETED);
+	assert_state(w, after, JOB_STAGE_IN);
+	world_free(w);
+}
+
+static void test_array_cancel(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t id = world_submit(w, (struct want){.cards_milli = 4000, .array = {0, 9, 1}}), element[4];
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++)
+		element[i] = core_element(w->core, id, i)->id;
+	world_run(w, element[0]);
+	world_end(w, element[1], 0); /* the fifth takes its place */
+	assert_int_equal(job_of(w, id)->array->taken, 5);
+	assert_int_equal(world_cancel(w, id), 0);
+	assert_state(w, id, JOB_CLEANUP);
+	assert_state(w, element[0], JOB_CLEANUP);
+	assert_state(w, element[1], JOB_COMPLETED);
+	assert_state(w, element[2], JOB_CLEANUP);
+	assert_int_equal(w->step.n_effects, 4);
+	assert_string_equal(job_of(w, element[0])->extra->stopped_by, "alice");
+	world_cancel(w, id);
+	assert_int_equal(w->step.n_events, 0);
+	world_report(w, element[0], ATTEMPT_ENDED, CAUSE_CANCEL, 143);
+	world_report(w, element[2], ATTEMPT_LOST, CAUSE_NONE, 0);
+	world_end(w, element[3], 0);
+	assert_state(w, element[3], JOB_COMPLETED);
+	assert_state(w, id, JOB_CLEANUP);
+	world_report(w, core_element(w->core, id, 4)->id, ATTEMPT_ENDED, CAUSE_CANCEL, 143);
+	assert_state(w, id, JOB_CANCELED);
+	assert_cause(w, id, CAUSE_CANCEL);
+	assert_int_equal(job_of(w, id)->array->taken, 5); /* no more were taken */
+	world_free(w);
+}
+
+/* An element that was lost waits as a job of its own, counts as running meanwhile, and goes with its array. */
+static void test_array_lost_element(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t id = world_submit(w, (struct want){.nodes = 4, .cards_milli = 4000, .array = {0, 2, 1}, .parallel_max = 1, .rerun = true, .restarts = 1});
+	uint32_t element = core_element(w->core, id, 0)->id, urgent;
+
+	(void)state;
+	urgent = world_submit(w, (struct want){.nodes = 4, .cards_milli = 4000, .priority = 900});
+	world_run(w, element);
+	world_lose(w, element);
+	assert_state(w, urgent, JOB_STAGE_IN);
+	assert_state(w, element, JOB_QUEUED);
+	assert_int_equal(job_of(w, id)->array->live, 1);
+	assert_int_equal(job_of(w, id)->array->taken, 1);
+	world_end(w, urgent, 0);
+	assert_state(w, element, JOB_STAGE_IN);
+	assert_int_equal(job_of(w, element)->attempt, 2);
+	world_lose(w, element); /* once too often */
+	assert_state(w, element, JOB_FAILED);
+	assert_int_equal(job_of(w, id)->array->taken, 2);
+	urgent = world_submit(w, (struct want){.nodes = 4, .cards_milli = 4000, .priority = 900});
+	element = core_element(w->core, id, 1)->id;
+	world_lose(w, element);
+	assert_state(w, element, JOB_QUEUED);
+	world_cancel(w, id);
+	assert_state(w, element, JOB_CANCELED); /* it had nothing to stop */
+	assert_state(w, id, JOB_CANCELED);
+	assert_state(w, urgent, JOB_STAGE_IN);
+	world_free(w);
+}
+
+static void test_array_element_canceled(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t id = world_submit(w, (struct want){.cards_milli = 1000, .array = {5, 6, 1}});
+
+	(void)state;
+	world_cancel(w, core_element(w->core, id, 5)->id);
+	assert_state(w, id, JOB_ACTIVE);
+	world_report(w, core_element(w->core, id, 5)->id, ATTEMPT_ENDED, CAUSE_CANCEL, 143);
+	world_end(w, core_element(w->core, id, 6)->id, 0);
+	assert_state(w, id, JOB_FAILED);
+	world_free(w);
+}
+
+/* ---- Dependencies and begin ---- */
+
+static void test_dependencies(void **state)
+{
+	static const struct {
+		enum dependency_when when;
+		int32_t exit_code;
+		bool cancel;
+		enum job_state want;
+	} rows[] = {
+	        {AFTER_OK, 0, false, JOB_STAGE_IN}, {AFTER_OK, 1, false, JOB_CANCELED}, {AFTER_OK, 0, true, JOB_CANCELED},
+	        {AFTER_ANY, 0, false, JOB_STAGE_IN}, {AFTER_ANY, 1, false, JOB_STAGE_IN}, {AFTER_ANY, 0, true, JOB_STAGE_IN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		for (int early = 0; early < 2; early++) { /* submitted before the first is over, and after */
+			struct world *w = usual_world();
+			struct want want = {.cards_milli = 1000, .n_on = 1};
+			uint32_t first = world_submit(w, (struct want){.cards_milli = 1000}), second = 0, third = 0;
+
+			want.on[0] = (struct dependency_spec){first, rows[i].when};
+			if (early)
+				second = world_submit(w, want);
+			if (early) /* what depends on that, whatever becomes of it */
+				third = world_submit(w, (struct want){.cards_milli = 1000, .on = {{second, AFTER_OK}}, .n_on = 1});
+			if (rows[i].cancel)
+				world_cancel(w, first);
+			world_report(w, first, ATTEMPT_ENDED, rows[i].cancel ? CAUSE_CANCEL : CAUSE_EXIT, rows[i].cancel ? 143 : rows[i].exit_code);
+			if (!early)
+				second = world_submit(w, want);
+			assert_state(w, second, rows[i].want);
+			if (rows[i].want == JOB_CANCELED)
+				assert_cause(w, second, CAUSE_DEPENDENCY);
+			if (third)
+				assert_state(w, third, rows[i].want == JOB_CANCELED ? JOB_CANCELED : JOB_QUEUED);
+			world_free(w);
+		}
+}
+
+static void test_several_dependencies(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t a = world_submit(w, (struct want){.cards_milli = 1000}), b = world_submit(w, (struct want){.cards_milli = 1000});
+	uint32_t both = world_submit(w, (struct want){.cards_milli = 1000, .on = {{a, AFTER_OK}, {b, AFTER_ANY}}, .n_on = 2});
+	uint32_t twice = world_submit(w, (struct want){.cards_milli = 1000, .on = {{a, AFTER_OK}, {b, AFTER_ANY}, {a, AFTER_OK}, {a, AFTER_ANY}}, .n_on = 4});
+	uint32_t doomed = world_submit(w, (struct want){.cards_milli = 1000, .on = {{a, AFTER_ANY}, {b, AFTER_OK}, {b, AFTER_ANY}}, .n_on = 3});
+
+	(void)state;
+	world_end(w, a, 0);
+	assert_state(w, both, JOB_QUEUED);
+	assert_state(w, twice, JOB_QUEUED);
+	world_end(w, b, 1);
+	assert_state(w, both, JOB_STAGE_IN);
+	assert_state(w, twice, JOB_STAGE_IN);
+	assert_state(w, doomed, JOB_CANCELED);
+	assert_int_equal(world_try(w, (struct want){.cards_milli = 1000, .on = {{a, AFTER_OK}, {77, AFTER_OK}}, .n_on = 2}), ERR_INVALID);
+	assert_string_equal(w->err.subject, "depends_on[1].job");
+	world_free(w);
+}
+
+/* A dependency on a failed array, on a waiting one that is canceled, and on an element. */
+static void test_dependencies_on_arrays(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t array = world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 1, 1}});
+	uint32_t ok = world_submit(w, (struct want){.cards_milli = 1000, .on = {{array, AFTER_OK}}, .n_on = 1});
+	uint32_t any = world_submit(w, (struct want){.cards_milli = 1000, .on = {{array, AFTER_ANY}}, .n_on = 1, .array = {0, 3, 1}});
+	uint32_t one = core_element(w->core, array, 1)->id;
+	uint32_t element = world_submit(w, (struct want){.cards_milli = 1000, .on = {{one, AFTER_OK}}, .n_on = 1});
+
+	(void)state;
+	world_end(w, one, 0);
+	assert_state(w, element, JOB_STAGE_IN);
+	assert_state(w, any, JOB_QUEUED);
+	world_end(w, core_element(w->core, array, 0)->id, 2);
+	assert_state(w, array, JOB_FAILED);
+	assert_state(w, ok, JOB_CANCELED);
+	assert_int_equal(job_of(w, any)->array->live, 4);
+	world_free(w);
+}
+
+static void test_begin(void **state)
+{
+	struct world *w = usual_world();
+	us_t begin = w->now_us + US_HOUR;
+	uint32_t first = world_submit(w, (struct want){.cards_milli = 1000, .begin_us = begin});
+	uint32_t both = world_submit(w, (struct want){.cards_milli = 1000, .begin_us = begin, .on = {{first, AFTER_ANY}}, .n_on = 1});
+	uint32_t past = world_submit(w, (struct want){.cards_milli = 1000, .begin_us = 1});
+
+	(void)state;
+	assert_state(w, past, JOB_STAGE_IN);
+	assert_int_equal(w->step.wake_us, begin);
+	world_tick(w, US_HOUR - 1);
+	assert_state(w, first, JOB_QUEUED);
+	world_tick(w, 1);
+	assert_state(w, first, JOB_STAGE_IN);
+	assert_int_equal(job_of(w, first)->eligible_us, begin);
+	assert_state(w, both, JOB_QUEUED);
+	world_end(w, first, 1);
+	assert_state(w, both, JOB_STAGE_IN);
+	world_free(w);
+}
+
+/* ---- Once is enough ---- */
+
+static void test_idempotency(void **state)
+{
+	struct world *w = usual_world();
+	uint8_t key[IDEMPOTENCY_BYTES] = {1, 2, 3}, other_request[IDEMPOTENCY_BYTES], other_key[IDEMPOTENCY_BYTES];
+	uint32_t id, next;
+
+	(void)state;
+	memcpy(other_request, key, sizeof key);
+	memcpy(other_key, key, sizeof key);
+	other_request[IDEMPOTENCY_BYTES / 2] = 9;
+	other_key[0] = 9;
+	id = world_submit(w, (struct want){.cards_milli = 1000, .key = key});
+	assert_false(w->step.repeated);
+	assert_int_equal(world_submit(w, (struct want){.cards_milli = 1000, .key = key}), id);
+	assert_true(w->step.repeated);
+	assert_int_equal(w->step.n_events, 0);
+	assert_int_equal(world_try(w, (struct want){.cards_milli = 1000, .key = other_request}), ERR_CONFLICT);
+	assert_string_equal(w->err.subject, "Idempotency-Key");
+	next = world_submit(w, (struct want){.cards_milli = 1000, .key = other_key});
+	assert_int_not_equal(next, id);
+	assert_false(w->step.repeated);
+	world_end(w, id, 0);
+	assert_int_equal(world_submit(w, (struct want){.cards_milli = 1000, .key = key}), id); /* also when it is over */
+	world_tick(w, 2 * US_DAY);                                                             /* until it is forgotten */
+	assert_null(core_job(w->core, id));
+	assert_int_equal(world_submit(w, (struct want){.cards_milli = 1000, .key = key}), next + 1);
+	world_free(w);
+}
+
+/* ---- The pool and its centres change ---- */
+
+/* A node goes while its job runs: the job goes on there, the rest of it keeps its cards, and nothing else moves. */
+static void test_pool_shrinks(void **state)
+{
+	struct world *w = usual_world();
+	struct centre_spec less[2];
+	struct pool_spec spec = pool_of(x_and_y, 2), smaller = pool_of(less, 2), only_y = pool_of(&x_and_y[1], 1);
+	uint32_t gang = world_submit(w, whole_x), waits;
+
+	(void)state;
+	memcpy(less, x_and_y, sizeof less);
+	less[0].lines = &line_a3;
+	world_run(w, gang);
+	waits = world_submit(w, (struct want){.cards_milli = 1000});
+	assert_int_equal(world_pool(w, &smaller), 0);
+	assert_state(w, gang, JOB_ACTIVE);
+	assert_state(w, waits, JOB_QUEUED);
+	assert_int_equal(core_capacity(w->core)->shelf_milli[0], 0);
+	assert_int_equal(world_pool(w, &smaller), 0); /* the same again is no news */
+	assert_int_equal(w->step.n_events, 0);
+	assert_int_equal(world_pool(w, &only_y), 0);
+	assert_int_equal(world_pool(w, &spec), 0); /* it is back, with the job on it */
+	assert_int_equal(core_capacity(w->core)->shelf_milli[pool_find_centre(core_pool(w->core), "x") == 0 ? 0 : 1], 0);
+	assert_int_equal(world_pool(w, &only_y), 0);
+	world_end(w, gang, 0);
+	assert_state(w, gang, JOB_COMPLETED);
+	assert_state(w, waits, JOB_QUEUED);
+	assert_int_equal(world_pool(w, &spec), 0);
+	assert_state(w, waits, JOB_STAGE_IN);
+	world_free(w);
+}
+
+/* Others took the cards while the node was away; when it is back they aren't taken twice. */
+static void test_pool_returns_taken(void **state)
+{
+	struct world *w = usual_world();
+	struct line_spec fewer = line_a;
+	struct centre_spec less[2];
+	struct pool_spec spec = pool_of(x_and_y, 2), smaller = pool_of(less, 2);
+	uint32_t gang, again;
+
+	(void)state;
+	memcpy(less, x_and_y, sizeof less);
+	fewer.cards = 2;
+	less[0].lines = &fewer;
+	gang = world_submit(w, whole_x);
+	world_pool(w, &smaller); /* its nodes have half of its cards now */
+	again = world_submit(w, (struct want){.nodes = 4, .cards_milli = 2000});
+	assert_state(w, again, JOB_STAGE_IN);
+	world_pool(w, &spec);
+	world_submit(w, (struct want){.nodes = 4, .cards_milli = 1000});
+	world_end(w, gang, 0);
+	world_end(w, again, 0);
+	world_free(w);
+}
+
+/* A running job's engine stops seeing to its limit, or is gone: the core does it from then on. */
+static void test_pool_limits(void **state)
+{
+	struct centre_spec unable[2];
+	struct pool_spec spec = pool_of(x_and_y, 2), smaller = pool_of(unable, 2), gone = pool_of(&x_and_y[1], 1);
+	const struct pool_spec *const next[] = {&smaller, &gone};
+
+	(void)state;
+	memcpy(unable, x_and_y, sizeof unable);
+	unable[0].capabilities &= ~(uint32_t)CAN_LIMIT;
+	for (size_t i = 0; i < COUNT(next); i++) {
+		struct world *w = world_new(&spec);
+		uint32_t id = world_submit(w, (struct want){.cards_milli = 1000, .limit_us = US_MINUTE});
+
+		world_run(w, id);
+		assert_int_equal(w->step.wake_us, US_NEVER);
+		world_pool(w, next[i]);
+		assert_int_equal(w->step.wake_us, w->now_us + US_MINUTE);
+		world_tick(w, US_MINUTE);
+		assert_state(w, id, JOB_CLEANUP);
+		world_free(w);
+	}
+}
+
+static void test_silent_centre(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t runs = world_submit(w, (struct want){.cards_milli = 1000}), waits;
+
+	(void)state;
+	world_run(w, runs);
+	world_silence(w, 0, true);
+	assert_true(core_centre_silent(w->core, 0));
+	assert_string_equal(job_state_word(core_job_state(w->core, job_of(w, runs))), "unknown");
+	assert_state(w, runs, JOB_ACTIVE);
+	waits = world_submit(w, (struct want){.cards_milli = 1000});
+	assert_state(w, waits, JOB_QUEUED);
+	world_silence(w, 0, true);
+	assert_int_equal(w->step.n_events, 0);
+	world_silence(w, 0, false);
+	assert_state(w, waits, JOB_STAGE_IN);
+	assert_string_equal(job_state_word(core_job_state(w->core, job_of(w, runs))), "active");
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_CENTRE, .centre = {2, true}}), ERR_NOT_FOUND);
+	world_free(w);
+}
+
+/* ---- What is refused names its field ---- */
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		struct want want;
+		int code;
+		const char *subject, *text;
+	} rows[] = {
+	        {{.cards_milli = 5000}, ERR_NEVER, "resources.accelerators", "4 cards"},
+	        {{.nodes = 5, .cards_milli = 1000}, ERR_NEVER, "num_nodes", "5"},
+	        {{.nodes = 3, .cards_milli = 1000, .highest = TIER_RACK}, ERR_NEVER, "topology.highest_tier", "rack"},
+	        {{.cards_milli = 1000, .cpus_milli = 16001}, ERR_NEVER, "resources", "16.001"},
+	        {{.cards_milli = 1000, .memory_mib = 1001}, ERR_NEVER, "resources", "1001 MiB"},
+	        {{.kind = "b", .cards_milli = 500}, ERR_NEVER, "resources", "shares of a card"},
+	        {{.kind = "c", .cards_milli = 1000}, ERR_INVALID, "resources.accelerators", "no such kind"},
+	        {{.cards_milli = 1500}, ERR_INVALID, "resources.accelerators", "1.500"},
+	        {{.cards_milli = 65000}, ERR_INVALID, "resources.accelerators", "64"},
+	        {{.cards_milli = 1000, .centre = "z"}, ERR_INVALID, "resources.infra", "no such centre"},
+	        {{.cards_milli = 1000, .centre = "y"}, ERR_NEVER, "resources", "kind a"},
+	        {{.nodes = JOB_NODES_MAX + 1, .cards_milli = 1000}, ERR_INVALID, "num_nodes", "expected 1 to"},
+	        {{.cards_milli = 1000, .highest = TIER_POOL}, ERR_UNSUPPORTED, "topology.highest_tier", "centre"},
+	        {{.cards_milli = 1000, .priority = 1001}, ERR_INVALID, "priority", "1001"},
+	        {{.cards_milli = 1000, .limit_us = -1}, ERR_INVALID, "time", ""},
+	        {{.cards_milli = 1000, .begin_us = -1}, ERR_INVALID, "begin", ""},
+	        {{.cards_milli = 1000, .array = {5, 4, 1}}, ERR_INVALID, "array", "ranges"},
+	        {{.cards_milli = 1000, .array = {0, JOB_ARRAY_MAX, 1}}, ERR_INVALID, "array", "1000000"},
+	        {{.cards_milli = 1000, .project = "a\nb"}, ERR_INVALID, "project", ""},
+	        {{.cards_milli = 1000, .on = {{1, AFTER_OK}}, .n_on = 1}, ERR_INVALID, "depends_on[0].job", "no such job"},
+	};
+	struct world *w = usual_world();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		int rc = world_try(w, rows[i].want);
+
+		if (rc != rows[i].code || strcmp(w->err.subject, rows[i].subject) || !strstr(w->err.text, rows[i].text))
+			fail_msg("row %zu: %d %s: %s", i, rc, w->err.subject, w->err.text);
+	}
+	assert_int_equal(core_sequence(w->core), 2); /* nothing has happened */
+	world_free(w);
+}
+
+/* What is accepted can be read back: bounds that the journal has, a submit has. */
+static void test_accepted_is_readable(void **state)
+{
+	static struct range ranges[JOB_RANGES_MAX + 1];
+	struct world *w = usual_world();
+	struct want_spec s;
+	struct job_spec job;
+
+	(void)state;
+	for (uint32_t i = 0; i < COUNT(ranges); i++)
+		ranges[i] = (struct range){i, i, 1};
+	job = *want_spec(&(struct want){.cards_milli = 1000}, &s);
+	job.array = ranges;
+	job.n_array = JOB_RANGES_MAX;
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_SUBMIT, .submit = {&job, NULL}}), 0);
+	job.n_array++;
+	assert_true(world_step(w, (struct input){.type = INPUT_SUBMIT, .submit = {&job, NULL}}) < 0);
+	assert_string_equal(w->err.subject, "array");
+	job = *want_spec(&(struct want){.cards_milli = 1000}, &s);
+	job.checkpoint_every_us = -1;
+	assert_true(world_step(w, (struct input){.type = INPUT_SUBMIT, .submit = {&job, NULL}}) < 0);
+	job = *want_spec(&(struct want){.cards_milli = 1000}, &s);
+	job.preemptible_after_us = -1;
+	assert_true(world_step(w, (struct input){.type = INPUT_SUBMIT, .submit = {&job, NULL}}) < 0);
+	world_free(w);
+}
+
+static void test_config(void **state)
+{
+	struct world *w = usual_world();
+	struct config_spec config = config_default(), bad[6];
+	static const char *const subjects[] = {"policy", "reservations", "jobs_max", "kill_grace", "lease", "history_after"};
+
+	(void)state;
+	assert_int_equal(world_config(w, config), 0);
+	assert_int_equal(w->step.n_events, 0); /* the same: no news */
+	for (int i = 0; i < 6; i++)
+		bad[i] = config;
+	bad[0].policy = POLICY_LAS;
+	bad[1].reservations = 2;
+	bad[2].jobs_max = (uint64_t)UINT32_MAX + 1;
+	bad[3].kill_grace_us = US_DURATION_MAX + 1;
+	bad[4].lease_us = -1;
+	bad[5].history_after_us = -1;
+	for (int i = 0; i < 6; i++) {
+		assert_true(world_config(w, bad[i]) < 0);
+		assert_string_equal(w->err.subject, subjects[i]);
+	}
+	config.jobs_max = 1;
+	assert_int_equal(world_config(w, config), 0);
+	assert_int_equal(w->step.n_events, 1);
+	world_submit(w, (struct want){.cards_milli = 1000});
+	assert_int_equal(world_try(w, (struct want){.cards_milli = 1000}), ERR_BUSY);
+	world_free(w);
+}
+
+static void test_projects(void **state)
+{
+	static const struct project_spec projects[] = {{.name = "llm-lab", .weight_milli = 1000}};
+	struct pool_spec open = pool_of(x_and_y, 2), closed = open;
+	struct world *w = world_new(&open);
+
+	(void)state;
+	closed.projects = projects;
+	closed.n_projects = 1;
+	world_submit(w, (struct want){.cards_milli = 1000, .project = "llm-lub"}); /* any project exists */
+	world_pool(w, &closed);
+	world_submit(w, (struct want){.cards_milli = 1000, .project = "llm-lab"});
+	assert_int_equal(world_try(w, (struct want){.cards_milli = 1000, .project = "llm-lob"}), ERR_INVALID);
+	assert_string_equal(w->err.subject, "project");
+	assert_non_null(strstr(w->err.text, "did you mean \"llm-lab\"")); /* not one that would be refused as well */
+	assert_int_equal(world_try(w, (struct want){.cards_milli = 1000, .project = "llm-lub"}), ERR_INVALID);
+	world_free(w);
+}
+
+/* ---- What is over leaves ---- */
+
+static void test_forgotten(void **state)
+{
+	struct world *w = usual_world();
+	struct config_spec config = config_default();
+	uint32_t ids[5], array;
+
+	(void)state;
+	config.history_after_us = US_HOUR;
+	config.history_jobs_max = 3;
+	world_config(w, config);
+	for (int i = 0; i < 5; i++) {
+		ids[i] = world_submit(w, (struct want){.cards_milli = 1000});
+		w->now_us += US_SECOND;
+		world_end(w, ids[i], 0);
+	}
+	assert_null(core_job(w->core, ids[0]));
+	assert_null(core_job(w->core, ids[1]));
+	assert_non_null(core_job(w->core, ids[2]));
+	assert_int_equal(world_cancel(w, ids[0]), ERR_NOT_FOUND);
+	assert_int_equal(core_jobs_in_state(w->core, JOB_COMPLETED), 3);
+	assert_int_equal(w->step.wake_us, job_of(w, ids[2])->ended_us + US_HOUR);
+	array = world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 9, 1}, .parallel_max = 1});
+	for (uint32_t i = 0; i < 10; i++)
+		world_end(w, core_element(w->core, array, i)->id, 0);
+	assert_state(w, array, JOB_COMPLETED);
+	assert_null(core_element(w->core, array, 2));
+	world_tick(w, 2 * US_HOUR);
+	for (uint32_t id = 1; id <= array + 10; id++)
+		assert_null(core_job(w->core, id));
+	assert_int_equal(core_job_after(w->core, 0) == NULL, true);
+	assert_int_equal(w->step.wake_us, US_NEVER);
+	assert_int_equal(world_submit(w, (struct want){.cards_milli = 1000}), array + 11); /* numbers aren't used again */
+	world_free(w);
+}
+
+/* ---- A dry run is what then happens ---- */
+
+static void same_plan(const struct plan *a, const struct plan *b)
+{
+	assert_int_equal(a->start_us, b->start_us);
+	assert_int_equal(a->until_us, b->until_us);
+	assert_int_equal(a->n_tasks, b->n_tasks);
+	for (uint32_t i = 0; i < a->n_tasks; i++) {
+		assert_int_equal(a->tasks[i].centre, b->tasks[i].centre);
+		assert_int_equal(a->tasks[i].node, b->tasks[i].node);
+		assert_int_equal(a->tasks[i].cards, b->tasks[i].cards);
+	}
+}
+
+/* Asks first, submits then, and compares. Returns the job's number; 0: refused. */
+static uint32_t submit_as_told(struct world *w, const struct want *want)
+{
+	struct want_spec s;
+	const struct job_spec *spec = want_spec(want, &s);
+	struct arena arena = {0};
+	struct plan told;
+	struct hash before = core_digest(w->core), after;
+	struct err err = {0};
+	uint32_t held_by, id = 0;
+	int rc = core_dry_run(w->core, spec, w->now_us, &arena, &told, &err);
+	const struct plan *held;
+
+	after = core_digest(w->core);
+	assert_memory_equal(&before, &after, sizeof before);
+	assert_int_equal(world_try(w, *want), rc);
+	if (rc == 0) {
+		const struct job *job = job_of(w, id = w->step.job);
+
+		held = core_reservation(w->core, &held_by);
+		job = job->array && job->array->taken ? core_job(w->core, job->array->elements[0]) : job;
+		if (job_is_live(job))
+			same_plan(&told, &job->plan);
+		else if (held && held_by == id)
+			same_plan(&told, held);
+		else
+			assert_int_equal(told.start_us, US_NEVER);
+	} else {
+		assert_string_equal(err.subject, w->err.subject);
+		assert_string_equal(err.text, w->err.text);
+	}
+	arena_done(&arena);
+	return id;
+}
+
+static void test_dry_run(void **state)
+{
+	static const struct want wants[] = {
+	        {.nodes = 2, .cards_milli = 4000, .limit_us = US_HOUR}, {.cards_milli = 500, .limit_us = 2 * US_HOUR}, {.cards_milli = 9000},
+	        {.nodes = 3, .cards_milli = 4000, .limit_us = US_HOUR}, /* reserved */
+	        {.cards_milli = 1000, .limit_us = US_HOUR},             /* ahead of it */
+	        {.nodes = 2, .cards_milli = 4000, .limit_us = US_HOUR}, /* behind it */
+	        {.nodes = 4, .cards_milli = 4000, .limit_us = US_HOUR, .priority = 900}, /* takes the reservation */
+	        {.kind = "b", .cards_milli = 2000},                     /* elsewhere */
+	        {.cards_milli = 1000, .begin_us = 5000 * US_SECOND},    {.cards_milli = 1000, .on = {{1, AFTER_OK}}, .n_on = 1},
+	        {.cards_milli = 100, .limit_us = US_MINUTE, .array = {0, 3, 1}},
+	};
+	struct world *w = usual_world();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(wants); i++)
+		submit_as_told(w, &wants[i]);
+	world_free(w);
+}
+
+/* ---- Effects again, after a restart ---- */
+
+static void test_outstanding(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t intent = world_submit(w, (struct want){.cards_milli = 1000}), held = world_submit(w, (struct want){.cards_milli = 1000});
+	uint32_t runs = world_submit(w, (struct want){.cards_milli = 1000}), stops = world_submit(w, (struct want){.cards_milli = 1000});
+
+	(void)state;
+	world_report(w, held, ATTEMPT_HELD, 0, 0);
+	world_run(w, runs);
+	world_run(w, stops);
+	world_cancel(w, stops);
+	step_reset(&w->step);
+	core_outstanding(w->follower, &w->step);
+	assert_int_equal(w->step.n_effects, 3);
+	assert_true(has_effect(w, EFFECT_HOLD, intent));
+	assert_true(has_effect(w, EFFECT_RELEASE, held));
+	assert_true(has_effect(w, EFFECT_KILL, stops));
+	world_free(w);
+}
+
+/* ---- Random days ---- */
+
+static struct want random_want(struct rng *rng, const struct world *w, uint32_t last)
+{
+	static const us_t limits[] = {0, US_SECOND, 10 * US_SECOND, 30 * US_SECOND, US_MINUTE, US_HOUR};
+	struct want want = {.kind = chance(rng, 25) ? "b" : chance(rng, 20) ? "*" : "a",
+	                    .nodes = chance(rng, 60) ? 1 : 1 + below(rng, 4),
+	                    .cards_milli = chance(rng, 25) ? 250 * (1 + below(rng, 3)) : 1000 * below(rng, 5),
+	                    .cpus_milli = chance(rng, 30) ? below(rng, 9000) : 0,
+	                    .memory_mib = chance(rng, 20) ? below(rng, 600) : 0,
+	                    .priority = chance(rng, 20) ? 1 + below(rng, 1000) : 0,
+	                    .limit_us = limits[below(rng, COUNT(limits))],
+	                    .begin_us = chance(rng, 10) ? w->now_us + below(rng, 100) * US_SECOND : 0,
+	                    .parallel_max = below(rng, 4),
+	                    .rerun = chance(rng, 50),
+	                    .restarts = (int32_t)below(rng, 3),
+	                    .highest = chance(rng, 20) ? TIER_RACK : TIER_CENTRE,
+	                    .project = chance(rng, 30) ? "other" : NULL};
+
+	if (chance(rng, 15))
+		want.array = (struct range){below(rng, 3), 3 + below(rng, 5), 1 + below(rng, 2)};
+	while (last > 0 && want.n_on < 3 && chance(rng, 12))
+		want.on[want.n_on++] = (struct dependency_spec){1 + below(rng, last), (enum dependency_when)below(rng, 2)};
+	return want;
+}
+
+/* Some job whose attempt an engine may have; 0: none. */
+static uint32_t random_live(struct rng *rng, const struct world *w)
+{
+	uint32_t seen = 0, chosen = 0;
+
+	for (const struct job *job = core_job_after(w->core, 0); job; job = core_job_after(w->core, job->id))
+		if (job_is_live(job) && below(rng, ++seen) == 0)
+			chosen = job->id;
+	return chosen;
+}
+
+static void random_report(struct rng *rng, struct world *w)
+{
+	static const enum cause causes[] = {CAUSE_EXIT, CAUSE_EXIT, CAUSE_SIGNAL, CAUSE_LIMIT, CAUSE_MEMORY};
+	uint32_t id = random_live(rng, w);
+	uint64_t cards[4];
+	struct report r;
+
+	if (!id)
+		return;
+	r = (struct report){.job = id,
+	                    .attempt = job_of(w, id)->attempt - chance(rng, 3),
+	                    .state = (enum attempt_state)(ATTEMPT_HELD + below(rng, 6)),
+	                    .cause = causes[below(rng, COUNT(causes))],
+	                    .at_us = chance(rng, 30) ? w->now_us - below(rng, 20) * US_SECOND : 0,
+	                    .exit_code = chance(rng, 70) ? 0 : (int32_t)below(rng, 256),
+	                    .rank = below(rng, 5)};
+	if (chance(rng, 50) && r.state > ATTEMPT_RUNNING) /* running is where time is spent */
+		r.state = ATTEMPT_RUNNING;
+	if (chance(rng, 30)) {
+		r.cards = cards;
+		r.n_cards = job_of(w, id)->plan.n_tasks;
+		for (int i = 0; i < 4; i++)
+			cards[i] = rng_next(rng) & 15;
+	}
+	world_step(w, (struct input){.type = INPUT_REPORT, .report = r});
+}
+
+struct random_pool {
+	struct line_spec lines[3][2];
+	struct centre_spec centres[3];
+	struct pool_spec spec;
+};
+
+static void random_pool(struct rng *rng, struct random_pool *p)
+{
+	static const char *const names[] = {"x", "y", "z"};
+	uint32_t first = chance(rng, 20);
+
+	for (uint32_t c = 0; c < 3; c++) {
+		for (int i = 0; i < 2; i++)
+			p->lines[c][i] = (struct line_spec){.count = 1 + below(rng, 3),
+			                                    .kind = i == (int)(c % 2) ? "a" : "b",
+			                                    .cards = 1 + below(rng, 4),
+			                                    .cpus_milli = chance(rng, 40) ? UNCOUNTED : 1000 * (1 + below(rng, 16)),
+			                                    .memory_mib = chance(rng, 40) ? UNCOUNTED : 100 * (1 + below(rng, 10)),
+			                                    .nodes_per_rack = below(rng, 3)};
+		if (chance(rng, 15)) {
+			p->lines[c][1].kind = NULL;
+			p->lines[c][1].cards = 0;
+		}
+		p->centres[c] = (struct centre_spec){.name = names[c], .region = "r", .engine = "simulated", .lines = p->lines[c], .n_lines = 1 + below(rng, 2)};
+		p->centres[c].capabilities = CAN_BARE | CAN_EXACT_CARDS | (chance(rng, 70) ? CAN_FRACTIONS : 0) | (chance(rng, 60) ? CAN_LIMIT : 0);
+	}
+	p->spec = pool_of(&p->centres[first], 1 + below(rng, 3 - first));
+}
+
+static void random_step(struct rng *rng, struct world *w, uint32_t *last)
+{
+	uint32_t dice = below(rng, 100), id;
+	struct random_pool pool;
+	struct config_spec config = config_default();
+	struct want want;
+
+	w->now_us += chance(rng, 60) ? 0 : below(rng, 12) * US_SECOND;
+	if (chance(rng, 10) && core_wake(w->core) != US_NEVER && core_wake(w->core) > w->now_us && core_wake(w->core) < w->now_us + US_HOUR)
+		w->now_us = core_wake(w->core);
+	if (dice < 35) {
+		want = random_want(rng, w, *last);
+		for (uint32_t i = 0; i < want.n_on; i++) /* one that left can't be named any more */
+			if (!core_job(w->core, want.on[i].job))
+				want.n_on = i;
+		id = submit_as_told(w, &want);
+		*last = id ? id : *last;
+	} else if (dice < 80) {
+		random_report(rng, w);
+	} else if (dice < 87) {
+		world_cancel(w, *last ? 1 + below(rng, *last) : 0);
+	} else if (dice < 92) {
+		world_tick(w, below(rng, 20) * US_SECOND);
+	} else if (dice < 96) {
+		world_step(w, (struct input){.type = INPUT_CENTRE, .centre = {below(rng, 3), chance(rng, 40)}});
+	} else if (dice < 98) {
+		random_pool(rng, &pool);
+		world_pool(w, &pool.spec);
+	} else {
+		config.reservations = chance(rng, 80);
+		config.history_after_us = chance(rng, 30) ? US_MINUTE : US_DAY;
+		config.history_jobs_max = chance(rng, 30) ? 5 : 1000;
+		world_config(w, config);
+	}
+}
+
+/* Everything is reported to have ended, and canceled where it still waits: then all cards are free and nobody is left. */
+static void wind_up(struct world *w)
+{
+	struct rng rng = {1};
+	uint32_t id;
+
+	for (const struct job *job = core_job_after(w->core, 0); job; job = core_job_after(w->core, job ? id : 0)) {
+		id = job->id;
+		world_cancel(w, id);
+	}
+	while ((id = random_live(&rng, w)))
+		world_report(w, id, ATTEMPT_ENDED, CAUSE_CANCEL, 143);
+	for (const struct job *job = core_job_after(w->core, 0); job; job = core_job_after(w->core, job->id))
+		assert_true(job_is_over(job));
+	for (uint32_t s = 0; s < core_pool(w->core)->n_shelves; s++)
+		assert_int_equal(core_capacity(w->core)->shelf_milli[s], core_pool(w->core)->shelves[s].cards * 1000);
+}
+
+static void one_day(uint64_t seed)
+{
+	struct rng rng = {seed};
+	struct random_pool pool;
+	struct world *w;
+	uint32_t last = 0;
+
+	random_pool(&rng, &pool);
+	w = world_new(&pool.spec);
+	for (int i = 0; i < 120; i++)
+		random_step(&rng, w, &last);
+	wind_up(w);
+	world_free(w);
+}
+
+static void test_random_days(void **state)
+{
+	const char *seed = getenv("SUAN_TEST_SEED");
+	const char *trace = getenv("SUAN_TEST_TRACE");
+
+	(void)state;
+	if (seed) {
+		one_day(strtoull(seed, NULL, 10));
+		return;
+	}
+	for (uint64_t s = 1; s <= 300; s++) {
+		if (trace)
+			fprintf(stderr, "seed %u\n", (unsigned)s);
+		one_day(s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_states),
+	        cmocka_unit_test(test_attempt_states),
+	        cmocka_unit_test(test_life),
+	        cmocka_unit_test(test_ends),
+	        cmocka_unit_test(test_reports_repeated_late_skipping),
+	        cmocka_unit_test(test_time_never_decreases),
+	        cmocka_unit_test(test_bound_cards),
+	        cmocka_unit_test(test_cancel_waiting),
+	        cmocka_unit_test(test_cancel_live),
+	        cmocka_unit_test(test_limit),
+	        cmocka_unit_test(test_rerun),
+	        cmocka_unit_test(test_rerun_order),
+	        cmocka_unit_test(test_array),
+	        cmocka_unit_test(test_array_completes),
+	        cmocka_unit_test(test_array_cancel),
+	        cmocka_unit_test(test_array_lost_element),
+	        cmocka_unit_test(test_array_element_canceled),
+	        cmocka_unit_test(test_dependencies),
+	        cmocka_unit_test(test_several_dependencies),
+	        cmocka_unit_test(test_dependencies_on_arrays),
+	        cmocka_unit_test(test_begin),
+	        cmocka_unit_test(test_idempotency),
+	        cmocka_unit_test(test_pool_shrinks),
+	        cmocka_unit_test(test_pool_returns_taken),
+	        cmocka_unit_test(test_pool_limits),
+	        cmocka_unit_test(test_silent_centre),
+	        cmocka_unit_test(test_refusals),
+	        cmocka_unit_test(test_accepted_is_readable),
+	        cmocka_unit_test(test_config),
+	        cmocka_unit_test(test_projects),
+	        cmocka_unit_test(test_forgotten),
+	        cmocka_unit_test(test_dry_run),
+	        cmocka_unit_test(test_outstanding),
+	        cmocka_unit_test(test_random_days),
+	};
+
+	return cmocka_run_group_tests_name("core", tests, NULL, NULL);
+}
