@@ -53,7 +53,8 @@ char *arena_strndup(struct arena *arena, const char *text, size_t len)
 {
 	char *copy = arena_new(arena, len + 1, 1);
 
-	memcpy(copy, text, len);
+	if (len) /* text may be a null pointer then */
+		memcpy(copy, text, len);
 	return copy;
 }
 

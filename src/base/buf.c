@@ -85,7 +85,8 @@ void buf_done(struct buf *buf)
 
 struct reader reader_of(const void *bytes, size_t len)
 {
-	return (struct reader){.at = bytes, .end = (const uint8_t *)bytes + len};
+	/* No bytes may come as a null pointer, to which C adds not even 0. */
+	return (struct reader){.at = bytes, .end = len ? (const uint8_t *)bytes + len : bytes};
 }
 
 const void *read_bytes(struct reader *r, size_t len)

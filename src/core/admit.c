@@ -40,6 +40,17 @@ static int unknown_centre(const struct core *core, const char *name, struct err 
 	return unknown(err, "resources.infra", "centre", name, names, n);
 }
 
+/* Only those that the pool declares: what jobs named before it did would be refused as well. */
+static int unknown_project(const struct core *core, const char *name, struct err *err)
+{
+	const char *names[POOL_PROJECTS_MAX];
+	uint32_t n = 0;
+
+	for (; n < core->pool->spec.n_projects; n++)
+		names[n] = core->pool->spec.projects[n].name;
+	return unknown(err, "project", "project", name, names, n);
+}
+
 static int admit_request(const struct core *core, const struct request_spec *spec, struct request *ret, struct err *err)
 {
 	*ret = (struct request){
@@ -172,7 +183,7 @@ static int check_project(const struct core *core, const char *name, struct err *
 		uint32_t id = strtab_find(&core->projects, name);
 
 		if (id == STRTAB_NONE || !core->project[id].declared)
-			return unknown(err, "project", "project", name, core->projects.names, core->projects.count);
+			return unknown_project(core, name, err);
 	}
 	if (core->projects.count >= POOL_PROJECTS_MAX && strtab_find(&core->projects, name) == STRTAB_NONE)
 		return err_set(err, ERR_TOO_LARGE, "project", "\"%.60s\": the pool has %d projects already", name, POOL_PROJECTS_MAX);
@@ -213,6 +224,12 @@ int admit(const struct core *core, const struct job_spec *spec, const void *idem
 		return err_set(err, ERR_INVALID, "priority", "%" PRIu32 ": expected 0 to %d", spec->priority, JOB_PRIORITY_MAX);
 	if (spec->limit_us <= 0)
 		return err_set(err, ERR_INVALID, "time", "0: expected a limit above 0, or none");
+	if (spec->begin_us < 0)
+		return err_set(err, ERR_INVALID, "begin", "%" PRId64 ": expected an instant since 1970, or none", spec->begin_us);
+	if (spec->checkpoint_every_us < 0 || spec->preemptible_after_us < 0)
+		return err_set(err, ERR_INVALID, "checkpoint", "expected durations of 0 or more");
+	if (spec->n_array > JOB_RANGES_MAX)
+		return err_set(err, ERR_TOO_LARGE, "array", "%" PRIu32 " ranges: at most %d", spec->n_array, JOB_RANGES_MAX);
 	if (spec->n_array && ranges_count(spec->array, spec->n_array) == 0)
 		return err_set(err, ERR_INVALID, "array", "expected ranges such as 0-99 or 1,3,5-9:2, of 1 to %d elements in all",
 		               JOB_ARRAY_MAX);

@@ -178,6 +178,14 @@ static int take_config(const struct core *core, const struct input *in, struct a
 		return err_set(err, ERR_UNSUPPORTED, "policy", "%s: not in this release; use fair or fifo", policy_word(b->policy));
 	if (b->reservations > 1)
 		return err_set(err, ERR_UNSUPPORTED, "reservations", "%" PRIu32 ": at most 1 in this release", b->reservations);
+	if (b->jobs_max > UINT32_MAX)
+		return err_set(err, ERR_INVALID, "jobs_max", "%" PRIu64 ": at most %" PRIu32, b->jobs_max, UINT32_MAX);
+	if (b->kill_grace_us < 0 || b->kill_grace_us > US_DURATION_MAX)
+		return err_set(err, ERR_INVALID, "kill_grace", "%" PRId64 " us: expected 0 to a hundred years", b->kill_grace_us);
+	if (b->lease_us < 0 || b->lease_us > US_DURATION_MAX)
+		return err_set(err, ERR_INVALID, "lease", "%" PRId64 " us: expected 0 to a hundred years", b->lease_us);
+	if (b->history_after_us < 0)
+		return err_set(err, ERR_INVALID, "history_after", "%" PRId64 " us: expected 0 or more", b->history_after_us);
 	ret->type = EVENT_CONFIG;
 	ret->config = *b;
 	return core->sequence == 0 || a->policy != b->policy || a->reservations != b->reservations ||
@@ -362,6 +370,7 @@ static bool take_bound(const struct core *core, const struct input *in, struct a
 {
 	const struct report *r = &in->report;
 	const struct job *job = in->type == INPUT_REPORT && r->cards ? core_job(core, r->job) : NULL;
+	bool is_news = false;
 
 	if (!job || !job_is_live(job) || job->attempt != r->attempt || r->n_cards != job->plan.n_tasks)
 		return false;
@@ -371,9 +380,11 @@ static bool take_bound(const struct core *core, const struct input *in, struct a
 	ret->bound.n_tasks = job->plan.n_tasks;
 	ret->bound.tasks = arena_new(arena, job->plan.n_tasks, sizeof *ret->bound.tasks);
 	memcpy(ret->bound.tasks, job->plan.tasks, job->plan.n_tasks * sizeof *ret->bound.tasks);
-	for (uint32_t i = 0; i < r->n_cards; i++)
+	for (uint32_t i = 0; i < r->n_cards; i++) {
+		is_news |= ret->bound.tasks[i].cards != r->cards[i];
 		ret->bound.tasks[i].cards = r->cards[i];
-	return apply_fits(core, ret);
+	}
+	return is_news && apply_fits(core, ret);
 }
 
 /* ---- Deciding: what follows ---- */

@@ -45,7 +45,9 @@ static void save_array(const struct array *a, struct buf *buf)
 
 static void *copy_of(const void *from, size_t count, size_t size)
 {
-	return memcpy(mem_new(count, size), from, count * size);
+	void *copy = mem_new(count, size);
+
+	return count ? memcpy(copy, from, count * size) : copy;
 }
 
 static struct array *load_array(struct reader *r)

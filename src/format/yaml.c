@@ -26,6 +26,7 @@ struct yaml_builder {
 		const char *key;    /* of a map: read, and its value isn't */
 		uint32_t key_line;
 	} open[YAML_DEPTH_MAX];
+	const char *text; /* all of it */
 	struct yaml *root;
 	uint32_t documents;
 	uint32_t line; /* of the last event that had one */
@@ -169,10 +170,60 @@ static int on_end(struct yaml_builder *b)
 	return node->type == YAML_MAP && node->n > 1 ? check_duplicates(b, node) : 0;
 }
 
+static bool is_break(char c)
+{
+	return c == '\n' || c == '\r';
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Takes the white space at `at` that holds a line's end: one end is a space, each further one a newline. Returns what follows, or
+ * `at` where there is no end of a line. */
+static const char *fold_lines(const char *at, const char *end, char **to)
+{
+	const char *p = at;
+	uint32_t breaks = 0;
+
+	for (; p < end && (is_blank(*p) || is_break(*p)); p++)
+		breaks += is_break(*p) && !(*p == '\n' && p > at && p[-1] == '\r');
+	if (!breaks)
+		return at;
+	if (breaks == 1)
+		*(*to)++ = ' ';
+	for (; breaks > 1; breaks--)
+		*(*to)++ = '\n';
+	return p;
+}
+
+/* A scalar in single quotes, from the text itself: libfyaml 0.7 reads two quotes that are escaped in a row ('a''''b') as three,
+ * cuts the value short, and loses the memory. */
+static const char *read_single_quoted(struct yaml_builder *b, struct fy_token *token, size_t *ret_len)
+{
+	const struct fy_mark *from = fy_token_start_mark(token), *until = fy_token_end_mark(token);
+	const char *at = b->text + from->input_pos, *end = b->text + until->input_pos;
+	char *value = arena_new(b->arena, (size_t)(end - at) + 1, 1), *to = value;
+
+	while (at < end) {
+		const char *behind = fold_lines(at, end, &to);
+
+		if (behind == at) {
+			*to++ = *at;
+			behind = at + (*at == '\'' ? 2 : 1);
+		}
+		at = behind;
+	}
+	*ret_len = (size_t)(to - value);
+	return value;
+}
+
 static int on_scalar(struct yaml_builder *b, struct fy_token *token)
 {
 	size_t len = 0;
-	const char *text = fy_token_get_text(token, &len);
+	bool quoted = fy_token_scalar_style(token) == FYSS_SINGLE_QUOTED;
+	const char *text = quoted ? read_single_quoted(b, token, &len) : fy_token_get_text(token, &len);
 	struct yaml *node;
 
 	if (!text)
@@ -268,7 +319,7 @@ int yaml_parse(const char *text, size_t len, const struct yaml_bounds *bounds, s
                struct err *err)
 {
 	struct err scratch;
-	struct yaml_builder b = {.arena = arena, .err = err ? err : &scratch, .nodes_max = bounds->nodes, .line = 1};
+	struct yaml_builder b = {.arena = arena, .err = err ? err : &scratch, .nodes_max = bounds->nodes, .text = text, .line = 1};
 	struct fy_diag_cfg diag_cfg;
 	struct fy_diag *diag;
 	int rc;

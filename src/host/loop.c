@@ -164,6 +164,7 @@ void *loop(void *arg)
 	struct host *host = arg;
 	bool open = true;
 
+	pthread_setname_np(pthread_self(), "core"); /* for who looks at where the CPU time goes */
 	while (open) {
 		struct taken taken;
 

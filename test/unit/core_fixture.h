@@ -70,6 +70,19 @@ static inline void world_compare(const struct world *w)
 	buf_done(&b);
 }
 
+static inline void print_events(const char *what, const struct step *step)
+{
+	struct reader r = reader_of(step->events.data, step->events.len);
+	struct arena arena = {0};
+	struct event e;
+
+	print_error("%s:", what);
+	for (us_t previous = 0; r.at != r.end && event_decode(&r, previous, &arena, &e) == 0; previous = e.at_us)
+		print_error(" %s", event_word(e.type));
+	print_error("\n");
+	arena_done(&arena);
+}
+
 static inline struct core *world_copy(const struct world *w)
 {
 	struct buf bytes = {0};
@@ -90,6 +103,10 @@ static inline void world_compare_copy(const struct world *w, struct core *copy, 
 	struct hash a, b;
 
 	assert_int_equal(core_step(copy, in, &step, NULL), rc);
+	if (step.events.len != w->step.events.len) {
+		print_events("decided", &w->step);
+		print_events("loaded", &step);
+	}
 	assert_int_equal(step.events.len, w->step.events.len);
 	if (step.events.len)
 		assert_memory_equal(step.events.data, w->step.events.data, step.events.len);

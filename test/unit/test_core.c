@@ -759,12 +759,12 @@ static void test_refusals(void **state)
 	        {{.nodes = 3, .cards_milli = 1000, .highest = TIER_RACK}, ERR_NEVER, "topology.highest_tier", "rack"},
 	        {{.cards_milli = 1000, .cpus_milli = 16001}, ERR_NEVER, "resources", "16.001"},
 	        {{.cards_milli = 1000, .memory_mib = 1001}, ERR_NEVER, "resources", "1001 MiB"},
-	        {{.kind = "b", .cards_milli = 500}, ERR_NEVER, "resources", "shares of a card"},
+	        {{.kind = "b", .cards_milli = 500}, ERR_NEVER, "resources.accelerators", "shares of a card"},
 	        {{.kind = "c", .cards_milli = 1000}, ERR_INVALID, "resources.accelerators", "no such kind"},
 	        {{.cards_milli = 1500}, ERR_INVALID, "resources.accelerators", "1.500"},
 	        {{.cards_milli = 65000}, ERR_INVALID, "resources.accelerators", "64"},
 	        {{.cards_milli = 1000, .centre = "z"}, ERR_INVALID, "resources.infra", "no such centre"},
-	        {{.cards_milli = 1000, .centre = "y"}, ERR_NEVER, "resources", "kind a"},
+	        {{.cards_milli = 1000, .centre = "y"}, ERR_NEVER, "resources.infra", "kind a"},
 	        {{.nodes = JOB_NODES_MAX + 1, .cards_milli = 1000}, ERR_INVALID, "num_nodes", "expected 1 to"},
 	        {{.cards_milli = 1000, .highest = TIER_POOL}, ERR_UNSUPPORTED, "topology.highest_tier", "centre"},
 	        {{.cards_milli = 1000, .priority = 1001}, ERR_INVALID, "priority", "1001"},
@@ -887,8 +887,10 @@ static void test_forgotten(void **state)
 	assert_int_equal(core_jobs_in_state(w->core, JOB_COMPLETED), 3);
 	assert_int_equal(w->step.wake_us, job_of(w, ids[2])->ended_us + US_HOUR);
 	array = world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 9, 1}, .parallel_max = 1});
-	for (uint32_t i = 0; i < 10; i++)
+	for (uint32_t i = 0; i < 10; i++) {
+		w->now_us += US_SECOND;
 		world_end(w, core_element(w->core, array, i)->id, 0);
+	}
 	assert_state(w, array, JOB_COMPLETED);
 	assert_null(core_element(w->core, array, 2));
 	world_tick(w, 2 * US_HOUR);
