@@ -22,8 +22,8 @@ struct http {
 	size_t out_len, out_sent, out_cap;
 	char *in; /* the answer so far, terminated */
 	size_t in_len, in_cap;
-	size_t head_len;  /* of the answer's head; 0: not whole yet */
-	size_t body_len;  /* as the head says */
+	size_t head_len; /* of the answer's head; 0: not whole yet */
+	size_t body_len; /* as the head says */
 };
 
 /* "ADDRESS:PORT" and the file that holds the token. Ends the process where either is no good. */

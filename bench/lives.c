@@ -74,7 +74,7 @@ static void arrive(struct world *world, us_t at_us, struct rng *rng)
 void lives_make(struct lives *lives, uint32_t jobs, uint64_t events, uint64_t seed, us_t now_us)
 {
 	struct world_config config = {
-	        .ctx = lives, .fate = fate, .commit = keep_batch, .startup_us = US_SECOND, .batch_bytes = BATCH_BYTES, .unchecked = true};
+		.ctx = lives, .fate = fate, .commit = keep_batch, .startup_us = US_SECOND, .batch_bytes = BATCH_BYTES, .unchecked = true};
 	struct rng rng = {.state = seed};
 	us_t at_us = now_us - (us_t)jobs * GAP_US - 4 * US_HOUR;
 	struct world *world;

@@ -170,9 +170,9 @@ static void explain(struct load *load, double took, const struct cpu_use *a, con
 	put_why(load->id,
 	        "core thread: in the store %.0f%% of the time, on a CPU %.0f%%; HTTP threads %.0f%%, load generator %.0f%% of a CPU; "
 	        "%.1f jobs and %.2f ms a commit; answer p50 %.2f ms, p99 %.2f ms",
-	        100 * in_commit / took, 100 * (b->core - a->core) / took, 100 * (b->api - a->api) / took, 100 * (b->own - a->own) / took,
-	        (d->events - c->events) / commits, 1e3 * in_commit / commits, quantile(load->latencies, load->n_latencies, 0.5),
-	        quantile(load->latencies, load->n_latencies, 0.99));
+	        100 * in_commit / took, 100 * (b->core - a->core) / took, 100 * (b->api - a->api) / took,
+	        100 * (b->own - a->own) / took, (d->events - c->events) / commits, 1e3 * in_commit / commits,
+	        quantile(load->latencies, load->n_latencies, 0.5), quantile(load->latencies, load->n_latencies, 0.99));
 }
 
 static void measure(struct load *load)

@@ -72,7 +72,8 @@ void bench_job(struct bench_job *ret, const char *kind, uint32_t nodes, uint32_t
 	*ret = (struct bench_job){0};
 	snprintf(ret->name, sizeof ret->name, "train-%08x", (uint32_t)rng_next(rng));
 	ret->request = (struct request_spec){.kind = kind, .cards_milli = cards * CARD_MILLI, .speed_milli = 1000};
-	ret->group = (struct group_spec){.nodes = nodes, .requests = &ret->request, .n_requests = 1, .hard = true, .highest = TIER_CENTRE};
+	ret->group = (struct group_spec){
+		.nodes = nodes, .requests = &ret->request, .n_requests = 1, .hard = true, .highest = TIER_CENTRE};
 	ret->spec = (struct job_spec){.name = ret->name,
 	                              .project = "default",
 	                              .user = "bench",

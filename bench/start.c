@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * start.c: how long from asking for a local job to the first instruction of its `run`.
  *
- * bench-start ID LISTEN TOKEN_FILE DIR JOBS. One job at a time: it is submitted, writes the time as the first thing that it does, and
- * is over before the next one is. The same line is also run by a bare posix_spawn of the shell, for what of it isn't Suan's. */
+ * bench-start ID LISTEN TOKEN_FILE DIR JOBS. One job at a time: it is submitted, writes the time as the first thing that it does,
+ * and is over before the next one is. The same line is also run by a bare posix_spawn of the shell, for what of it isn't Suan's.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <spawn.h>
@@ -81,7 +82,8 @@ static void run_job(struct start *start, unsigned i)
 	unsigned long job;
 
 	put_line(start, i, line, sizeof line);
-	snprintf(body, sizeof body, "{\"name\":\"start-%u\",\"resources\":{\"accelerators\":\"cpu-core:1\"},\"run\":\"%s\"}", i, line);
+	snprintf(body, sizeof body, "{\"name\":\"start-%u\",\"resources\":{\"accelerators\":\"cpu-core:1\"},\"run\":\"%s\"}", i,
+	         line);
 	sent = wall_ms();
 	if (http_ask(&start->http, &start->target, "POST", "/v1/jobs", body) != 201)
 		die("a submit got %d: %.300s", http_status(&start->http), http_body(&start->http));
@@ -119,8 +121,10 @@ static void put_results(struct start *start)
 	sort_values(start->bare, BARE_RUNS);
 	snprintf(id, sizeof id, "%s.p50", start->id);
 	put_run(id, quantile(start->from_sent, n, 0.5));
-	put_why(id, "%zu jobs one at a time, from the POST; from its answer %.2f ms (the answer takes %.2f ms); a bare spawn of the shell %.2f ms",
-	        n, quantile(start->from_answer, n, 0.5), quantile(start->answer, n, 0.5), quantile(start->bare, BARE_RUNS, 0.5));
+	put_why(
+		id,
+		"%zu jobs one at a time, from the POST; from its answer %.2f ms (the answer takes %.2f ms); a bare spawn of the shell %.2f ms",
+		n, quantile(start->from_answer, n, 0.5), quantile(start->answer, n, 0.5), quantile(start->bare, BARE_RUNS, 0.5));
 	snprintf(id, sizeof id, "%s.p99", start->id);
 	put_run(id, quantile(start->from_sent, n, 0.99));
 	put_why(id, "from the answer %.2f ms; slowest %.2f ms; bare spawn p99 %.2f ms; two commits come before the start",

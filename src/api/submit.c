@@ -85,7 +85,7 @@ static int read_body(struct exchange *ex, struct submission *s, struct err *err)
 	int code;
 
 	if (!ex->body.len)
-		return err_set(err, ERR_INVALID, NULL, "the request has no body: expected a job file as YAML or JSON");
+		return err_set(err, ERR_INVALID, "body", "there is none: expected a job file as YAML or JSON");
 	jobs = batch_of(ex);
 	code = jobs ? read_batch(ex, jobs, s, err) : read_single(ex, s, err);
 	json_decref(jobs);

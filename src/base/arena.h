@@ -30,4 +30,8 @@ void arena_reset(struct arena *arena);
 /* Takes everything back and frees it. The arena is empty again and may be used. */
 void arena_done(struct arena *arena);
 
+/* The same for what may hold secrets: all of it is zeroed first. */
+void arena_reset_secret(struct arena *arena);
+void arena_done_secret(struct arena *arena);
+
 #endif

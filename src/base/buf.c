@@ -30,6 +30,24 @@ void buf_put(struct buf *buf, const void *bytes, size_t len)
 	buf->len += len;
 }
 
+void buf_reserve(struct buf *buf, size_t more)
+{
+	make_room(buf, more);
+}
+
+void buf_put_secret(struct buf *buf, const void *bytes, size_t len)
+{
+	if (len > buf->cap - buf->len) {
+		struct buf larger = {0};
+
+		make_room(&larger, buf->len + len > 2 * buf->cap ? buf->len + len : 2 * buf->cap);
+		buf_put(&larger, buf->data, buf->len);
+		buf_done_secret(buf);
+		*buf = larger;
+	}
+	buf_put(buf, bytes, len);
+}
+
 void buf_put_u8(struct buf *buf, uint8_t value)
 {
 	make_room(buf, 1);
@@ -81,6 +99,13 @@ void buf_done(struct buf *buf)
 {
 	free(buf->data);
 	*buf = (struct buf){0};
+}
+
+void buf_done_secret(struct buf *buf)
+{
+	if (buf->data)
+		explicit_bzero(buf->data, buf->cap);
+	buf_done(buf);
 }
 
 struct reader reader_of(const void *bytes, size_t len)

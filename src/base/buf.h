@@ -26,7 +26,13 @@ void buf_put_int(struct buf *buf, int64_t value);
 void buf_put_blob(struct buf *buf, const void *bytes, size_t len);
 void buf_put_str(struct buf *buf, const char *text); /* NULL is written as "" */
 void buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Makes room for `more` bytes after what is there, so that putting them moves nothing. */
+void buf_reserve(struct buf *buf, size_t more);
 void buf_done(struct buf *buf);
+
+/* For bytes that may hold secrets. Putting leaves no copy behind where the buffer moves, and done leaves zeros. */
+void buf_put_secret(struct buf *buf, const void *bytes, size_t len);
+void buf_done_secret(struct buf *buf);
 
 /* Bytes being read. */
 struct reader {

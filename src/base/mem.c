@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,13 @@ void *mem_resize(void *old, size_t count, size_t size)
 char *mem_strdup(const char *text)
 {
 	return must(strdup(text));
+}
+
+void mem_free_secret(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
 }
 
 void mem_grow(void **array, uint32_t *cap, uint32_t used, size_t size)

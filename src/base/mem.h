@@ -18,6 +18,9 @@ void *mem_resize(void *old, size_t count, size_t size);
 /* A copy of the string. Never NULL. */
 char *mem_strdup(const char *text);
 
+/* As free, and leaves zeros: for libraries through whose hands secrets go. Accepts NULL. */
+void mem_free_secret(void *p);
+
 /* Makes room for one more element in a growing array: *array has *cap elements of `size` bytes, `used`
  * of them taken. Grows by half, 8 at least. */
 void mem_grow(void **array, uint32_t *cap, uint32_t used, size_t size);

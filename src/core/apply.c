@@ -689,6 +689,9 @@ static void apply_unreserved(struct core *core, const struct event *e)
 static void apply_centre(struct core *core, const struct event *e)
 {
 	core->silent[e->centre.centre] = e->centre.silent;
+	for (uint32_t i = 0; e->centre.silent && core->reservation.job && i < core->reservation.plan.n_tasks; i++)
+		if (core->reservation.plan.tasks[i].centre == e->centre.centre)
+			core->reservation.broken = CAUSE_CAPACITY; /* nothing is started there until it is heard again */
 	core->freed++;
 }
 

@@ -335,6 +335,7 @@ static int take_report(const struct core *core, const struct input *in, struct a
 		return 0;
 	at_us = r->at_us == 0 || r->at_us > ret->at_us ? ret->at_us : r->at_us;
 	at_us = at_us < job->placed_us ? job->placed_us : at_us;
+	at_us = job->started_us != US_NEVER && at_us < job->started_us ? job->started_us : at_us;
 	if (r->state >= ATTEMPT_ENDED) {
 		take_end(job, r, at_us, ret);
 		return 1;

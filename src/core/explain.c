@@ -20,6 +20,20 @@ const char *reason_word(enum reason reason)
 
 /* ---- Numbers ---- */
 
+/* The nodes of a shelf that could hold one task now. Where only whole cards count the histograms know: such an answer goes out
+ * with every submit. */
+static uint64_t nodes_with_room(const struct core *core, const struct shelf *shelf, const struct request *q)
+{
+	const struct domain *d = &core->pool->domains[shelf->domain];
+	uint64_t room = 0;
+
+	if (q->cards_milli >= CARD_MILLI && !q->cpus_milli && !q->memory_mib)
+		return capacity_nodes_with(&core->capacity, shelf->domain, shelf->cards_max, q->cards_milli / CARD_MILLI);
+	for (uint32_t n = d->node_first; n < d->node_first + d->n_nodes; n++)
+		room += place_node_holds(&core->capacity, n, q);
+	return room;
+}
+
 /* Counts the nodes that could hold one task now, shelf by shelf, and keeps the shelf that comes nearest. */
 static void count_room(const struct core *core, const struct shape *shape, struct explanation *x)
 {
@@ -31,12 +45,10 @@ static void count_room(const struct core *core, const struct shape *shape, struc
 	for (uint32_t i = 0; i < shape->n_candidates; i++) {
 		const struct shelf *shelf = &pool->shelves[shape->candidates[i].shelf];
 		const struct request *q = &shape->group.requests[shape->candidates[i].request];
-		const struct domain *d = &pool->domains[shelf->domain];
-		uint64_t room = 0;
+		bool silent = core->silent[shelf->centre]; /* nothing is started there */
+		uint64_t room = silent ? 0 : nodes_with_room(core, shelf, q);
 
-		for (uint32_t n = d->node_first; n < d->node_first + d->n_nodes; n++)
-			room += place_node_holds(&core->capacity, n, q);
-		x->free_milli += core->capacity.shelf_milli[shape->candidates[i].shelf];
+		x->free_milli += silent ? 0 : core->capacity.shelf_milli[shape->candidates[i].shelf];
 		x->total_milli += shelf->cards * CARD_MILLI;
 		if (i == 0 || room > x->free_nodes) {
 			x->free_nodes = room;
@@ -68,9 +80,19 @@ static bool would_be_first(const struct core *core, uint32_t priority, uint32_t 
 
 /* ---- Sentences ---- */
 
+/* The first centre that would do, were it heard; CENTRE_ANY: none. */
+static uint32_t silent_centre(const struct core *core, const struct shape *shape)
+{
+	for (uint32_t i = 0; i < shape->n_candidates; i++)
+		if (core->silent[core->pool->shelves[shape->candidates[i].shelf].centre])
+			return core->pool->shelves[shape->candidates[i].shelf].centre;
+	return CENTRE_ANY;
+}
+
 static void say_resources(const struct core *core, const struct shape *shape, struct explanation *x)
 {
 	char free[24], total[24], each[24];
+	uint32_t silent = silent_centre(core, shape);
 	const struct request *q = &shape->group.requests[0];
 
 	units_format_milli(x->free_milli, free, sizeof free);
@@ -89,6 +111,12 @@ static void say_resources(const struct core *core, const struct shape *shape, st
 		         "needs %" PRIu64 " node(s) with %s card(s) each; %s has the most room: %" PRIu64
 		         " of them now (%s of %s cards that will do are free in the pool)",
 		         x->need_nodes, each, pool_centre_name(core->pool, x->centre), x->free_nodes, free, total);
+	if (silent != CENTRE_ANY) {
+		size_t len = strlen(x->text);
+
+		snprintf(x->text + len, sizeof x->text - len, "; %s is silent, and nothing is started there",
+		         pool_centre_name(core->pool, silent));
+	}
 }
 
 static void say(const struct core *core, const struct job *job, struct explanation *x)
@@ -171,17 +199,32 @@ int core_explain(const struct core *core, uint32_t id, us_t now_us, struct expla
 	return 0;
 }
 
+/* Whether a job that isn't submitted yet would wait for one of its dependencies, or never run because of it. */
+static bool waits_for_others(const struct core *core, const struct job_spec *spec)
+{
+	for (uint32_t i = 0; i < spec->n_dependencies; i++) {
+		const struct job *on = core_job(core, spec->dependencies[i].job);
+
+		if (on && (!job_is_over(on) || (spec->dependencies[i].when == AFTER_OK && on->state != JOB_COMPLETED)))
+			return true;
+	}
+	return false;
+}
+
 int core_dry_run(const struct core *core, const struct job_spec *spec, us_t now_us, struct arena *arena, struct plan *ret,
                  struct err *err)
 {
 	struct submitted s;
 	struct plan plan = {.start_us = US_NEVER, .until_us = US_NEVER, .kind = KIND_NONE};
 	struct shape shape;
-	bool is_first, waits = spec->n_dependencies > 0 || spec->begin_us > now_us;
+	struct err own;
+	bool is_first, waits;
+	int rc = admit(core, spec, NULL, now_us, arena, &s, err ? err : &own);
 
-	if (admit(core, spec, NULL, now_us, arena, &s, err) < 0)
-		return err ? err->code : ERR_INVALID;
+	if (rc < 0)
+		return rc;
 	now_us = now_us < core->now_us ? core->now_us : now_us;
+	waits = spec->begin_us > now_us || waits_for_others(core, spec);
 	shape = plan_shape(core, &s.group, arena);
 	is_first = would_be_first(core, s.priority, s.job);
 	if (!waits && !pass_may_start(core, &shape, s.limit_us, is_first, now_us, arena, &plan) && is_first &&

@@ -48,17 +48,20 @@ static enum cause why_reserve(const struct core *core, const struct job *job, us
 
 /* Gives the first waiting job, which can't start now, its reservation. Returns whether that is news. Where running jobs have
  * no bound there is no instant to promise, and nothing is held. */
-static bool reserve(struct core *core, const struct job *job, us_t now_us, struct event *ret)
+static bool reserve(struct core *core, struct job_class *class, const struct job *job, us_t now_us, struct event *ret)
 {
 	enum cause cause = why_reserve(core, job, now_us);
 
 	if (cause == CAUSE_NONE || core->config.reservations == 0)
+		return false;
+	if (!core->reservation.job && class->unplanned == core->freed + 1)
 		return false;
 	*ret = (struct event){.type = EVENT_RESERVED, .at_us = now_us};
 	ret->reserved.job = job->id;
 	ret->reserved.cause = cause;
 	if (plan_earliest(core, core_shape(core, job), job->limit_us, now_us, &core->scratch, &ret->reserved.plan))
 		return true;
+	class->unplanned = core->freed + 1;
 	if (!core->reservation.job)
 		return false;
 	*ret = (struct event){.type = EVENT_UNRESERVED, .at_us = now_us};
@@ -116,7 +119,7 @@ bool pass_next(struct core *core, us_t now_us, struct event *ret)
 			}
 			pass_over(core, class);
 			is_first = false;
-			if ((!known || core->reservation.job) && reserve(core, job, now_us, ret))
+			if (reserve(core, class, job, now_us, ret))
 				return true;
 			continue;
 		}

@@ -3,8 +3,8 @@
  *
  * Reads the state and writes nothing. A plan is a start, a task a node, and a claim a resource. Among the ways that will do
  * the order is: as the user ordered them, or faster for this job's work; then the cheaper card-hour; then the
- * pool file's order. The earliest start is found by giving back, on a copy, what ends by its bound: free
- * capacity only grows on that way, so the least number of ends that suffices is found by halving. */
+ * pool file's order. The earliest start is found by giving back, on a copy, what ends by its bound, from the instant
+ * on before which the calendars say that even the sum of what is needed isn't free. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,34 +202,14 @@ static void give_back(const struct core *core, struct capacity *capacity, const 
 	}
 }
 
-/* A plan once the first n ends have come. */
-static bool plan_after(const struct core *core, const struct shape *shape, us_t limit_us, const struct end *ends, uint32_t n,
-                       struct arena *arena, struct plan *ret)
-{
-	struct capacity capacity;
-	bool found;
-
-	capacity_copy(&capacity, &core->capacity);
-	for (uint32_t i = 0; i < n; i++)
-		give_back(core, &capacity, ends[i].job);
-	found = plan_find(core, shape, limit_us, &capacity, n ? ends[n - 1].at_us : 0, arena, ret);
-	capacity_done(&capacity);
-	return found;
-}
-
 /* Of the cards that will be free on a task's node, those that are busy now come first: what is free now stays
  * open to jobs that run longer than the wait. */
-static void prefer_busy(const struct core *core, const struct end *ends, uint32_t n, struct plan *plan)
+static void prefer_busy(const struct core *core, const struct capacity *then, struct plan *plan)
 {
-	struct capacity then;
-
-	capacity_copy(&then, &core->capacity);
-	for (uint32_t i = 0; i < n; i++)
-		give_back(core, &then, ends[i].job);
 	for (uint32_t i = 0; i < plan->n_tasks; i++) {
 		struct task *task = &plan->tasks[i];
 		uint32_t node = pool_node(core->pool, task->centre, task->node);
-		uint64_t busy = then.free_cards[node] & ~core->capacity.free_cards[node], idle = then.free_cards[node] & ~busy;
+		uint64_t busy = then->free_cards[node] & ~core->capacity.free_cards[node], idle = then->free_cards[node] & ~busy;
 
 		if (task->cards_milli < CARD_MILLI)
 			continue;
@@ -241,26 +221,70 @@ static void prefer_busy(const struct core *core, const struct end *ends, uint32_
 			*from &= *from - 1;
 		}
 	}
-	capacity_done(&then);
+}
+
+static us_t later(us_t a, us_t b)
+{
+	return a > b ? a : b;
+}
+
+static us_t earliest_of(const struct core *core, uint32_t resource, uint64_t amount, us_t now_us)
+{
+	uint32_t i = map_get(&core->pool->resource_index, resource, UINT32_MAX);
+
+	return amount && i != UINT32_MAX ? calendar_earliest(&core->calendars[i], amount, now_us, 1) : now_us;
+}
+
+/* Before this instant no way to place the shape has the sum of what it needs, wherever that may lie. */
+static us_t not_before(const struct core *core, const struct shape *shape, us_t now_us)
+{
+	uint64_t n = shape->group.nodes;
+	us_t least = US_NEVER;
+
+	for (uint32_t i = 0; i < shape->n_candidates; i++) {
+		const struct shelf *shelf = &core->pool->shelves[shape->candidates[i].shelf];
+		const struct request *q = &shape->group.requests[shape->candidates[i].request];
+		us_t at = earliest_of(core, resource_id(RESOURCE_CARDS, shelf->centre, shelf->kind), n * q->cards_milli, now_us);
+
+		at = later(at, earliest_of(core, resource_id(RESOURCE_CPUS, shelf->centre, 0), n * q->cpus_milli, now_us));
+		at = later(at, earliest_of(core, resource_id(RESOURCE_MEMORY, shelf->centre, 0), n * q->memory_mib, now_us));
+		least = at < least ? at : least;
+	}
+	return least;
+}
+
+/* Whether a job runs at a centre where the shape may be placed: no other's end can help it. */
+static bool is_near(const struct core *core, const struct shape *shape, const struct job *job)
+{
+	for (uint32_t i = 0; i < shape->n_candidates; i++)
+		if (core->pool->shelves[shape->candidates[i].shelf].centre == job->plan.tasks[0].centre)
+			return true;
+	return false;
 }
 
 bool plan_earliest(const struct core *core, const struct shape *shape, us_t limit_us, us_t now_us, struct arena *arena,
                    struct plan *ret)
 {
+	us_t from_us = shape->never ? US_NEVER : not_before(core, shape, now_us);
+	struct capacity then;
 	struct end *ends;
-	uint32_t n = list_ends(core, now_us, arena, &ends), low = 1, high = n;
+	bool found = false;
+	uint32_t n;
 
-	if (n == 0 || shape->never || !plan_after(core, shape, limit_us, ends, n, arena, ret))
+	if (from_us == US_NEVER)
 		return false;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
+	n = list_ends(core, now_us, arena, &ends);
+	capacity_copy(&then, &core->capacity);
+	for (uint32_t i = 0; i < n && !found; i++) {
+		bool last_of_instant = i + 1 == n || ends[i + 1].at_us != ends[i].at_us;
 
-		if (plan_after(core, shape, limit_us, ends, middle, arena, ret))
-			high = middle;
-		else
-			low = middle + 1;
+		if (is_near(core, shape, ends[i].job))
+			give_back(core, &then, ends[i].job);
+		if (last_of_instant && ends[i].at_us >= from_us)
+			found = plan_find(core, shape, limit_us, &then, ends[i].at_us, arena, ret);
 	}
-	plan_after(core, shape, limit_us, ends, high, arena, ret);
-	prefer_busy(core, ends, high, ret);
-	return true;
+	if (found)
+		prefer_busy(core, &then, ret);
+	capacity_done(&then);
+	return found;
 }

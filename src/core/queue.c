@@ -106,7 +106,12 @@ static int compare_jobs(const struct tree_node *a, const struct tree_node *b)
 	return x < y ? -1 : x > y;
 }
 
-static void update_limit(struct tree_node *node)
+static uint32_t class_part(const struct tree_node *node)
+{
+	return node ? job_in_class(node)->class_part : 0;
+}
+
+static void update_part(struct tree_node *node)
 {
 	us_t least = job_in_class(node)->limit_us;
 
@@ -115,6 +120,7 @@ static void update_limit(struct tree_node *node)
 	if (node->right && job_in_class(node->right)->limit_least_us < least)
 		least = job_in_class(node->right)->limit_least_us;
 	job_in_class(node)->limit_least_us = least;
+	job_in_class(node)->class_part = class_part(node->left) + 1 + class_part(node->right);
 }
 
 static int compare_classes(const struct tree_node *a, const struct tree_node *b)
@@ -143,7 +149,7 @@ static uint32_t class_of(struct queue *queue, const struct job *job)
 		return id;
 	class = mem_new(1, sizeof *class);
 	*class = (struct job_class){.shape = job->shape, .project = job->project, .priority = job->priority};
-	class->jobs = (struct tree){.compare = compare_jobs, .update = update_limit};
+	class->jobs = (struct tree){.compare = compare_jobs, .update = update_part};
 	if (queue->n_free_classes) {
 		id = queue->free_classes[--queue->n_free_classes];
 	} else {
@@ -248,6 +254,22 @@ struct job *class_first_within(const struct job_class *class, us_t limit_us)
 	}
 }
 
+/* Jobs of a class that came before a number. */
+static uint32_t class_ahead(const struct job_class *class, uint32_t id)
+{
+	uint32_t ahead = 0;
+
+	for (const struct tree_node *node = class->jobs.root; node;) {
+		if (job_in_class(node)->id < id) {
+			ahead += class_part(node->left) + 1;
+			node = node->right;
+		} else {
+			node = node->left;
+		}
+	}
+	return ahead;
+}
+
 uint32_t queue_ahead(const struct queue *queue, const struct job *job)
 {
 	uint32_t ahead = 0;
@@ -255,13 +277,7 @@ uint32_t queue_ahead(const struct queue *queue, const struct job *job)
 	for (const struct job_class *class = queue_first(queue); class; class = queue_next(class)) {
 		if (class->priority < job->priority)
 			break;
-		if (class->priority > job->priority) {
-			ahead += class->jobs.count;
-			continue;
-		}
-		for (const struct tree_node *node = tree_first(&class->jobs); node && job_in_class(node)->id < job->id;
-		     node = tree_next(node))
-			ahead++;
+		ahead += class->priority > job->priority ? class->jobs.count : class_ahead(class, job->id);
 	}
 	return ahead;
 }
@@ -288,6 +304,7 @@ void queue_check(const struct queue *queue)
 	for (const struct job_class *class = queue_first(queue); class; class = queue_next(class)) {
 		assert(class->jobs.count > 0);
 		assert(class_first(class)->id == class->first);
+		assert(class_part(class->jobs.root) == class->jobs.count);
 		waiting += class->jobs.count;
 	}
 	assert(waiting == queue->waiting);

@@ -29,7 +29,8 @@ struct job_class {
 	struct tree jobs; /* that wait, by number, with the least limit of each part */
 	struct tree_node in_queue;
 	uint32_t first;       /* number of its first job, as it stands in the queue */
-	uint64_t passed_over; /* the state's `freed` at which it was found not to start; a memo, no part of the state */
+	/* Memos, no part of the state: its `freed`, plus 1, at which the class was found not to start now, and by no bound. */
+	uint64_t passed_over, unplanned;
 };
 
 struct queue {
@@ -67,7 +68,7 @@ struct job *class_first(const struct job_class *class);
 /* A class's first job whose limit is at most limit_us, or NULL. Cost: O(log n). */
 struct job *class_first_within(const struct job_class *class, us_t limit_us);
 
-/* Jobs that stand before this one. Cost: O(classes), and O(jobs) of its own priority. */
+/* Jobs that stand before this one. Cost: O(classes), times O(log n) for those of its own priority. */
 uint32_t queue_ahead(const struct queue *queue, const struct job *job);
 
 void queue_done(struct queue *queue);

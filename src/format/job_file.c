@@ -478,8 +478,11 @@ int job_draft_read(struct form *form, const char *text, size_t len, struct job_d
 		return script_read(form, text, len, draft);
 	if (yaml_parse(text, len, &bounds, form->arena, &root, form->err) < 0)
 		return form->err->code;
-	if (!root || yaml_is_null(root))
-		return form_fail(form, NULL, "empty; expected a job file, such as {name: hello, run: echo hello}");
+	if (!root || yaml_is_null(root)) {
+		form_fail(form, NULL, "empty; expected a job file, such as {name: hello, run: echo hello}");
+		form->err->line = 1;
+		return ERR_INVALID;
+	}
 	if (ret_root)
 		*ret_root = root;
 	return job_draft_map(form, root, draft);

@@ -128,8 +128,11 @@ int script_read(struct form *form, const char *text, size_t len, struct job_draf
 	uint32_t line = 0;
 	int rc;
 
-	if (len < 2 || memcmp(text, "#!", 2) != 0)
-		return form_fail(form, NULL, "a script begins with #! and its interpreter, such as #!/bin/bash");
+	if (len < 2 || memcmp(text, "#!", 2) != 0) {
+		form_fail(form, NULL, "a script begins with #! and its interpreter, such as #!/bin/bash");
+		form->err->line = 1;
+		return ERR_INVALID;
+	}
 	if (!yaml_text_ok(text, len, &line)) {
 		form_fail(form, NULL, "not text: a NUL, or invalid UTF-8");
 		form->err->line = line;

@@ -9,22 +9,47 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/units.h"
-
-/* One commit: events `sequence` to `sequence + n_events − 1`. */
-struct batch {
-	uint64_t sequence; /* of its first event; the first batch has 1 */
-	uint32_t n_events;
-	us_t at_us; /* time of its last event */
-	const void *events;
-	size_t len;
-	struct hash hash; /* of the previous batch's hash, and this one's header and events: journal.h */
-};
+#include "core/event.h"
+#include "core/journal.h"
 
 /* A payload to keep under the hash of its bytes. */
 struct blob {
 	struct hash hash;
 	const void *bytes;
 	size_t len;
+};
+
+/* A state of the core, as it was right after a batch. */
+struct snapshot {
+	uint64_t sequence;  /* of the last event that is in it */
+	us_t at_us;         /* of that event */
+	struct hash chain;  /* of the batch that ends with it */
+	struct hash digest; /* of the bytes */
+	const void *bytes;  /* core_save's */
+	size_t len;
+};
+
+enum { SNAPSHOTS_KEPT = 2 };
+
+/* A job that has left the core, as the history keeps it. */
+struct past_job {
+	uint32_t id;
+	uint32_t array_of, array_index; /* array_of 0: not an element */
+	uint32_t attempt;               /* attempts that it had */
+	enum job_state state;           /* completed, failed or canceled */
+	us_t ended_us;
+	const char *project;
+	const char *centre; /* of its last attempt; "" for none */
+	const char *record; /* the whole job, for showing */
+};
+
+/* Which of them: all that is stated must hold. */
+struct past_query {
+	uint32_t after, before;         /* their number is above `after`, and below `before` */
+	uint32_t array_of, array_index; /* array_of 0: any */
+	int state;                      /* enum job_state; below 0: any */
+	const char *project;            /* NULL: any */
+	uint32_t limit;                 /* that many at most */
 };
 
 struct store {
@@ -52,6 +77,27 @@ struct store_ops {
 
 	/* Erases a payload for good; one that isn't there is no error. */
 	int (*erase)(struct store *store, const struct hash *hash, struct err *err);
+
+	/* Calls visit with the hash of each payload that is kept, in any order, until it returns other than 0, and returns that. */
+	int (*payloads)(struct store *store, int (*visit)(void *ctx, const struct hash *hash), void *ctx, struct err *err);
+
+	/* Keeps a snapshot, and of the older ones only the last SNAPSHOTS_KEPT − 1; any that is beyond it isn't of this journal, and
+	 * goes. Durable when it returns 0, and never seen in part. May be called from any one thread, beside append and reads, neither
+	 * of which waits for it. Cost: writes its bytes, in pieces. */
+	int (*snapshot_put)(struct store *store, const struct snapshot *snapshot, struct err *err);
+
+	/* The nth newest snapshot, from 0; its bytes, checked by their digest, are appended to *bytes, and ret->bytes is left NULL.
+	 * Returns 0; ERR_NOT_FOUND: there are no more than n; ERR_CORRUPT: this one isn't what was written. Then *bytes is as before. */
+	int (*snapshot)(struct store *store, uint32_t nth, struct snapshot *ret, struct buf *bytes, struct err *err);
+
+	/* Adds jobs to the history, all or nothing; returns 0 once they are durable. One that is there already stays as it is. Of the
+	 * appending thread. Errors as append's. */
+	int (*history_put)(struct store *store, const struct past_job *jobs, uint32_t n, struct err *err);
+
+	/* Calls visit for those of the history that the query wants, by falling number, until it returns other than 0, and returns
+	 * that. What it gets is good for the call. Cost: O(those found), where no more than one of project and state is rare. */
+	int (*history)(struct store *store, const struct past_query *query, int (*visit)(void *ctx, const struct past_job *job),
+	               void *ctx, struct err *err);
 
 	struct store *(*close)(struct store *store); /* accepts NULL, returns NULL */
 };

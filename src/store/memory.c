@@ -24,6 +24,17 @@ struct kept_batch {
 	unsigned char events[];
 };
 
+struct kept_snapshot {
+	struct snapshot head;
+	struct buf bytes;
+};
+
+/* A job of the history, with its texts behind it. */
+struct kept_job {
+	struct past_job job;
+	char texts[];
+};
+
 struct memory_store {
 	struct store store;
 	pthread_mutex_t mutex; /* over all that follows */
@@ -31,6 +42,10 @@ struct memory_store {
 	uint32_t n_batches, batches_cap;
 	struct tree payloads;      /* by hash */
 	uint64_t bytes, bytes_max; /* bytes_max 0: no bound */
+	struct kept_snapshot snapshots[SNAPSHOTS_KEPT]; /* the newest first */
+	uint32_t n_snapshots;
+	struct kept_job **jobs; /* by their number */
+	uint32_t n_jobs, jobs_cap;
 };
 
 static struct memory_store *self_of(struct store *store)
@@ -258,6 +273,180 @@ static int memory_erase(struct store *store, const struct hash *hash, struct err
 	return 0;
 }
 
+static int memory_payloads(struct store *store, int (*visit)(void *ctx, const struct hash *hash), void *ctx, struct err *err)
+{
+	struct memory_store *self = self_of(store);
+	struct hash *hashes;
+	uint32_t n = 0;
+	int code = 0;
+
+	(void)err;
+	pthread_mutex_lock(&self->mutex);
+	hashes = mem_new(self->payloads.count, sizeof *hashes);
+	for (const struct tree_node *node = tree_first(&self->payloads); node; node = tree_next(node))
+		hashes[n++] = payload_of(node)->hash;
+	pthread_mutex_unlock(&self->mutex);
+	for (uint32_t i = 0; !code && i < n; i++)
+		code = visit(ctx, &hashes[i]);
+	free(hashes);
+	return code;
+}
+
+/* ---- Snapshots ---- */
+
+static void drop_snapshot(struct memory_store *self, uint32_t nth)
+{
+	buf_done(&self->snapshots[nth].bytes);
+	for (uint32_t i = nth + 1; i < SNAPSHOTS_KEPT; i++)
+		self->snapshots[i - 1] = self->snapshots[i];
+	self->n_snapshots--;
+}
+
+static int memory_snapshot_put(struct store *store, const struct snapshot *snapshot, struct err *err)
+{
+	struct memory_store *self = self_of(store);
+	struct kept_snapshot kept = {.head = *snapshot};
+
+	(void)err;
+	buf_put(&kept.bytes, snapshot->bytes, snapshot->len);
+	kept.head.bytes = NULL;
+	pthread_mutex_lock(&self->mutex);
+	while (self->n_snapshots && self->snapshots[0].head.sequence >= snapshot->sequence)
+		drop_snapshot(self, 0);
+	if (self->n_snapshots == SNAPSHOTS_KEPT)
+		drop_snapshot(self, SNAPSHOTS_KEPT - 1);
+	for (uint32_t i = SNAPSHOTS_KEPT - 1; i > 0; i--)
+		self->snapshots[i] = self->snapshots[i - 1];
+	self->snapshots[0] = kept;
+	self->n_snapshots++;
+	pthread_mutex_unlock(&self->mutex);
+	return 0;
+}
+
+static int memory_snapshot(struct store *store, uint32_t nth, struct snapshot *ret, struct buf *bytes, struct err *err)
+{
+	struct memory_store *self = self_of(store);
+	bool found;
+
+	pthread_mutex_lock(&self->mutex);
+	found = nth < self->n_snapshots;
+	if (found) {
+		*ret = self->snapshots[nth].head;
+		buf_put(bytes, self->snapshots[nth].bytes.data, self->snapshots[nth].bytes.len);
+	}
+	pthread_mutex_unlock(&self->mutex);
+	return found ? 0 : err_set(err, ERR_NOT_FOUND, "snapshot", "there is none");
+}
+
+/* ---- The history ---- */
+
+static char *put_text(char **at, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = memcpy(*at, text, size);
+
+	*at += size;
+	return copy;
+}
+
+static struct kept_job *copy_job(const struct past_job *job)
+{
+	struct kept_job *kept = malloc(sizeof *kept + strlen(job->project) + strlen(job->centre) + strlen(job->record) + 3);
+	char *at;
+
+	if (!kept)
+		return NULL;
+	at = kept->texts;
+	kept->job = *job;
+	kept->job.project = put_text(&at, job->project);
+	kept->job.centre = put_text(&at, job->centre);
+	kept->job.record = put_text(&at, job->record);
+	return kept;
+}
+
+/* Where a job with this number stands, or would. */
+static uint32_t place_of_job(const struct memory_store *self, uint32_t id)
+{
+	uint32_t low = 0, high = self->n_jobs;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (self->jobs[middle]->job.id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void add_job(struct memory_store *self, struct kept_job *kept)
+{
+	uint32_t place = place_of_job(self, kept->job.id);
+
+	if (place < self->n_jobs && self->jobs[place]->job.id == kept->job.id) {
+		free(kept);
+		return;
+	}
+	mem_grow((void **)&self->jobs, &self->jobs_cap, self->n_jobs, sizeof(*self->jobs));
+	memmove(self->jobs + place + 1, self->jobs + place, (self->n_jobs - place) * sizeof(*self->jobs));
+	self->jobs[place] = kept;
+	self->n_jobs++;
+}
+
+static int memory_history_put(struct store *store, const struct past_job *jobs, uint32_t n, struct err *err)
+{
+	struct memory_store *self = self_of(store);
+	struct kept_job **kept = calloc(n + 1, sizeof(*kept));
+	uint32_t made = 0;
+
+	while (kept && made < n && (kept[made] = copy_job(&jobs[made])))
+		made++;
+	if (made < n) {
+		while (made)
+			free(kept[--made]);
+		free(kept);
+		return err_set(err, ERR_NOMEM, "history", "out of memory");
+	}
+	pthread_mutex_lock(&self->mutex);
+	for (uint32_t i = 0; i < n; i++)
+		add_job(self, kept[i]);
+	pthread_mutex_unlock(&self->mutex);
+	free(kept);
+	return 0;
+}
+
+static bool is_wanted(const struct past_query *query, const struct past_job *job)
+{
+	return job->id > query->after && (query->state < 0 || job->state == (enum job_state)query->state) &&
+	       (!query->project || !strcmp(query->project, job->project)) &&
+	       (!query->array_of || (job->array_of == query->array_of && job->array_index == query->array_index));
+}
+
+/* Jobs are never changed nor freed before close, so what is found is visited without the mutex. */
+static int memory_history(struct store *store, const struct past_query *query,
+                          int (*visit)(void *ctx, const struct past_job *job), void *ctx, struct err *err)
+{
+	struct memory_store *self = self_of(store);
+	const struct past_job **found = NULL;
+	uint32_t n = 0, cap = 0;
+	int code = 0;
+
+	(void)err;
+	pthread_mutex_lock(&self->mutex);
+	for (uint32_t i = place_of_job(self, query->before); i > 0 && n < query->limit; i--) {
+		if (!is_wanted(query, &self->jobs[i - 1]->job))
+			continue;
+		mem_grow((void **)&found, &cap, n, sizeof(*found));
+		found[n++] = &self->jobs[i - 1]->job;
+	}
+	pthread_mutex_unlock(&self->mutex);
+	for (uint32_t i = 0; !code && i < n; i++)
+		code = visit(ctx, found[i]);
+	free(found);
+	return code;
+}
+
 static struct store *memory_close(struct store *store)
 {
 	struct memory_store *self = self_of(store);
@@ -267,6 +456,11 @@ static struct store *memory_close(struct store *store)
 	for (uint32_t i = 0; i < self->n_batches; i++)
 		free(self->batches[i]);
 	free(self->batches);
+	while (self->n_snapshots)
+		drop_snapshot(self, 0);
+	for (uint32_t i = 0; i < self->n_jobs; i++)
+		free(self->jobs[i]);
+	free(self->jobs);
 	while (self->payloads.root)
 		remove_payload(self, payload_of(self->payloads.root));
 	pthread_mutex_destroy(&self->mutex);
@@ -294,6 +488,11 @@ int memory_store_open(struct store **ret, struct err *err)
 		.last = memory_last,
 		.payload = memory_payload,
 		.erase = memory_erase,
+		.payloads = memory_payloads,
+		.snapshot_put = memory_snapshot_put,
+		.snapshot = memory_snapshot,
+		.history_put = memory_history_put,
+		.history = memory_history,
 		.close = memory_close,
 	};
 	struct memory_store *self = calloc(1, sizeof *self);

@@ -20,11 +20,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/snapshot_file.h"
 #include "store/stores.h"
 
 enum {
 	APPLICATION_ID = 0x5375616e, /* "Suan" */
-	SCHEMA_VERSION = 1,
+	SCHEMA_VERSION = 2,
 	BUSY_MS = 5000,
 	SCRUB_BUSY_MS = 50,
 	READERS_KEPT = 4,
@@ -32,7 +33,29 @@ enum {
 	CELL_BYTES_MAX = 512 << 20, /* of one batch or payload; SQLite itself takes 1,000,000,000 */
 };
 
-enum statement { BEGIN, COMMIT, ROLLBACK, PUT_BATCH, PUT_PAYLOAD, ERASE, LAST, READ, PAYLOAD, STATEMENT_COUNT };
+enum statement {
+	BEGIN,
+	COMMIT,
+	ROLLBACK,
+	PUT_BATCH,
+	PUT_PAYLOAD,
+	ERASE,
+	LAST,
+	READ,
+	PAYLOAD,
+	PAYLOADS,
+	PUT_JOB,
+	JOBS,
+	JOBS_OF_STATE,
+	JOBS_OF_PROJECT,
+	JOBS_OF_BOTH,
+	JOBS_OF_ARRAY,
+	STATEMENT_COUNT
+};
+
+/* The columns of a job of the history, as job_of_row takes them, and what each statement over them ends with. */
+#define JOB_COLUMNS "SELECT id, array_of, array_index, attempt, state, ended_us, project, centre, record FROM history"
+#define JOB_ORDER " AND id > ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
 
 /* A batch is found from any of its events: it is the last one that begins at or before it. */
 static const char *const statement_text[] = {
@@ -46,6 +69,14 @@ static const char *const statement_text[] = {
 	[READ] = ("SELECT sequence, n_events, at_us, hash, events FROM batch"
               " WHERE sequence >= (SELECT coalesce(max(sequence), 0) FROM batch WHERE sequence <= ?1) ORDER BY sequence"),
 	[PAYLOAD] = "SELECT bytes FROM payload WHERE hash = ?1",
+	[PAYLOADS] = "SELECT hash FROM payload",
+	[PUT_JOB] = ("INSERT OR IGNORE INTO history(id, array_of, array_index, attempt, state, ended_us, project, centre, record)"
+                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
+	[JOBS] = JOB_COLUMNS " WHERE true" JOB_ORDER,
+	[JOBS_OF_STATE] = JOB_COLUMNS " WHERE state = ?4" JOB_ORDER,
+	[JOBS_OF_PROJECT] = JOB_COLUMNS " WHERE project = ?5" JOB_ORDER,
+	[JOBS_OF_BOTH] = JOB_COLUMNS " WHERE state = ?4 AND project = ?5" JOB_ORDER,
+	[JOBS_OF_ARRAY] = JOB_COLUMNS " WHERE array_of > 0 AND array_of = ?6 AND array_index = ?7" JOB_ORDER,
 };
 
 static const char schema[] = "CREATE TABLE batch("
@@ -56,6 +87,22 @@ static const char schema[] = "CREATE TABLE batch("
 							 " events BLOB NOT NULL);"
 							 "CREATE TABLE payload(hash BLOB PRIMARY KEY, bytes BLOB NOT NULL);";
 
+/* Since version 2. */
+static const char schema_of_history[] =
+	"CREATE TABLE history("
+	" id INTEGER PRIMARY KEY,"
+	" array_of INTEGER NOT NULL," /* 0: not an element */
+	" array_index INTEGER NOT NULL,"
+	" attempt INTEGER NOT NULL,"
+	" state INTEGER NOT NULL,"
+	" ended_us INTEGER NOT NULL,"
+	" project TEXT NOT NULL,"
+	" centre TEXT NOT NULL,"
+	" record TEXT NOT NULL);" /* JSON */
+	"CREATE INDEX history_by_state ON history(state, id);"
+	"CREATE INDEX history_by_project ON history(project, id);"
+	"CREATE INDEX history_by_array ON history(array_of, array_index) WHERE array_of > 0;";
+
 /* A connection with its statements, which are prepared when they are first used. */
 struct connection {
 	sqlite3 *db;
@@ -65,7 +112,7 @@ struct connection {
 
 struct sqlite_store {
 	struct store store;
-	char path[PATH_SIZE];
+	char dir[PATH_SIZE - 16], path[PATH_SIZE];
 	struct connection *writer; /* NULL in a reader's store */
 	uint64_t next_sequence;
 	pthread_mutex_t mutex; /* over what follows */
@@ -453,6 +500,168 @@ static int sqlite_payload(struct store *store, const struct hash *hash, struct b
 	return code;
 }
 
+static int sqlite_payloads(struct store *store, int (*visit)(void *ctx, const struct hash *hash), void *ctx, struct err *err)
+{
+	struct sqlite_store *self = self_of(store);
+	struct connection *reader;
+	sqlite3_stmt *stmt = NULL;
+	int rc = SQLITE_DONE, code = reader_take(self, &reader, err);
+
+	if (code < 0)
+		return code;
+	code = statement(reader, PAYLOADS, &stmt, err);
+	while (!code && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		struct hash hash;
+
+		if (sqlite3_column_bytes(stmt, 0) != HASH_BYTES)
+			continue;
+		memcpy(hash.bytes, sqlite3_column_blob(stmt, 0), HASH_BYTES);
+		code = visit(ctx, &hash);
+	}
+	if (!code && rc != SQLITE_DONE)
+		code = failed(reader->db, rc, "list its payloads", err);
+	sqlite3_reset(stmt);
+	reader_give(self, reader);
+	return code;
+}
+
+/* ---- Snapshots ---- */
+
+static int sqlite_snapshot_put(struct store *store, const struct snapshot *snapshot, struct err *err)
+{
+	const struct sqlite_store *self = self_of(store);
+
+	if (!self->writer)
+		return err_set(err, ERR_DENIED, "snapshot", "opened for reading");
+	return snapshot_file_put(self->dir, snapshot, err);
+}
+
+static int sqlite_snapshot(struct store *store, uint32_t nth, struct snapshot *ret, struct buf *bytes, struct err *err)
+{
+	return snapshot_file_get(self_of(store)->dir, nth, ret, bytes, err);
+}
+
+/* ---- The history ---- */
+
+static int put_job(struct connection *writer, const struct past_job *job, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int code = statement(writer, PUT_JOB, &stmt, err);
+
+	if (code < 0)
+		return code;
+	sqlite3_bind_int64(stmt, 1, job->id);
+	sqlite3_bind_int64(stmt, 2, job->array_of);
+	sqlite3_bind_int64(stmt, 3, job->array_index);
+	sqlite3_bind_int64(stmt, 4, job->attempt);
+	sqlite3_bind_int64(stmt, 5, job->state);
+	sqlite3_bind_int64(stmt, 6, job->ended_us);
+	sqlite3_bind_text(stmt, 7, job->project, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 8, job->centre, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 9, job->record, -1, SQLITE_STATIC);
+	return finish(writer, stmt, "keep a job in the history", err);
+}
+
+static int sqlite_history_put(struct store *store, const struct past_job *jobs, uint32_t n, struct err *err)
+{
+	struct sqlite_store *self = self_of(store);
+	int code;
+
+	if (!self->writer)
+		return err_set(err, ERR_DENIED, "history", "opened for reading");
+	code = run_plain(self->writer, BEGIN, "begin a commit", err);
+	if (code < 0)
+		return code;
+	for (uint32_t i = 0; code == 0 && i < n; i++)
+		code = put_job(self->writer, &jobs[i], err);
+	if (code == 0)
+		code = run_plain(self->writer, COMMIT, "commit", err);
+	if (code < 0 && !sqlite3_get_autocommit(self->writer->db))
+		run_plain(self->writer, ROLLBACK, "roll back", NULL);
+	return code;
+}
+
+static const char *text_at(sqlite3_stmt *stmt, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(stmt, column);
+
+	return text ? text : "";
+}
+
+static struct past_job job_of_row(sqlite3_stmt *stmt)
+{
+	int64_t state = sqlite3_column_int64(stmt, 4);
+
+	return (struct past_job){.id = (uint32_t)sqlite3_column_int64(stmt, 0),
+	                         .array_of = (uint32_t)sqlite3_column_int64(stmt, 1),
+	                         .array_index = (uint32_t)sqlite3_column_int64(stmt, 2),
+	                         .attempt = (uint32_t)sqlite3_column_int64(stmt, 3),
+	                         .state = state >= 0 && state < JOB_STATE_COUNT ? (enum job_state)state : JOB_UNKNOWN,
+	                         .ended_us = sqlite3_column_int64(stmt, 5),
+	                         .project = text_at(stmt, 6),
+	                         .centre = text_at(stmt, 7),
+	                         .record = text_at(stmt, 8)};
+}
+
+static enum statement statement_of(const struct past_query *query)
+{
+	if (query->array_of)
+		return JOBS_OF_ARRAY;
+	if (query->state >= 0)
+		return query->project ? JOBS_OF_BOTH : JOBS_OF_STATE;
+	return query->project ? JOBS_OF_PROJECT : JOBS;
+}
+
+/* A statement takes the parameters that it has. */
+static void bind_query(sqlite3_stmt *stmt, const struct past_query *query)
+{
+	sqlite3_bind_int64(stmt, 1, query->after);
+	sqlite3_bind_int64(stmt, 2, query->before);
+	sqlite3_bind_int64(stmt, 3, query->limit);
+	if (query->array_of) {
+		sqlite3_bind_int64(stmt, 6, query->array_of);
+		sqlite3_bind_int64(stmt, 7, query->array_index);
+		return;
+	}
+	if (query->state >= 0)
+		sqlite3_bind_int64(stmt, 4, query->state);
+	if (query->project)
+		sqlite3_bind_text(stmt, 5, query->project, -1, SQLITE_TRANSIENT);
+}
+
+static bool is_of_query(const struct past_query *query, const struct past_job *job)
+{
+	return !query->array_of || ((query->state < 0 || job->state == (enum job_state)query->state) &&
+	                            (!query->project || !strcmp(query->project, job->project)));
+}
+
+static int sqlite_history(struct store *store, const struct past_query *query,
+                          int (*visit)(void *ctx, const struct past_job *job), void *ctx, struct err *err)
+{
+	struct sqlite_store *self = self_of(store);
+	struct connection *reader;
+	sqlite3_stmt *stmt = NULL;
+	int rc = SQLITE_DONE, code = reader_take(self, &reader, err);
+
+	if (code < 0)
+		return code;
+	code = statement(reader, statement_of(query), &stmt, err);
+	if (!code)
+		bind_query(stmt, query);
+	while (!code && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		struct past_job job = job_of_row(stmt);
+
+		if (is_of_query(query, &job))
+			code = visit(ctx, &job);
+	}
+	if (!code && rc != SQLITE_DONE)
+		code = failed(reader->db, rc, "read the history", err);
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	reader_give(self, reader);
+	return code;
+}
+
 /* ---- Opening and closing ---- */
 
 /* Makes the file before SQLite does, for its mode: the log and its index take theirs from it. Its name is durable after this.
@@ -474,8 +683,8 @@ static int make_file(const char *dir, const char *path, struct err *err)
 	return code;
 }
 
-/* Whose file it is, and of which version. *ret_empty: nobody's yet. */
-static int check_head(struct connection *connection, bool *ret_empty, struct err *err)
+/* Whose file it is, and of which version, 0: nobody's yet. */
+static int check_head(struct connection *connection, int64_t *ret_version, struct err *err)
 {
 	int64_t application = 0, version = 0, tables = 0;
 	int code = ask(connection, "PRAGMA application_id", &application, err);
@@ -486,25 +695,28 @@ static int check_head(struct connection *connection, bool *ret_empty, struct err
 		code = ask(connection, "SELECT count(*) FROM sqlite_schema", &tables, err);
 	if (code < 0)
 		return code;
-	*ret_empty = !application && !version && !tables;
-	if (!*ret_empty && application != APPLICATION_ID)
+	if ((application || version || tables) && application != APPLICATION_ID)
 		return err_set(err, ERR_INVALID, "journal", "a database of another program, not a journal");
 	if (version > SCHEMA_VERSION)
 		return err_set(err, ERR_UNSUPPORTED, "journal",
 		               "schema version %" PRId64 " is newer than this program's, %d: use the suand that wrote it, or a later one",
 		               version, SCHEMA_VERSION);
+	*ret_version = version;
 	return 0;
 }
 
-static int make_schema(struct connection *writer, struct err *err)
+/* Makes what a file of this version lacks. */
+static int make_schema(struct connection *writer, int64_t version, struct err *err)
 {
 	char head[96];
 	int code;
 
 	sqlite3_snprintf(sizeof head, head, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION_ID, SCHEMA_VERSION);
 	code = run_plain(writer, BEGIN, "begin a commit", err);
-	if (code == 0)
+	if (code == 0 && version < 1)
 		code = run_text(writer, schema, "make its tables", err);
+	if (code == 0)
+		code = run_text(writer, schema_of_history, "make its history", err);
 	if (code == 0)
 		code = run_text(writer, head, "mark it as a journal", err);
 	return code < 0 ? code : run_plain(writer, COMMIT, "commit", err);
@@ -512,21 +724,21 @@ static int make_schema(struct connection *writer, struct err *err)
 
 static int open_writer(struct sqlite_store *self, const char *dir, struct err *err)
 {
-	bool empty = false;
+	int64_t version = 0;
 	struct batch last;
 	int code = make_file(dir, self->path, err);
 
 	if (code == 0)
 		code = connection_open(self->path, SQLITE_OPEN_READWRITE, &self->writer, err);
 	if (code == 0)
-		code = check_head(self->writer, &empty, err); /* before anything is written to what may be another's */
+		code = check_head(self->writer, &version, err); /* before anything is written to what may be another's */
 	if (code == 0)
 		code = run_text(self->writer,
 		                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
 		                "PRAGMA journal_size_limit = 67108864",
 		                "set it up", err);
-	if (code == 0 && empty)
-		code = make_schema(self->writer, err);
+	if (code == 0 && version < SCHEMA_VERSION)
+		code = make_schema(self->writer, version, err);
 	if (code == 0)
 		code = find_last(self->writer, &last, err);
 	if (code == 0)
@@ -537,8 +749,8 @@ static int open_writer(struct sqlite_store *self, const char *dir, struct err *e
 static int open_reader(struct sqlite_store *self, struct err *err)
 {
 	struct connection *reader;
+	int64_t version;
 	struct stat st;
-	bool empty;
 	int code;
 
 	if (stat(self->path, &st) < 0)
@@ -546,8 +758,8 @@ static int open_reader(struct sqlite_store *self, struct err *err)
 	code = reader_take(self, &reader, err);
 	if (code < 0)
 		return code;
-	code = check_head(reader, &empty, err);
-	if (code == 0 && empty)
+	code = check_head(reader, &version, err);
+	if (code == 0 && version == 0)
 		code = err_set(err, ERR_NOT_FOUND, "journal", "%.400s: nothing was written to it yet", self->path);
 	reader_give(self, reader);
 	return code;
@@ -596,6 +808,11 @@ int sqlite_store_open(const char *dir, bool reader, struct store **ret, struct e
 		.last = sqlite_last,
 		.payload = sqlite_payload,
 		.erase = sqlite_erase,
+		.payloads = sqlite_payloads,
+		.snapshot_put = sqlite_snapshot_put,
+		.snapshot = sqlite_snapshot,
+		.history_put = sqlite_history_put,
+		.history = sqlite_history,
 		.close = sqlite_close,
 	};
 	struct sqlite_store *self = calloc(1, sizeof *self);
@@ -605,8 +822,10 @@ int sqlite_store_open(const char *dir, bool reader, struct store **ret, struct e
 		return err_set(err, ERR_NOMEM, "journal", "out of memory");
 	self->store.ops = &ops;
 	pthread_mutex_init(&self->mutex, NULL);
-	if (snprintf(self->path, sizeof self->path, "%s/journal.db", dir) >= (int)sizeof self->path)
-		code = err_set(err, ERR_INVALID, "journal", "the directory's name is longer than %zu bytes", sizeof self->path - 12);
+	if (snprintf(self->dir, sizeof self->dir, "%s", dir) >= (int)sizeof self->dir)
+		code = err_set(err, ERR_INVALID, "journal", "the directory's name is longer than %zu bytes", sizeof self->dir - 1);
+	else
+		snprintf(self->path, sizeof self->path, "%s/journal.db", dir);
 	if (code == 0 && !reader)
 		code = state_dir(dir, err);
 	if (code == 0)

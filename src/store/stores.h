@@ -34,6 +34,9 @@ int state_lock(const char *dir, int *ret_fd, struct err *err);
  * Cost: reads and hashes every byte. */
 int journal_verify(struct store *store, struct batch *ret_last, struct err *err);
 
+/* The same against the anchors of *walk, which is otherwise all zero, and stands at the last good event after it. */
+int journal_verify_walk(struct store *store, struct journal_walk *walk, struct err *err);
+
 /* ---- One by one; store_open chooses ---- */
 
 int memory_store_open(struct store **ret, struct err *err);

@@ -151,7 +151,14 @@ static inline int world_step(struct world *w, struct input in)
 		if (core_apply(w->follower, w->step.events.data, w->step.events.len, NULL, NULL, &err) < 0)
 			fail_msg("the follower refuses: %s", err.text);
 	}
-	assert_true(w->step.wake_us > w->now_us);
+	if (rc == 0 && w->step.wake_us <= core_now(w->core)) { /* what was due is done */
+		uint32_t held_by;
+		const struct plan *plan = core_reservation(w->core, &held_by);
+
+		print_events("decided", &w->step);
+		fail_msg("wakes at %lld, now is %lld; the reservation is job %u's, at %lld", (long long)w->step.wake_us, (long long)w->now_us, held_by,
+		         (long long)(plan ? plan->start_us : 0));
+	}
 	world_compare(w);
 	return rc;
 }

@@ -178,6 +178,81 @@ static void test_reports_repeated_late_skipping(void **state)
 	world_free(w);
 }
 
+/* Whatever an engine's clock says, nothing ends before it started. */
+static void test_end_is_not_before_start(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t id = world_submit(w, (struct want){.cards_milli = 1000});
+
+	(void)state;
+	w->now_us += US_MINUTE;
+	world_report(w, id, ATTEMPT_RUNNING, 0, 0);
+	w->now_us += US_MINUTE;
+	world_step(w, (struct input){.type = INPUT_REPORT, .report = {.job = id, .attempt = 1, .state = ATTEMPT_ENDED, .at_us = 7}});
+	assert_int_equal(job_of(w, id)->ended_us, job_of(w, id)->started_us);
+	world_free(w);
+}
+
+/* Several inputs make one batch, and a follower takes it whole, or not at all where it isn't the next. */
+static void test_batch(void **state)
+{
+	struct world *w = usual_world();
+	struct step step = {0};
+	struct want_spec s;
+	const struct job_spec *spec = want_spec(&(struct want){.cards_milli = 1000, .limit_us = US_HOUR}, &s);
+	struct hash a, b;
+	struct err err;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		struct input submit = {.type = INPUT_SUBMIT, .now_us = w->now_us + i * US_SECOND, .submit = {spec, NULL}};
+		struct input runs = {.type = INPUT_REPORT, .now_us = submit.now_us + 1, .report = {.job = 1, .attempt = 1, .state = ATTEMPT_RUNNING}};
+
+		assert_int_equal(core_step(w->core, &submit, &step, NULL), 0);
+		assert_int_equal(step.job, i + 1);
+		assert_int_equal(core_step(w->core, &runs, &step, NULL), 0);
+	}
+	assert_int_equal(step.n_events, 21); /* submitted and placed each, and once running */
+	assert_int_equal(step.n_effects, 10);
+	assert_int_equal(core_apply(w->follower, step.events.data, step.events.len, NULL, NULL, NULL), 0);
+	world_compare(w);
+	a = core_digest(w->follower);
+	assert_int_equal(core_apply(w->follower, step.events.data, step.events.len, NULL, NULL, &err), ERR_CORRUPT); /* twice */
+	b = core_digest(w->follower);
+	assert_memory_equal(&a, &b, sizeof a);
+	step_done(&step);
+	world_free(w);
+}
+
+/* A pool whose centres have no nodes, and a core that has no pool. */
+static void test_no_nodes(void **state)
+{
+	const struct centre_spec empty = {.name = "x", .region = "r", .engine = "simulated", .capabilities = CAN_ALL};
+	struct pool_spec spec = pool_of(&empty, 1), usual = pool_of(x_and_y, 2);
+	struct world *w = world_new(&spec);
+	struct core *core = core_new();
+	struct step step = {0};
+	struct want_spec s;
+	struct input submit = {.type = INPUT_SUBMIT, .submit = {want_spec(&(struct want){.cards_milli = 1000}, &s), NULL}};
+	struct err err;
+
+	(void)state;
+	assert_int_equal(world_try(w, (struct want){.cards_milli = 1000}), ERR_NEVER);
+	assert_int_equal(world_try(w, (struct want){.cpus_milli = 1000}), ERR_NEVER);
+	assert_int_equal(world_pool(w, &usual), 0);
+	world_submit(w, (struct want){.cards_milli = 1000});
+	assert_int_equal(world_pool(w, &spec), 0);
+	world_end(w, 1, 0);
+	assert_state(w, 1, JOB_COMPLETED);
+	world_free(w);
+	assert_int_equal(core_step(core, &submit, &step, &err), ERR_BUSY);
+	assert_string_equal(err.subject, "pool");
+	assert_int_equal(core_step(core, &(struct input){.type = INPUT_CLOCK}, &step, NULL), 0);
+	assert_int_equal(core_sequence(core), 0);
+	step_done(&step);
+	core_free(core);
+}
+
 /* An earlier time is taken as the last. */
 static void test_time_never_decreases(void **state)
 {
@@ -941,7 +1016,7 @@ static uint32_t submit_as_told(struct world *w, const struct want *want)
 			same_plan(&told, &job->plan);
 		else if (held && held_by == id)
 			same_plan(&told, held);
-		else
+		else if (core_config(w->core)->reservations)
 			assert_int_equal(told.start_us, US_NEVER);
 	} else {
 		assert_string_equal(err.subject, w->err.subject);
@@ -1097,6 +1172,7 @@ static void random_step(struct rng *rng, struct world *w, uint32_t *last)
 	if (chance(rng, 10) && core_wake(w->core) != US_NEVER && core_wake(w->core) > w->now_us && core_wake(w->core) < w->now_us + US_HOUR)
 		w->now_us = core_wake(w->core);
 	if (dice < 35) {
+		world_tick(w, 0); /* a dry run answers for the state as it is: what is due comes first */
 		want = random_want(rng, w, *last);
 		for (uint32_t i = 0; i < want.n_on; i++) /* one that left can't be named any more */
 			if (!core_job(w->core, want.on[i].job))
@@ -1140,6 +1216,19 @@ static void wind_up(struct world *w)
 		assert_int_equal(core_capacity(w->core)->shelf_milli[s], core_pool(w->core)->shelves[s].cards * 1000);
 }
 
+/* Nobody waits who could start. */
+static void check_nobody_missed(const struct world *w)
+{
+	struct explanation x;
+
+	for (const struct job *job = core_job_after(w->core, 0); job; job = core_job_after(w->core, job->id)) {
+		assert_int_equal(core_explain(w->core, job->id, w->now_us, &x, NULL), 0);
+		assert_true(x.reason != REASON_QUEUE);
+		assert_true(*x.text);
+		assert_int_equal(x.reason == REASON_NONE, job->state != JOB_QUEUED && !(job->array && job->state == JOB_ACTIVE && job->array->taken < job->array->count));
+	}
+}
+
 static void one_day(uint64_t seed)
 {
 	struct rng rng = {seed};
@@ -1149,8 +1238,11 @@ static void one_day(uint64_t seed)
 
 	random_pool(&rng, &pool);
 	w = world_new(&pool.spec);
-	for (int i = 0; i < 120; i++)
+	for (int i = 0; i < 120; i++) {
 		random_step(&rng, w, &last);
+		world_tick(w, 0); /* what was due at this time, if the step was refused */
+		check_nobody_missed(w);
+	}
 	wind_up(w);
 	world_free(w);
 }
@@ -1180,6 +1272,9 @@ int main(void)
 	        cmocka_unit_test(test_life),
 	        cmocka_unit_test(test_ends),
 	        cmocka_unit_test(test_reports_repeated_late_skipping),
+	        cmocka_unit_test(test_end_is_not_before_start),
+	        cmocka_unit_test(test_batch),
+	        cmocka_unit_test(test_no_nodes),
 	        cmocka_unit_test(test_time_never_decreases),
 	        cmocka_unit_test(test_bound_cards),
 	        cmocka_unit_test(test_cancel_waiting),
