@@ -18,8 +18,8 @@ enum { BACKLOG = 1024 };
 
 /* ---- The address ---- */
 
-/* Fills a socket address; only loopback will do. Returns its size, or a negative code. */
-static int loopback_address(const char *text, uint16_t port, struct sockaddr_storage *ret, struct err *err)
+/* Fills a socket address. Returns its size, or a negative code. */
+static int read_address(const char *text, uint16_t port, bool *ret_loopback, struct sockaddr_storage *ret, struct err *err)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
@@ -28,28 +28,38 @@ static int loopback_address(const char *text, uint16_t port, struct sockaddr_sto
 	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
 		v4->sin_family = AF_INET;
 		v4->sin_port = htons(port);
-		if (ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET)
-			return sizeof *v4;
-	} else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+		*ret_loopback = ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+		return sizeof *v4;
+	}
+	if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
 		v6->sin6_family = AF_INET6;
 		v6->sin6_port = htons(port);
-		if (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr))
-			return sizeof *v6;
-	} else {
-		return err_set(err, ERR_INVALID, "listen", "\"%.60s\": expected an IP address or localhost", text);
+		*ret_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+		return sizeof *v6;
 	}
+	return err_set(err, ERR_INVALID, "listen", "\"%.60s\": expected an IP address or localhost", text);
+}
+
+/* The same where it may be listened on: beyond loopback only with TLS. */
+static int allowed_address(const char *text, uint16_t port, bool tls, bool *ret_loopback, struct sockaddr_storage *ret,
+                           struct err *err)
+{
+	int code = read_address(text, port, ret_loopback, ret, err);
+
+	if (code < 0 || tls || *ret_loopback)
+		return code;
 	return err_set(err, ERR_UNSUPPORTED, "listen",
-	               "\"%.60s\": only loopback is served until TLS is here; for others, forward a port of 127.0.0.1 "
-	               "over SSH",
+	               "\"%.60s\": beyond loopback only with --tls-cert and --tls-key; or forward a port of 127.0.0.1 over SSH",
 	               text);
 }
 
-int api_parse_listen(const char *text, char *address, uint16_t *ret_port, struct err *err)
+int api_parse_listen(const char *text, bool tls, char *address, uint16_t *ret_port, struct err *err)
 {
 	const char *colon = strrchr(text, ':'), *from = text;
 	size_t len = colon ? (size_t)(colon - text) : 0;
 	unsigned long port;
 	struct sockaddr_storage where;
+	bool loopback;
 	char *end;
 	int code;
 
@@ -64,21 +74,25 @@ int api_parse_listen(const char *text, char *address, uint16_t *ret_port, struct
 	address[len] = 0;
 	if (!strcmp(address, "localhost"))
 		strcpy(address, "127.0.0.1");
-	code = loopback_address(address, (uint16_t)port, &where, err);
+	code = allowed_address(address, (uint16_t)port, tls, &loopback, &where, err);
 	if (code < 0)
 		return code;
 	*ret_port = (uint16_t)port;
 	return 0;
 }
 
-static int listen_on(const char *address, uint16_t port, uint16_t *ret_port, struct err *err)
+static int listen_on(struct api *api, struct err *err)
 {
+	const char *address = api->config.address;
+	uint16_t port = api->config.port;
 	struct sockaddr_storage where;
 	socklen_t size;
-	int code = loopback_address(address, port, &where, err), fd, one = 1;
+	bool loopback;
+	int code = allowed_address(address, port, api->tls, &loopback, &where, err), fd, one = 1;
 
 	if (code < 0)
 		return code;
+	api->reads_need_token = !loopback;
 	size = (socklen_t)code;
 	fd = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -92,50 +106,98 @@ static int listen_on(const char *address, uint16_t port, uint16_t *ret_port, str
 	}
 	size = sizeof where;
 	getsockname(fd, (struct sockaddr *)&where, &size);
-	*ret_port = ntohs(where.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&where)->sin6_port
+	api->port = ntohs(where.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&where)->sin6_port
 	                                              : ((struct sockaddr_in *)&where)->sin_port);
 	return fd;
 }
 
 /* ---- The daemon ---- */
 
+/* What stays of libmicrohttpd's own options where there is no certificate is the end of the list. */
 static int start_daemon(struct api *api, int fd, struct err *err)
 {
-	api->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL,
-	                               on_request, api, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)api->config.tls_cert},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)api->config.tls_key},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+		{MHD_OPTION_END, 0, NULL},
+	};
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+
+	api->daemon = MHD_start_daemon(api->tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, api,
+	                               MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
 	                               MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 	                               (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
-	                               MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, api,
-	                               MHD_OPTION_END);
+	                               MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, api,
+	                               MHD_OPTION_NOTIFY_CONNECTION, on_connection, api, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+	                               api, MHD_OPTION_ARRAY, api->tls ? tls : tls + 3, MHD_OPTION_END);
 	return api->daemon ? 0 : err_set(err, ERR_IO, "api", "can't serve: %s", strerror(errno));
+}
+
+static void stop_threads(struct api *api)
+{
+	waits_stop(&api->waits, api->service);
+	peers_stop(&api->peers);
+}
+
+static int start_threads(struct api *api, struct err *err)
+{
+	int code = waits_start(&api->waits, api->service, err);
+
+	if (code < 0)
+		return code;
+	code = peers_start(&api->peers, err);
+	if (code < 0) {
+		waits_stop(&api->waits, api->service);
+		waits_done(&api->waits);
+	}
+	return code;
+}
+
+static struct api *api_free(struct api *api)
+{
+	tls_close(api->tls);
+	pthread_mutex_destroy(&api->digest_lock);
+	free(api);
+	return NULL;
+}
+
+/* Everything but the certificate. */
+static int start(struct api *api, struct err *err)
+{
+	bool v6 = strchr(api->config.address, ':');
+	int fd = listen_on(api, err), code = fd < 0 ? fd : start_threads(api, err);
+
+	if (!code) {
+		snprintf(api->host, sizeof api->host, v6 ? "[%s]" : "%s", api->config.address);
+		snprintf(api->url, sizeof api->url, "%s://%s:%u", api->tls ? "https" : "http", api->host, api->port);
+		code = start_daemon(api, fd, err);
+		if (code < 0) {
+			stop_threads(api);
+			waits_done(&api->waits);
+			peers_done(&api->peers);
+		}
+	}
+	if (code < 0 && fd >= 0)
+		close(fd);
+	return code;
 }
 
 int api_start(const struct api_config *config, struct api **ret, struct err *err)
 {
 	struct api *api = mem_new(1, sizeof *api);
-	bool v6 = strchr(config->address, ':');
-	int fd, code;
+	int code = 0;
 
 	api->config = *config;
 	api->service = config->service;
 	api->digest_sequence = UINT64_MAX;
 	pthread_mutex_init(&api->digest_lock, NULL);
-	fd = listen_on(config->address, config->port, &api->port, err);
-	code = fd < 0 ? fd : waits_start(&api->waits, api->service, err);
-	if (!code) {
-		snprintf(api->host, sizeof api->host, v6 ? "[%s]" : "%s", config->address);
-		snprintf(api->url, sizeof api->url, "http://%s:%u", api->host, api->port);
-		code = start_daemon(api, fd, err);
-		if (code < 0) {
-			waits_stop(&api->waits, api->service);
-			waits_done(&api->waits);
-		}
-	}
+	if (config->tls_cert)
+		code = tls_open(config->tls_cert, config->tls_key, &api->tls, err);
+	if (!code)
+		code = start(api, err);
 	if (code < 0) {
-		if (fd >= 0)
-			close(fd);
-		pthread_mutex_destroy(&api->digest_lock);
-		free(api);
+		api_free(api);
 		return code;
 	}
 	*ret = api;
@@ -160,14 +222,13 @@ struct api *api_stop(struct api *api)
 		return NULL;
 	fd = MHD_quiesce_daemon(api->daemon);
 	/* A suspended connection must not be there when MHD stops: all are resumed, and none waits again. */
-	waits_stop(&api->waits, api->service);
+	stop_threads(api);
 	for (int ms = 0; ms < STOP_PATIENCE_MS && atomic_load(&api->exchanges); ms++)
 		usleep(1000);
 	MHD_stop_daemon(api->daemon);
 	if (fd != MHD_INVALID_SOCKET)
 		close(fd);
 	waits_done(&api->waits);
-	pthread_mutex_destroy(&api->digest_lock);
-	free(api);
-	return NULL;
+	peers_done(&api->peers);
+	return api_free(api);
 }

@@ -8,29 +8,39 @@
 
 #include "api/inside.h"
 
-/* Whether text is one of our names with our port: "localhost:7480". */
-static bool is_our_host(const struct api *api, const char *text)
+/* Whether text is one of the names that are always ours, or one that our certificate is for. */
+static bool is_our_name(const struct api *api, const char *text, size_t len)
 {
 	const char *const names[] = {"localhost", "127.0.0.1", "[::1]", api->host};
-	char expected[128];
 
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		snprintf(expected, sizeof expected, "%s:%u", names[i], api->port);
-		if (!strcasecmp(text, expected) || (api->port == 80 && !strcasecmp(text, names[i])))
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strlen(names[i]) == len && !strncasecmp(text, names[i], len))
 			return true;
-	}
-	return false;
+	return api->tls && tls_names(api->tls, text, len);
+}
+
+bool auth_is_our_host(const struct api *api, const char *text, size_t len)
+{
+	const unsigned scheme_port = api->tls ? 443 : 80;
+	char port[8];
+	size_t port_len = (size_t)snprintf(port, sizeof port, ":%u", api->port);
+
+	if (len > port_len && !memcmp(text + len - port_len, port, port_len))
+		return is_our_name(api, text, len - port_len);
+	return api->port == scheme_port && is_our_name(api, text, len);
 }
 
 int auth_check_site(const struct exchange *ex, struct err *err, unsigned *ret_status)
 {
 	const char *host = exchange_header(ex, "Host"), *origin = exchange_header(ex, "Origin");
+	const char *scheme = ex->api->tls ? "https://" : "http://";
+	size_t len = strlen(scheme);
 
 	*ret_status = MHD_HTTP_FORBIDDEN;
-	if (!host || !is_our_host(ex->api, host))
-		return err_set(err, ERR_DENIED, "Host", "\"%.100s\": expected %s:%u or localhost:%u", host ? host : "", ex->api->host,
-		               ex->api->port, ex->api->port);
-	if (origin && (strncmp(origin, "http://", 7) != 0 || !is_our_host(ex->api, origin + 7)))
+	if (!host || !auth_is_our_host(ex->api, host, strlen(host)))
+		return err_set(err, ERR_DENIED, "Host", "\"%.100s\": expected %s:%u or localhost:%u%s", host ? host : "", ex->api->host,
+		               ex->api->port, ex->api->port, ex->api->tls ? ", or a name that the certificate is for" : "");
+	if (origin && (strncmp(origin, scheme, len) != 0 || !auth_is_our_host(ex->api, origin + len, strlen(origin + len))))
 		return err_set(err, ERR_DENIED, "Origin", "\"%.100s\": another site may not use this daemon", origin);
 	return 0;
 }
@@ -38,12 +48,15 @@ int auth_check_site(const struct exchange *ex, struct err *err, unsigned *ret_st
 static bool has_token(const struct exchange *ex)
 {
 	const char *value = exchange_header(ex, "Authorization");
-	char given[TOKEN_SIZE] = {0};
 
 	if (!value || strncasecmp(value, "Bearer ", 7) != 0 || strlen(value + 7) != TOKEN_SIZE - 1)
 		return false;
-	memcpy(given, value + 7, TOKEN_SIZE - 1);
-	return sodium_memcmp(given, ex->api->config.token, TOKEN_SIZE - 1) == 0;
+	return sodium_memcmp(value + 7, ex->api->config.token, TOKEN_SIZE - 1) == 0;
+}
+
+static bool needs_token(const struct exchange *ex)
+{
+	return (ex->route->flags & NEEDS_TOKEN) || (ex->api->reads_need_token && !(ex->route->flags & OPEN));
 }
 
 static const char *const media_types[] = {"application/json", "application/yaml", "text/yaml", "application/x-yaml"};
@@ -63,7 +76,7 @@ int auth_check_caller(struct exchange *ex, struct err *err, unsigned *ret_status
 	const char *type = exchange_header(ex, "Content-Type"), *user = exchange_header(ex, "Suan-User");
 
 	*ret_status = MHD_HTTP_UNAUTHORIZED;
-	if ((ex->route->flags & NEEDS_TOKEN) && !has_token(ex))
+	if (needs_token(ex) && !has_token(ex))
 		return err_set(err, ERR_DENIED, "Authorization",
 		               "expected \"Bearer TOKEN\" with the token that the daemon keeps in its state "
 		               "directory and in its user's configuration directory");

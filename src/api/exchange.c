@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api/inside.h"
 
@@ -105,13 +106,81 @@ static int check_head(struct exchange *ex, struct err *err, unsigned *ret_status
 	return 0;
 }
 
-/* The head is here, and nothing of the body. */
-static enum MHD_Result begin(struct exchange *ex, const char *url, const char *method)
-{
-	unsigned status = 0;
-	struct err err = {0};
-	int code = auth_check_site(ex, &err, &status);
+/* What means one thing only may be there only once: whoever reads the first, and whoever reads the last, must read the same. */
+static const char *const once_only[] = {"Host",      "Origin",          "Authorization", "Content-Type",      "Content-Length",
+                                        "Suan-User", "Idempotency-Key", "Last-Event-ID", "Transfer-Encoding", "Expect"};
 
+struct headers_seen {
+	bool seen[sizeof once_only / sizeof *once_only];
+	struct err *err;
+	int code;
+};
+
+static enum MHD_Result see_header(void *ctx, enum MHD_ValueKind kind, const char *key, size_t key_len, const char *value,
+                                  size_t value_len)
+{
+	struct headers_seen *s = ctx;
+
+	(void)kind;
+	if (memchr(key, 0, key_len) || (value && memchr(value, 0, value_len)))
+		s->code = err_set(s->err, ERR_INVALID, "headers", "a header has a zero byte");
+	for (size_t i = 0; !s->code && i < sizeof once_only / sizeof *once_only; i++) {
+		if (strcasecmp(key, once_only[i]) != 0)
+			continue;
+		if (s->seen[i])
+			s->code = err_set(s->err, ERR_INVALID, once_only[i], "there twice: expected once");
+		s->seen[i] = true;
+	}
+	return s->code ? MHD_NO : MHD_YES;
+}
+
+/* Before any header is believed. */
+static int check_form(struct exchange *ex, const char *version, struct err *err)
+{
+	struct headers_seen seen = {.err = err};
+
+	if (ex->amiss)
+		return err_set(err, ERR_INVALID, "path", "%s", ex->amiss);
+	if (strcmp(version, MHD_HTTP_VERSION_1_1) != 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0)
+		return err_set(err, ERR_INVALID, "version", "\"%.20s\": expected HTTP/1.1 or HTTP/1.0", version);
+	MHD_get_connection_values_n(ex->connection, MHD_HEADER_KIND, see_header, &seen);
+	if (!seen.code && exchange_header(ex, MHD_HTTP_HEADER_CONTENT_LENGTH) &&
+	    exchange_header(ex, MHD_HTTP_HEADER_TRANSFER_ENCODING))
+		return err_set(err, ERR_INVALID, "Content-Length", "there beside Transfer-Encoding: expected one of them");
+	return seen.code;
+}
+
+/* The path of "http://HOST/path", which a client sends to a proxy and a server must take too. */
+static int take_authority(const struct exchange *ex, const char **url, struct err *err)
+{
+	const char *scheme = ex->api->tls ? "https://" : "http://", *host;
+	size_t len = strlen(scheme);
+
+	if (**url == '/')
+		return 0;
+	host = *url + len;
+	if (strncasecmp(*url, scheme, len) != 0 || !auth_is_our_host(ex->api, host, strcspn(host, "/")))
+		return err_set(err, ERR_DENIED, "path", "\"%.100s\": expected a path, such as /v1/jobs", *url);
+	*url = host + strcspn(host, "/");
+	if (!**url)
+		*url = "/";
+	return 0;
+}
+
+/* The head is here, and nothing of the body. */
+static enum MHD_Result begin(struct exchange *ex, const char *url, const char *method, const char *version)
+{
+	unsigned status = MHD_HTTP_BAD_REQUEST;
+	struct err err = {0};
+	int code = check_form(ex, version, &err);
+
+	ex->begun = true;
+	ex->began_us = wait_clock();
+	peer_sends(ex);
+	if (!code)
+		code = auth_check_site(ex, &err, &status);
+	if (!code)
+		code = take_authority(ex, &url, &err);
 	if (code < 0)
 		return reply_problem(ex, status, &err);
 	ex->route = route_find(method, url, ex->id, ex->allow);
@@ -131,6 +200,7 @@ static enum MHD_Result take_body(struct exchange *ex, const char *data, size_t *
 
 	*size = 0;
 	ex->body_read += len;
+	peer_sends(ex);
 	if (ex->body_read > DISCARD_MAX)
 		return MHD_NO;
 	if (!(ex->route->flags & TAKES_BODY) || ex->refused)
@@ -143,7 +213,7 @@ static enum MHD_Result take_body(struct exchange *ex, const char *data, size_t *
 	if (atomic_fetch_add(&ex->api->bodies, len) + len > BODIES_MAX)
 		ex->refused = ERR_BUSY;
 	else
-		buf_put(&ex->body, data, len);
+		buf_put_secret(&ex->body, data, len);
 	return MHD_YES;
 }
 
@@ -160,6 +230,7 @@ static enum MHD_Result refuse_body(struct exchange *ex)
 
 static enum MHD_Result handle(struct exchange *ex)
 {
+	peer_waits(ex);
 	if (ex->again)
 		return ex->again(ex);
 	return ex->refused ? refuse_body(ex) : ex->route->handle(ex);
@@ -178,16 +249,40 @@ static struct exchange *exchange_new(struct api *api, struct MHD_Connection *con
 	return ex;
 }
 
+/* What no path or query of ours has in it as it is sent: percent signs in a path would be a second way to write it, and text ends
+ * at a zero byte. */
+static const char *find_amiss(const char *target)
+{
+	size_t len = strcspn(target, "?");
+
+	if (memchr(target, '%', len))
+		return "a path here has no percent signs";
+	if (strstr(target + len, "%00"))
+		return "a query has a zero byte";
+	return NULL;
+}
+
+void *on_first_line(void *ctx, const char *target, struct MHD_Connection *connection)
+{
+	struct exchange *ex = exchange_new(ctx, connection);
+
+	peer_begins(connection);
+	if (ex)
+		ex->amiss = find_amiss(target);
+	return ex;
+}
+
 enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                            const char *data, size_t *size, void **state)
 {
 	struct exchange *ex = *state;
 
-	(void)version;
-	if (!ex) {
+	if (!ex)
 		*state = ex = exchange_new(ctx, connection);
-		return ex ? begin(ex, url, method) : MHD_NO;
-	}
+	if (!ex)
+		return MHD_NO;
+	if (!ex->begun)
+		return begin(ex, url, method, version);
 	return *size ? take_body(ex, data, size) : handle(ex);
 }
 
@@ -196,7 +291,6 @@ void on_completed(void *ctx, struct MHD_Connection *connection, void **state, en
 	struct exchange *ex = *state;
 	struct api *api = ctx;
 
-	(void)connection;
 	(void)why;
 	if (!ex)
 		return;
@@ -204,8 +298,9 @@ void on_completed(void *ctx, struct MHD_Connection *connection, void **state, en
 		atomic_fetch_sub(&api->streams, 1);
 	atomic_fetch_sub(&api->bodies, ex->body_counted);
 	atomic_fetch_sub(&api->exchanges, 1);
-	buf_done(&ex->body);
-	arena_done(&ex->arena);
+	peer_rests(connection);
+	buf_done_secret(&ex->body);
+	arena_done_secret(&ex->arena);
 	free(ex);
 	*state = NULL;
 }

@@ -17,7 +17,9 @@ enum {
 	DISCARD_MAX = 256 << 20, /* of a body that is over BODY_MAX: read and dropped, so that its sender hears why */
 	BODIES_MAX = 512 << 20,  /* of all requests at once */
 	CONNECTIONS_MAX = 4096,
-	CONNECTION_MEMORY = 32 << 10, /* its request line and headers fit in this */
+	/* Its request line and headers fit in this. Over 32 KiB, for then libmicrohttpd maps it by itself, and what it read (tokens,
+	 * secrets) goes back to the kernel when the connection ends. */
+	CONNECTION_MEMORY = 36 << 10,
 	IDLE_TIMEOUT_S = 30,
 	STOP_PATIENCE_MS = 2000, /* for answers that are under way when the API stops */
 	STREAMS_MAX = 1024,      /* event streams, followed logs and waits at once */
@@ -57,11 +59,37 @@ uint64_t wait_generation(const struct waits *waits);
 bool wait_for(struct waits *waits, struct waiter *waiter);
 bool waits_stopping(struct waits *waits);
 
-/* ---- Routes and requests ---- */
-
 struct exchange;
 
-enum { NEEDS_TOKEN = 1, TAKES_BODY = 2 };
+/* ---- Who is connected (peer.c): what a client does, it must have done by some instant ---- */
+
+struct peers {
+	pthread_mutex_t lock;
+	pthread_cond_t stop;
+	struct peer *list;
+	uint32_t n;
+	bool stopping;
+	pthread_t thread;
+	_Atomic uint64_t dropped; /* for being late */
+};
+
+int peers_start(struct peers *peers, struct err *err);
+void peers_stop(struct peers *peers); /* ends the thread; connections may still come and go */
+void peers_done(struct peers *peers);
+/* MHD's, for each connection. */
+void on_connection(void *api, struct MHD_Connection *connection, void **state, enum MHD_ConnectionNotificationCode what);
+
+/* What the client is at: it begins a request, sends its body, waits for us, takes the answer (of `bytes`), rests between two. */
+void peer_begins(struct MHD_Connection *connection);
+void peer_sends(struct exchange *ex);
+void peer_waits(struct exchange *ex);
+void peer_takes(struct exchange *ex, size_t bytes);
+void peer_rests(struct MHD_Connection *connection);
+
+/* ---- Routes and requests ---- */
+
+/* OPEN: goes without the token beyond loopback too. */
+enum { NEEDS_TOKEN = 1, TAKES_BODY = 2, OPEN = 4 };
 
 /* One query parameter or header, for reading and for openapi.json. */
 struct parameter {
@@ -87,6 +115,9 @@ struct exchange {
 	char id[ID_MAX];       /* what {id} stands for */
 	char allow[ALLOW_MAX]; /* where the method is wrong: those that would do */
 	const char *user;
+	const char *amiss; /* what is wrong with the request's first line, known before its head is here */
+	bool begun;
+	us_t began_us; /* by wait_clock(), when the head was here */
 	struct buf body;
 	uint64_t body_read, body_counted; /* counted: against BODIES_MAX */
 	int refused;                      /* 0, or why the body isn't taken: ERR_TOO_LARGE, ERR_BUSY */
@@ -106,7 +137,10 @@ struct api {
 	struct service *service;
 	struct MHD_Daemon *daemon;
 	struct waits waits;
-	char host[80], url[112];
+	struct peers peers;
+	struct tls *tls;         /* NULL: plain HTTP */
+	bool reads_need_token;   /* it listens beyond loopback */
+	char host[80], url[112]; /* host: with brackets where it is of IPv6 */
 	uint16_t port;
 	_Atomic uint64_t bodies;                           /* bytes of bodies that are held */
 	_Atomic uint32_t streams, exchanges;               /* under way */
@@ -116,7 +150,8 @@ struct api {
 	uint64_t digest_sequence;
 };
 
-/* MHD's access handler, and what is called when a request is over (exchange.c). */
+/* What is called for a request's first line, MHD's access handler, and what is called when a request is over (exchange.c). */
+void *on_first_line(void *api, const char *target, struct MHD_Connection *connection);
 enum MHD_Result on_request(void *api, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                            const char *data, size_t *size, void **state);
 void on_completed(void *api, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why);
@@ -143,6 +178,17 @@ const struct route *route_find(const char *method, const char *path, char *id, c
  * *ret_status: the HTTP status that says it best. */
 int auth_check_site(const struct exchange *ex, struct err *err, unsigned *ret_status);
 int auth_check_caller(struct exchange *ex, struct err *err, unsigned *ret_status);
+
+/* Whether text is one of our names, with our port unless that is the scheme's own: "localhost:7480". */
+bool auth_is_our_host(const struct api *api, const char *text, size_t len);
+
+/* ---- The certificate (tls.c) ---- */
+
+/* cert, key: PEM. Returns 0, ERR_INVALID (not a pair, or not PEM) or ERR_NOMEM. */
+int tls_open(const char *cert, const char *key, struct tls **ret, struct err *err);
+struct tls *tls_close(struct tls *tls);
+/* Whether the certificate is for this name or address ("suan.example", "192.0.2.1", "[2001:db8::1]"). */
+bool tls_names(const struct tls *tls, const char *host, size_t len);
 
 /* ---- Answering (reply.c, problem.c) ---- */
 
@@ -172,9 +218,10 @@ json_t *json_text(const char *text);  /* null for NULL and "" */
 /* A job. reason: it waits for it, or NULL. */
 json_t *json_job(const struct core *core, const struct job *job, const struct explanation *why);
 /* An element of an array that isn't placed yet. */
-json_t *json_unplaced_element(const struct core *core, const struct job *array, uint32_t index);
+json_t *json_unplaced_element(const struct core *core, const struct job *array, uint32_t index, const struct explanation *why);
 json_t *json_placement(const struct core *core, const struct plan *plan);
-json_t *json_explanation(const struct core *core, const struct job *job, const struct explanation *why);
+/* is_element: of an element of the array `job` that isn't placed. */
+json_t *json_explanation(const struct core *core, const struct job *job, bool is_element, const struct explanation *why);
 json_t *json_centre(const struct core *core, uint32_t centre);
 json_t *json_pool(const struct core *core);
 json_t *json_event(const struct core *core, uint64_t sequence, const struct event *event);

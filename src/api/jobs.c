@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/inside.h"
+#include "api/past.h"
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000, LIST_TASKS_MAX = 20000, SCAN_MAX = 4096, WAIT_MAX_S = 300, WAIT_DEFAULT_S = 60 };
 
@@ -42,29 +43,28 @@ int job_id_parse(const char *text, struct job_id *ret, struct err *err)
 	return err_set(err, ERR_INVALID, "id", "\"%.40s\": expected a job's number, or ARRAY_INDEX for an element of an array", text);
 }
 
-static bool has_index(const struct array *array, uint32_t index)
+/* Which element of its array an index is, from 0; UINT32_MAX: none. */
+static uint32_t place_of(const struct array *array, uint32_t index)
 {
+	uint32_t place = 0;
+
 	for (uint32_t i = 0; i < array->n_ranges; i++) {
 		const struct range *range = &array->ranges[i];
 
 		if (index >= range->first && index <= range->last && (index - range->first) % range->step == 0)
-			return true;
+			return place + (index - range->first) / range->step;
+		place += (range->last - range->first) / range->step + 1;
 	}
-	return false;
+	return UINT32_MAX;
 }
 
 const struct job *job_id_find(const struct core *core, const struct job_id *id, struct err *err)
 {
 	const struct job *job = core_job(core, id->job), *element;
+	uint32_t place;
 
 	if (!job) {
-		/* Numbers aren't used again, so one below the newest was a job. */
-		job = core_job_before(core, UINT32_MAX);
-		err_set(err, ERR_NOT_FOUND, "id",
-		        job && id->job < job->id
-		            ? "%u: that job was over for so long that it has been forgotten; the journal still has it"
-		            : "%u: there is no such job",
-		        id->job);
+		err_set(err, ERR_NOT_FOUND, "id", "%u: there is no such job", id->job);
 		return NULL;
 	}
 	if (!id->is_element)
@@ -74,7 +74,8 @@ const struct job *job_id_find(const struct core *core, const struct job_id *id, 
 		return NULL;
 	}
 	element = core_element(core, id->job, id->index);
-	if (!element && !has_index(job->array, id->index)) {
+	place = place_of(job->array, id->index);
+	if (!element && (place == UINT32_MAX || place < job->array->taken)) { /* one that was placed, and is gone, is in the history */
 		err_set(err, ERR_NOT_FOUND, "id", "%u_%u: array %u has no such element", id->job, id->index, id->job);
 		return NULL;
 	}
@@ -91,6 +92,26 @@ static const struct explanation *explain(const struct core *core, const struct j
 	return why;
 }
 
+static json_t *past_seen(struct service *service, const struct job_id *id, bool *ret_over, struct err *err)
+{
+	struct past past;
+
+	if (past_find(service, id, &past, err) < 0)
+		return NULL;
+	*ret_over = true;
+	return past.json;
+}
+
+/* An element that isn't placed waits for what its array waits for. */
+static json_t *unplaced_seen(const struct core *core, const struct job *array, uint32_t index, us_t now_us)
+{
+	struct explanation why;
+	struct err err;
+	bool waits = !job_is_over(array) && core_explain(core, array->id, now_us, &why, &err) == 0;
+
+	return json_unplaced_element(core, array, index, waits ? &why : NULL);
+}
+
 json_t *job_seen(struct api *api, const struct job_id *id, bool *ret_over, struct err *err)
 {
 	struct service *service = api->service;
@@ -100,12 +121,14 @@ json_t *job_seen(struct api *api, const struct job_id *id, bool *ret_over, struc
 	json_t *json = NULL;
 
 	if (job) {
+		us_t now_us = service->ops->now(service);
+
 		*ret_over = job_is_over(job);
-		json = id->is_element && job->array ? json_unplaced_element(core, job, id->index)
-		                                    : json_job(core, job, explain(core, job, service->ops->now(service), &why));
+		json = id->is_element && job->array ? unplaced_seen(core, job, id->index, now_us)
+		                                    : json_job(core, job, explain(core, job, now_us, &why));
 	}
 	service->ops->read_end(service);
-	return json;
+	return job ? json : past_seen(service, id, ret_over, err);
 }
 
 enum MHD_Result get_job(struct exchange *ex)
@@ -127,6 +150,7 @@ enum MHD_Result get_explain(struct exchange *ex)
 	struct explanation why = {0};
 	const struct core *core;
 	const struct job *job;
+	struct past past;
 	struct job_id id;
 	struct err err;
 	json_t *json = NULL;
@@ -136,8 +160,10 @@ enum MHD_Result get_explain(struct exchange *ex)
 	core = service->ops->read_begin(service, true);
 	job = job_id_find(core, &id, &err);
 	if (job && core_explain(core, job->id, service->ops->now(service), &why, &err) == 0)
-		json = json_explanation(core, job, &why);
+		json = json_explanation(core, job, id.is_element && job->array, &why);
 	service->ops->read_end(service);
+	if (!job && past_find(service, &id, &past, &err) == 0)
+		json = past_explanation(&past);
 	return json ? reply_json(ex, MHD_HTTP_OK, json) : reply_problem(ex, 0, &err);
 }
 
@@ -183,26 +209,88 @@ static bool is_full(const struct list *list)
 	return json_array_size(list->jobs) >= list->limit || list->tasks >= LIST_TASKS_MAX;
 }
 
-/* Adds one job and looks at no more than SCAN_MAX, so that commits need not wait for long. Returns false at the end. */
-static bool list_some(struct list *list)
+/* The next job of the core that is listed; looks at no more than SCAN_MAX, so that commits need not wait for long. *ret_low: where it
+ * stands, or how far was looked. Returns NULL where none was found; *ret_more: there are more to look at. */
+static json_t *next_in_core(struct list *list, uint32_t *ret_low, uint32_t *ret_tasks, bool *ret_more)
 {
 	struct service *service = list->ex->api->service;
 	const struct core *core = service->ops->read_begin(service, true);
 	const struct job *job = core_job_before(core, list->before);
 	struct explanation why;
-	bool added = false;
+	json_t *json = NULL;
 
-	for (uint32_t seen = 0; job && !added && seen < SCAN_MAX; seen++) {
-		list->before = job->id;
-		added = is_listed(list, core, job);
-		if (added) {
-			json_array_append_new(list->jobs, json_job(core, job, explain(core, job, service->ops->now(service), &why)));
-			list->tasks += job->plan.n_tasks;
-		}
-		job = core_job_before(core, list->before);
+	*ret_low = 0;
+	*ret_more = job;
+	for (uint32_t seen = 0; job && !json && seen < SCAN_MAX; seen++) {
+		*ret_low = job->id;
+		*ret_tasks = job->plan.n_tasks;
+		if (is_listed(list, core, job))
+			json = json_job(core, job, explain(core, job, service->ops->now(service), &why));
+		job = core_job_before(core, *ret_low);
 	}
 	service->ops->read_end(service);
-	return job;
+	return json;
+}
+
+/* Adds those of the history between. They are looked up after the core was looked at, so none is missed that leaves it now. */
+static int list_past(struct list *list, uint32_t low, struct err *err)
+{
+	struct past_query query = {.after = low,
+	                           .before = list->before,
+	                           .state = list->state,
+	                           .project = list->project,
+	                           .limit = (uint32_t)(list->limit - json_array_size(list->jobs))};
+	uint32_t last = 0;
+	bool large = false;
+	int n = 0;
+
+	if (low + 1 < list->before)
+		n = past_list(list->ex->api->service, &query, list->jobs, &last, &large, err);
+	if (n > 0)
+		list->before = last;
+	if (large)
+		list->tasks = LIST_TASKS_MAX;
+	return n;
+}
+
+/* Adds one job of the core, and those of the history before it. *ret_more: there may be more. */
+static int list_some(struct list *list, bool *ret_more, struct err *err)
+{
+	uint32_t low, tasks = 0;
+	bool in_core;
+	json_t *json = next_in_core(list, &low, &tasks, &in_core);
+	int code = list_past(list, low, err);
+
+	*ret_more = in_core || (code > 0 && is_full(list));
+	if (code < 0 || is_full(list)) {
+		json_decref(json);
+		return code;
+	}
+	list->before = in_core ? low : 1;
+	if (json) {
+		json_array_append_new(list->jobs, json);
+		list->tasks += tasks;
+	}
+	return 0;
+}
+
+static int stop_at_first(void *ctx, const struct past_job *job)
+{
+	(void)ctx;
+	(void)job;
+	return 1;
+}
+
+/* Whether a page after this one could hold anything. */
+static bool is_more(const struct list *list)
+{
+	struct service *service = list->ex->api->service;
+	struct past_query query = {.before = list->before, .state = list->state, .project = list->project, .limit = 1};
+	bool more = core_job_before(service->ops->read_begin(service, false), list->before);
+	struct err err;
+
+	service->ops->read_end(service);
+	return more || service->ops->history(service, &query, stop_at_first, NULL, &err) != 0;
 }
 
 enum MHD_Result get_jobs(struct exchange *ex)
@@ -215,8 +303,13 @@ enum MHD_Result get_jobs(struct exchange *ex)
 	if (read_list(&list, &err) < 0)
 		return reply_problem(ex, MHD_HTTP_BAD_REQUEST, &err);
 	list.jobs = json_array();
-	while (more && !is_full(&list))
-		more = list_some(&list);
+	while (more && !is_full(&list)) {
+		if (list_some(&list, &more, &err) < 0) {
+			json_decref(list.jobs);
+			return reply_problem(ex, 0, &err);
+		}
+	}
+	more = more && is_more(&list);
 	snprintf(cursor, sizeof cursor, "%u", list.before);
 	return reply_json(ex, MHD_HTTP_OK,
 	                  json_pack("{s:o, s:o}", "jobs", list.jobs, "next", more ? json_string(cursor) : json_null()));
@@ -301,6 +394,7 @@ enum MHD_Result post_cancel(struct exchange *ex)
 {
 	struct service *service = ex->api->service;
 	const struct job *job;
+	struct past past;
 	struct job_id id;
 	struct err err;
 	bool over = false;
@@ -319,6 +413,8 @@ enum MHD_Result post_cancel(struct exchange *ex)
 		}
 	}
 	service->ops->read_end(service);
+	if (!job && err.code == ERR_NOT_FOUND && past_find(service, &id, &past, &err) == 0)
+		return reply_json(ex, MHD_HTTP_OK, past.json);
 	if (!job)
 		return reply_problem(ex, 0, &err);
 	if (over)

@@ -143,26 +143,32 @@ json_t *json_job(const struct core *core, const struct job *job, const struct ex
 	return json;
 }
 
-/* It has no number of its own yet, so it goes by its array's. */
-json_t *json_unplaced_element(const struct core *core, const struct job *array, uint32_t index)
+/* It has no number of its own yet, so it goes by its array's. It waits, whatever others of the array do; where the array is
+ * over, it never ran. */
+json_t *json_unplaced_element(const struct core *core, const struct job *array, uint32_t index, const struct explanation *why)
 {
-	json_t *json = json_job(core, array, NULL);
+	json_t *json = json_job(core, array, why);
 
+	if (!job_is_over(array))
+		json_object_set_new(json, "state", json_string(job_state_word(JOB_QUEUED)));
+	json_object_set_new(json, "placed_at", json_null());
+	json_object_set_new(json, "started_at", json_null());
 	json_object_set_new(json, "array", json_null());
 	json_object_set_new(json, "array_id", json_integer(array->id));
 	json_object_set_new(json, "array_index", json_integer(index));
 	return json;
 }
 
-json_t *json_explanation(const struct core *core, const struct job *job, const struct explanation *why)
+json_t *json_explanation(const struct core *core, const struct job *job, bool is_element, const struct explanation *why)
 {
+	enum job_state state = is_element && !job_is_over(job) ? JOB_QUEUED : core_job_state(core, job);
 	const struct plan *plan;
 	uint32_t holder = 0;
 	json_t *json = json_object();
 
 	plan = core_reservation(core, &holder);
 	json_object_set_new(json, "job", json_integer(job->id));
-	json_object_set_new(json, "state", json_string(job_state_word(core_job_state(core, job))));
+	json_object_set_new(json, "state", json_string(job_state_word(state)));
 	json_object_set_new(json, "reason", why->reason == REASON_NONE ? json_null() : json_string(reason_word(why->reason)));
 	json_object_set_new(json, "text", json_text(why->text));
 	json_object_set_new(json, "blocker", why->blocker ? json_integer(why->blocker) : json_null());

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "api/inside.h"
+#include "api/past.h"
 
 enum { LOG_BLOCK = 32 << 10, LOG_POLL_US = 200000 };
 
@@ -111,6 +112,24 @@ static int check_output(const struct core *core, const struct job *job, const st
 	return 0;
 }
 
+/* Of a job that has left the core: its output stays for a while. */
+static int find_past_output(struct exchange *ex, const struct job_id *id, struct output *output, struct err *err)
+{
+	struct past past;
+	int code = past_find(ex->api->service, id, &past, err);
+
+	if (code < 0)
+		return code;
+	if (json_is_object(json_object_get(past.json, "array")))
+		code = err_set(err, ERR_NOT_FOUND, "id", "%u: an array has no output of its own; ask for an element", past.job);
+	else if (output->attempt > past.attempt)
+		code = err_set(err, ERR_NOT_FOUND, "attempt", "%u: job %u has had %u", output->attempt, past.job, past.attempt);
+	output->job = past.job;
+	output->attempt = output->attempt ? output->attempt : past.attempt;
+	json_decref(past.json);
+	return code;
+}
+
 /* Which job and attempt; *ret_waits: its output can still come. */
 static int find_output(struct exchange *ex, struct output *output, bool *ret_waits, struct err *err)
 {
@@ -131,7 +150,7 @@ static int find_output(struct exchange *ex, struct output *output, bool *ret_wai
 		*ret_waits = !job_is_over(job) && output->attempt == job->attempt;
 	}
 	service->ops->read_end(service);
-	return code;
+	return job || code != ERR_NOT_FOUND ? code : find_past_output(ex, &id, output, err);
 }
 
 static enum MHD_Result stream(struct exchange *ex, struct output *output)

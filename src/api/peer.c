@@ -13,8 +13,8 @@
 
 #include "api/inside.h"
 
-/* HEAD: from the connection, or from a request's first line, to the end of its head. The rates are what a sender, or a reader, must
- * keep up with after its first grace. CROWDED: what a head may take where most places are taken. */
+/* HEAD: from the connection, or from a request's first line, to the end of its head. The rates are what a sender, or a reader,
+ * must keep up with after its first grace. CROWDED: what a head may take where most places are taken. */
 enum {
 	HEAD_US = 10000000,
 	CROWDED_HEAD_US = 1000000,

@@ -69,6 +69,7 @@ enum MHD_Result reply_problem(struct exchange *ex, unsigned status, const struct
 	json_decref(json);
 	if (!text)
 		return MHD_NO;
+	peer_takes(ex, strlen(text));
 	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		return MHD_NO;

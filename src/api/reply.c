@@ -36,6 +36,7 @@ enum MHD_Result reply_json_with(struct exchange *ex, unsigned status, json_t *js
 	json_decref(json);
 	if (!text)
 		return MHD_NO;
+	peer_takes(ex, strlen(text));
 	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		return MHD_NO;
@@ -54,6 +55,7 @@ enum MHD_Result reply_text(struct exchange *ex, unsigned status, const char *typ
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY);
 
+	peer_takes(ex, strlen(text));
 	if (!response)
 		return MHD_NO;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
@@ -64,6 +66,7 @@ enum MHD_Result reply_buf(struct exchange *ex, unsigned status, const char *type
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(buf->len, buf->data, MHD_RESPMEM_MUST_FREE);
 
+	peer_takes(ex, buf->len);
 	if (!response) {
 		buf_done(buf);
 		return MHD_NO;

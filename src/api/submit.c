@@ -4,6 +4,8 @@
 #include <strings.h>
 
 #include "api/inside.h"
+#include "api/past.h"
+#include "base/mem.h"
 #include "format/job_file.h"
 
 enum { KEY_LEN_MAX = 255 };
@@ -12,6 +14,7 @@ enum { KEY_LEN_MAX = 255 };
 struct entry {
 	struct job_file file;
 	struct err err; /* code below 0: it couldn't be read, and has no item */
+	struct err refusal; /* code below 0: why the core will refuse it, better than the core knows */
 	struct service_item *item;
 	uint8_t idempotency[IDEMPOTENCY_BYTES];
 };
@@ -64,7 +67,7 @@ static int read_batch(struct exchange *ex, json_t *jobs, struct submission *s, s
 		if (!text)
 			return err_set(err, ERR_NOMEM, "jobs", "out of memory");
 		read_entry(ex, text, strlen(text), &s->entries[i]);
-		free(text);
+		mem_free_secret(text);
 	}
 	return 0;
 }
@@ -121,6 +124,28 @@ static void fill_key(const struct exchange *ex, const char *key, uint32_t place,
 	memcpy(entry->idempotency + IDEMPOTENCY_BYTES / 2, body.bytes, IDEMPOTENCY_BYTES / 2);
 }
 
+/* ---- Dependencies on jobs that have left the core ---- */
+
+static int resolve(struct exchange *ex, struct submission *s, struct err *err)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct entry *entry = &s->entries[i];
+		int code = 0;
+
+		if (!entry->err.code && entry->file.spec.n_dependencies)
+			code = past_resolve(ex->api->service, &entry->file, &ex->arena, &entry->refusal, err);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+static void explain_refusal(const struct entry *entry, struct err *err)
+{
+	if (entry->refusal.code && !strncmp(err->subject, "depends_on", 10))
+		*err = entry->refusal;
+}
+
 /* ---- Answering ---- */
 
 static json_t *json_warnings(const struct job_file *file)
@@ -152,8 +177,10 @@ static enum MHD_Result answer_single(struct exchange *ex, struct entry *entry)
 	/* Known by its key, and not by its content: the request is what is wrong. */
 	if (item->code == ERR_CONFLICT)
 		return reply_problem(ex, MHD_HTTP_UNPROCESSABLE_CONTENT, &item->err);
-	if (item->code < 0)
+	if (item->code < 0) {
+		explain_refusal(entry, &item->err);
 		return reply_problem(ex, 0, &item->err);
+	}
 	json = json_submitted(ex->api, entry, &err);
 	if (!json)
 		return reply_problem(ex, 0, &err);
@@ -167,8 +194,10 @@ static json_t *json_entry(struct api *api, const struct entry *entry)
 	struct err err = entry->err;
 	json_t *json = NULL;
 
-	if (!err.code && entry->item->code < 0)
+	if (!err.code && entry->item->code < 0) {
 		err = entry->item->err;
+		explain_refusal(entry, &err);
+	}
 	if (!err.code)
 		json = json_submitted(api, entry, &err);
 	return json ? json : json_pack("{s:o}", "problem", problem_json(&err, problem_status(&err)));
@@ -259,6 +288,8 @@ static enum MHD_Result dry_run(struct exchange *ex, const struct submission *s)
 	now_us = service->ops->now(service);
 	if (core_dry_run(core, &s->entries->file.spec, now_us, &ex->arena, &plan, &err) == 0)
 		json = json_dry_run(core, &s->entries->file, &plan, now_us);
+	else
+		explain_refusal(s->entries, &err);
 	service->ops->read_end(service);
 	return json ? reply_json(ex, MHD_HTTP_OK, json) : reply_problem(ex, 0, &err);
 }
@@ -273,7 +304,7 @@ enum MHD_Result post_jobs(struct exchange *ex)
 	ex->submission = s;
 	if (exchange_flag(ex, "dry_run", &dry, &err) < 0 || (key && check_key(key, &err) < 0))
 		return reply_problem(ex, MHD_HTTP_BAD_REQUEST, &err);
-	if (read_body(ex, s, &err) < 0)
+	if (read_body(ex, s, &err) < 0 || resolve(ex, s, &err) < 0)
 		return reply_problem(ex, 0, &err);
 	return dry ? dry_run(ex, s) : submit(ex, s, key);
 }

@@ -75,7 +75,7 @@ static int read_token(int fd, const char *path, char token[TOKEN_SIZE], struct e
 	return 0;
 }
 
-static int make_token(const char *state_dir, char token[TOKEN_SIZE], struct err *err)
+int token_renew(const char *state_dir, char token[TOKEN_SIZE], struct err *err)
 {
 	unsigned char random[(TOKEN_SIZE - 1) / 2];
 
@@ -95,7 +95,7 @@ int token_load(const char *state_dir, char token[TOKEN_SIZE], struct err *err)
 	if (fd >= 0)
 		code = read_token(fd, (char *)path.data, token, err);
 	else
-		code = errno == ENOENT ? make_token(state_dir, token, err) : fail(err, (char *)path.data);
+		code = errno == ENOENT ? token_renew(state_dir, token, err) : fail(err, (char *)path.data);
 	if (fd >= 0)
 		close(fd);
 	buf_done(&path);

@@ -31,6 +31,7 @@ struct client {
 	char *host; /* as in the URL, brackets and all */
 	char *port;
 	bool secure;                   /* https */
+	const char *cacert;            /* SUAN_CACERT: whom to trust instead of the machine's own list; NULL: that */
 	char token[TOKEN_LEN_MAX + 1]; /* "" for none */
 	char user[64];
 };
@@ -193,6 +194,9 @@ int client_open(struct client **ret, struct err *err)
 		client_close(client);
 		return err_set(err, ERR_INVALID, "SUAN_URL", "the token isn't sent in the clear to another machine: expected https://");
 	}
+	client->cacert = getenv("SUAN_CACERT");
+	if (client->cacert && !*client->cacert)
+		client->cacert = NULL;
 	read_user(client);
 	*ret = client;
 	return 0;
@@ -206,6 +210,7 @@ struct client *client_close(struct client *client)
 	curl_free(client->host);
 	curl_free(client->port);
 	free(client->url);
+	explicit_bzero(client->token, sizeof client->token);
 	free(client);
 	curl_global_cleanup();
 	return NULL;
@@ -312,6 +317,14 @@ static struct curl_slist *headers_for(const struct client *client, const struct 
 	return headers;
 }
 
+/* One of them has the token. */
+static void free_headers(struct curl_slist *headers)
+{
+	for (struct curl_slist *line = headers; line; line = line->next)
+		explicit_bzero(line->data, strlen(line->data));
+	curl_slist_free_all(headers);
+}
+
 static void prepare(struct client *client, const struct call *call, struct receiving *receiving, const char *url,
                     const struct curl_slist *headers)
 {
@@ -332,6 +345,9 @@ static void prepare(struct client *client, const struct call *call, struct recei
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, receiving);
 	if (is_loopback(client->host))
 		curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (client->cacert)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, client->cacert);
 	if (!strcmp(call->method, "POST")) {
 		curl_easy_setopt(curl, CURLOPT_POST, 1L);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
@@ -353,6 +369,14 @@ static int call_failed(struct client *client, CURLcode code, const struct receiv
 		return err_set(err, ERR_TOO_LARGE, client->url, "the answer is over %d MiB", ANSWER_BYTES_MAX >> 20);
 	if (receiving->stopped)
 		return err_set(err, ERR_FULL, "standard output", "%s", strerror(errno));
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return err_set(
+			err, ERR_CORRUPT, client->url,
+			"its certificate isn't trusted, or is for another name (%s); SUAN_CACERT names a file with the certificate of who "
+			"signed it",
+			curl_easy_strerror(code));
+	if (code == CURLE_SSL_CACERT_BADFILE)
+		return err_set(err, ERR_CORRUPT, "SUAN_CACERT", "\"%.200s\": expected a file with certificates as PEM", client->cacert);
 	if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY)
 		return err_set(err, ERR_CORRUPT, client->url, "what answers there isn't suand (%s)", curl_easy_strerror(code));
 	return err_set(err, ERR_IO, client->url, "%s", curl_easy_strerror(code));
@@ -374,7 +398,7 @@ int client_call(struct client *client, const struct call *call, struct answer *r
 	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &ret->status);
 	curl_easy_getinfo(client->curl, CURLINFO_REQUEST_SIZE, &sent);
 	ret->sent = sent > 0;
-	curl_slist_free_all(headers);
+	free_headers(headers);
 	free(url);
 	if (code != CURLE_OK)
 		return call_failed(client, code, &receiving, err);

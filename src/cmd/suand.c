@@ -4,40 +4,50 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/api.h"
+#include "base/mem.h"
 #include "engine/engines.h"
 #include "format/pool_file.h"
 #include "host/host.h"
 #include "host/log.h"
 #include "store/stores.h"
 
-enum { EXIT_USAGE = 2, FILES_WANTED = 8192 };
+enum { EXIT_USAGE = 2, FILES_WANTED = 8192, PEM_BYTES_MAX = 256 << 10 };
 
 static const char usage[] =
 	"usage: suand --pool FILE [--state DIR] [--store URL] [--listen ADDR:PORT] [--config FILE]\n"
+	"             [--tls-cert FILE --tls-key FILE] [--new-token] [--anchors FILE]\n"
 	"\n"
 	"  --pool FILE         the pool: centres, kinds of cards, links, projects (YAML)\n"
 	"  --state DIR         where it keeps everything (default: $XDG_STATE_HOME/suan or ~/.local/state/suan)\n"
 	"  --store URL         where the journal goes: a directory, sqlite:DIRECTORY or memory: (default: the state directory)\n"
-	"  --listen ADDR:PORT  default 127.0.0.1:7480; loopback only\n"
+	"  --listen ADDR:PORT  default 127.0.0.1:7480; beyond loopback only with TLS, and every request then needs the token\n"
+	"  --tls-cert FILE     the certificate, and those that lead to who signed it (PEM); suan trusts what SUAN_CACERT names\n"
+	"  --tls-key FILE      its key (PEM), which nobody else may read (mode 0600)\n"
 	"  --config FILE       settings that shape decisions (YAML)\n"
+	"  --anchors FILE      where signed points of the journal's chain are written down (default: anchors in the state directory);\n"
+	"                      best where whoever can write the state directory can't\n"
+	"  --new-token         makes another token: who has the old one is shut out\n"
 	"  --version, --help\n"
 	"\n"
 	"Prints \"listening on http://ADDR:PORT\" once it serves. SIGTERM or Ctrl-C stops it; its jobs go on, and the next start\n"
 	"finds them.\n";
 
 struct options {
-	const char *pool, *state, *store, *listen, *config;
+	const char *pool, *state, *store, *listen, *config, *tls_cert, *tls_key, *anchors;
+	bool new_token;
 };
 
 /* Everything that lives as long as the daemon. */
@@ -50,6 +60,7 @@ struct suand {
 	uint32_t n_warnings;
 	char *state; /* absolute */
 	char address[64], token[TOKEN_SIZE];
+	struct buf tls_cert, tls_key; /* terminated; empty without TLS */
 	uint16_t port;
 	int lock;
 	struct store *store;
@@ -63,10 +74,18 @@ struct suand {
 /* Returns below 0 to go on, else an exit status. */
 static int read_options(int argc, char **argv, struct options *ret)
 {
-	static const struct option known[] = {{"pool", required_argument, NULL, 'p'},   {"state", required_argument, NULL, 's'},
-	                                      {"store", required_argument, NULL, 'S'},  {"listen", required_argument, NULL, 'l'},
-	                                      {"config", required_argument, NULL, 'c'}, {"version", no_argument, NULL, 'V'},
-	                                      {"help", no_argument, NULL, 'h'},         {0}};
+	static const struct option known[] = {{"pool", required_argument, NULL, 'p'},
+	                                      {"state", required_argument, NULL, 's'},
+	                                      {"store", required_argument, NULL, 'S'},
+	                                      {"listen", required_argument, NULL, 'l'},
+	                                      {"config", required_argument, NULL, 'c'},
+	                                      {"tls-cert", required_argument, NULL, 'C'},
+	                                      {"tls-key", required_argument, NULL, 'K'},
+	                                      {"new-token", no_argument, NULL, 'T'},
+	                                      {"anchors", required_argument, NULL, 'a'},
+	                                      {"version", no_argument, NULL, 'V'},
+	                                      {"help", no_argument, NULL, 'h'},
+	                                      {0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
@@ -76,6 +95,10 @@ static int read_options(int argc, char **argv, struct options *ret)
 		case 'S': ret->store = optarg; break;
 		case 'l': ret->listen = optarg; break;
 		case 'c': ret->config = optarg; break;
+		case 'C': ret->tls_cert = optarg; break;
+		case 'K': ret->tls_key = optarg; break;
+		case 'T': ret->new_token = true; break;
+		case 'a': ret->anchors = optarg; break;
 		case 'V': return puts("suand " SUAN_VERSION) < 0;
 		case 'h': return fputs(usage, stdout) < 0;
 		default: return fputs(usage, stderr), EXIT_USAGE;
@@ -84,6 +107,11 @@ static int read_options(int argc, char **argv, struct options *ret)
 	if (optind < argc || !ret->pool) {
 		fprintf(stderr, ret->pool ? "suand: %s: not an option\n\n%s" : "suand: --pool FILE is needed%.0s\n\n%s",
 		        ret->pool ? argv[optind] : "", usage);
+		return EXIT_USAGE;
+	}
+	if (!ret->tls_cert != !ret->tls_key) {
+		fprintf(stderr, "suand: --tls-cert and --tls-key go together: %s is missing\n",
+		        ret->tls_cert ? "--tls-key" : "--tls-cert");
 		return EXIT_USAGE;
 	}
 	return -1;
@@ -217,6 +245,58 @@ static int read_config(struct suand *d, struct err *err)
 	return code;
 }
 
+/* ---- The certificate ---- */
+
+/* A key that others could read, or have written, is no secret. */
+static int check_key_file(int fd, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_set(err, ERR_IO, NULL, "%s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_INVALID, NULL, "not a regular file");
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return err_set(err, ERR_DENIED, NULL, "belongs to user %u: expected to be of root or of who runs suand", st.st_uid);
+	if (st.st_mode & 077)
+		return err_set(err, ERR_DENIED, NULL, "others may use it (mode %04o): expected 0600; chmod 600 mends it",
+		               st.st_mode & 07777);
+	return 0;
+}
+
+static int read_pem(const char *path, bool secret, struct buf *ret, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), code;
+	char piece[4096];
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return err_set(err, ERR_NOT_FOUND, NULL, "%s", strerror(errno));
+	code = secret ? check_key_file(fd, err) : 0;
+	while (!code && ret->len <= PEM_BYTES_MAX && (n = read(fd, piece, sizeof piece)) > 0)
+		buf_put_secret(ret, piece, (size_t)n);
+	sodium_memzero(piece, sizeof piece);
+	close(fd);
+	if (!code && n < 0)
+		return err_set(err, ERR_IO, NULL, "%s", strerror(errno));
+	if (!code && (ret->len > PEM_BYTES_MAX || !ret->len || memchr(ret->data, 0, ret->len)))
+		return err_set(err, ERR_INVALID, NULL, "expected PEM, at most %d KiB", PEM_BYTES_MAX >> 10);
+	buf_put_secret(ret, "", 1);
+	return code;
+}
+
+/* Returns 0, or an exit status after saying why. */
+static int read_tls(struct suand *d)
+{
+	struct err err = {0};
+
+	if (!d->options.tls_cert)
+		return 0;
+	if (read_pem(d->options.tls_cert, false, &d->tls_cert, &err) < 0)
+		return complain(d->options.tls_cert, &err);
+	return read_pem(d->options.tls_key, true, &d->tls_key, &err) < 0 ? complain(d->options.tls_key, &err) : 0;
+}
+
 /* ---- The state directory ---- */
 
 /* $NAME/suan, or ~/otherwise/suan; NULL where there is no home. In the arena. */
@@ -285,14 +365,20 @@ static void on_stopped(void *ctx)
 
 static int open_all(struct suand *d, struct err *err)
 {
-	struct host_config host = {.state_dir = d->state, .pool = &d->pool, .config = &d->config, .stopped = on_stopped, .ctx = d};
+	struct host_config host = {.state_dir = d->state,
+	                           .pool = &d->pool,
+	                           .config = &d->config,
+	                           .stopped = on_stopped,
+	                           .ctx = d,
+	                           .anchors = d->options.anchors,
+	                           .job_record = api_job_record};
 	int code = store_open(d->options.store ? d->options.store : d->state, &d->store, err);
 
 	if (code < 0)
 		return code;
 	host.store = d->store;
 	host.engines = engine_all(&host.n_engines);
-	code = token_load(d->state, d->token, err);
+	code = d->options.new_token ? token_renew(d->state, d->token, err) : token_load(d->state, d->token, err);
 	if (!code)
 		code = host_open(&host, &d->host, err);
 	return code;
@@ -310,6 +396,8 @@ static int serve(struct suand *d, struct err *err)
 	struct api_config api = {.service = host_service(d->host),
 	                         .address = d->address,
 	                         .port = d->port,
+	                         .tls_cert = (const char *)d->tls_cert.data,
+	                         .tls_key = (const char *)d->tls_key.data,
 	                         .token = d->token,
 	                         .user = user_name(&d->arena),
 	                         .warnings = d->warnings,
@@ -348,6 +436,21 @@ static void raise_file_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* The token, the key and the secrets of jobs go through this process: no core dump holds them, no debugger of another user's
+ * or of a job's sees them, and JSON that is done with is zeroed. The hard limit stays, for jobs that want core dumps of their
+ * own. */
+static void keep_to_ourselves(void)
+{
+	struct rlimit limit;
+
+	prctl(PR_SET_DUMPABLE, 0);
+	if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+		limit.rlim_cur = 0;
+		setrlimit(RLIMIT_CORE, &limit);
+	}
+	json_set_alloc_funcs(malloc, mem_free_secret);
+}
+
 /* The host answers all that waits before the API ends, for a connection that waits can't be closed. */
 static void close_all(struct suand *d)
 {
@@ -360,6 +463,8 @@ static void close_all(struct suand *d)
 	if (d->lock >= 0)
 		close(d->lock);
 	sodium_memzero(d->token, sizeof d->token);
+	buf_done(&d->tls_cert);
+	buf_done_secret(&d->tls_key);
 	free(d->state);
 	arena_done(&d->arena);
 }
@@ -370,8 +475,11 @@ static int run(struct suand *d)
 	sigset_t signals;
 	int number;
 
-	if (api_parse_listen(d->options.listen ? d->options.listen : "127.0.0.1:7480", d->address, &d->port, &err) < 0)
+	if (api_parse_listen(d->options.listen ? d->options.listen : "127.0.0.1:7480", d->options.tls_cert, d->address, &d->port,
+	                     &err) < 0)
 		return complain(NULL, &err), EXIT_USAGE;
+	if (read_tls(d) != 0)
+		return EXIT_FAILURE;
 	if (read_pool(d, &err) < 0)
 		return complain(d->options.pool, &err);
 	if (read_config(d, &err) < 0)
@@ -399,6 +507,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	umask(077);
+	keep_to_ourselves();
 	raise_file_limit();
 	status = run(&d);
 	close_all(&d);

@@ -66,9 +66,9 @@ struct job {
 	uint32_t waits_for; /* dependencies that aren't met */
 	bool doomed;        /* one of them never will be */
 	uint32_t queue_class;
+	uint32_t class_part;        /* jobs in this one's part of its class's tree */
 	struct tree_node in_class;  /* waiting: by arrival */
 	us_t limit_least_us;        /* least limit in this node's part of that tree */
-	uint32_t class_part;        /* jobs in this node's part of that tree */
 	struct tree_node in_live;   /* placed and not over: by number */
 	struct tree_node in_timers; /* the next instant at which it changes by itself; over: when it ended */
 	us_t timer_us;

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/mem.h"
 
@@ -415,12 +414,24 @@ struct pool *pool_free(struct pool *pool)
 
 /* ---- Looking up ---- */
 
+/* The same but for capitals, of ASCII letters alone: what strcasecmp says depends on the locale. */
+static bool same_letters(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++) {
+		char x = *a >= 'A' && *a <= 'Z' ? (char)(*a + 32) : *a, y = *b >= 'A' && *b <= 'Z' ? (char)(*b + 32) : *b;
+
+		if (x != y)
+			return false;
+	}
+	return *a == *b;
+}
+
 uint32_t pool_find_kind(const struct pool *pool, const char *name)
 {
 	uint32_t found = NODE_NONE, n = 0;
 
 	for (uint32_t i = 0; i < pool->n_kinds; i++) {
-		if (!pool->kinds[i] || strcasecmp(pool->kind_names[i], name) != 0)
+		if (!pool->kinds[i] || !same_letters(pool->kind_names[i], name))
 			continue;
 		if (!strcmp(pool->kind_names[i], name))
 			return i;

@@ -5,10 +5,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int err_from_errno(struct err *err, const char *subject, const char *doing)
@@ -113,9 +115,26 @@ int file_read(int dir, const char *name, size_t max, struct buf *ret, struct err
 	return code;
 }
 
+int path_open(int dir, const char *path, int flags, mode_t mode, enum path_rule rule)
+{
+	static const uint64_t rules[] = {
+		[PATH_BENEATH] = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+		[PATH_NO_LINKS] = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+		[PATH_OF_USER] = RESOLVE_NO_MAGICLINKS,
+	};
+	struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .mode = flags & O_CREAT ? mode : 0, .resolve = rules[rule]};
+	int fd;
+
+	/* Somebody renames folders just now: the kernel can't tell where the path leads. */
+	for (int i = 0; (fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how)) < 0 && errno == EAGAIN && i < 100; i++)
+		;
+	return fd;
+}
+
 int folder_open(int dir, const char *name, struct err *err)
 {
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	enum path_rule rule = dir == AT_FDCWD ? PATH_NO_LINKS : PATH_BENEATH;
+	int fd = path_open(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, rule);
 
 	return fd >= 0 ? fd : err_from_errno(err, name, "can't be opened");
 }
@@ -134,11 +153,13 @@ int folder_sync(int dir, struct err *err)
 
 int folder_remove(int dir, const char *name, bool (*keep)(const char *name), struct err *err)
 {
-	int fd = folder_open(dir, name, err);
+	int fd = folder_open(dir, name, err), number = errno;
 	DIR *list;
 
 	if (fd == ERR_NOT_FOUND)
 		return 0;
+	if (fd < 0 && (number == ELOOP || number == ENOTDIR)) /* something else was put in its place: that goes, not what it names */
+		return unlinkat(dir, name, 0) && errno != ENOENT ? err_from_errno(err, name, "can't be removed") : 0;
 	if (fd < 0)
 		return fd;
 	list = fdopendir(fd);

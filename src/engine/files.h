@@ -5,6 +5,8 @@
 #ifndef SUAN_ENGINE_FILES_H
 #define SUAN_ENGINE_FILES_H
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -23,7 +25,19 @@ int file_put(int dir, const char *name, const void *bytes, size_t len, unsigned 
 /* Appends a regular file's content to *ret. max: more bytes than that are ERR_TOO_LARGE. */
 int file_read(int dir, const char *name, size_t max, struct buf *ret, struct err *err);
 
-/* Opens a folder; dir may be AT_FDCWD. Returns a descriptor, which is the caller's, or a negative code. */
+/* How far a path may lead. Links are those of the file system (symbolic) and of /proc (magic: /proc/self/fd/3). */
+enum path_rule {
+	PATH_BENEATH,  /* not out of dir, by .., by a link or at all; for folders in which a job can write */
+	PATH_NO_LINKS, /* anywhere, and through no link: for names that we made canonical */
+	PATH_OF_USER,  /* anywhere, through symbolic links too, but no magic ones: for names that a user chose */
+};
+
+/* As openat, by that rule, whatever anybody does to the folders meanwhile. O_CLOEXEC is added. Returns a descriptor, or -1 and
+ * errno: ELOOP for a link, EXDEV for a way out. */
+int path_open(int dir, const char *path, int flags, mode_t mode, enum path_rule rule);
+
+/* Opens a folder; dir may be AT_FDCWD, and then the name has no link in it. Returns a descriptor, which is the caller's, or a
+ * negative code. */
 int folder_open(int dir, const char *name, struct err *err);
 
 /* As folder_open, and makes it first, with mode 0700, where it isn't there. */
@@ -32,7 +46,7 @@ int folder_make(int dir, const char *name, struct err *err);
 int folder_sync(int dir, struct err *err);
 
 /* Removes what is in a folder, one level deep, but for files that `keep` says stay (NULL: none do), and folders that aren't
- * empty; then the folder, where nothing stays. What isn't there is no error. */
+ * empty; then the folder, where nothing stays. What isn't there is no error, and what isn't a folder goes by itself. */
 int folder_remove(int dir, const char *name, bool (*keep)(const char *name), struct err *err);
 
 /* A line "key value" of a text record, copied into out (size bytes, always terminated). Returns whether it is there. */

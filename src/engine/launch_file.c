@@ -3,6 +3,7 @@
 #include "engine/launch_file.h"
 
 #include <assert.h>
+#include <string.h>
 
 static const char magic[] = "suan launch 1\n";
 
@@ -120,6 +121,11 @@ int launch_decode(const void *bytes, size_t len, struct arena *arena, struct lau
 
 void variables_encode(const struct variable *variables, uint32_t n, struct buf *buf)
 {
+	size_t bytes = 10;
+
+	for (uint32_t i = 0; i < n; i++)
+		bytes += 20 + strlen(variables[i].name) + strlen(variables[i].value);
+	buf_reserve(buf, bytes); /* they are secrets: no copy stays behind in the heap because the buffer moved */
 	put_variables(buf, variables, n);
 }
 

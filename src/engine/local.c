@@ -19,7 +19,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -478,44 +477,55 @@ static int local_forget(struct engine *engine, uint32_t job, uint32_t attempt, s
 	return mailbox_put(&local_of(engine)->box, letter_new(LETTER_FORGET, job, attempt), err);
 }
 
-/* A script's own output on another file system: the link was made by the supervisor, from a name without links in it, and
- * none is followed on the way. */
+/* A script's own output on another file system: the supervisor left a link to it, with a name that has no link in it. */
 static int open_linked(int attempt, const char *name)
 {
-	struct {
-		uint64_t flags, mode, resolve;
-	} how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK, .resolve = 0x04 /* RESOLVE_NO_SYMLINKS */};
 	char path[PATH_MAX];
 	ssize_t n = readlinkat(attempt, name, path, sizeof path - 1);
 
 	if (n <= 0)
 		return -1;
 	path[n] = 0;
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+	return path_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0, PATH_NO_LINKS);
+}
+
+/* Whether an output may be shown to whoever may read logs. A job can write in its own folder, and put a link to any file of its
+ * user's there: what was reached by a link, or has another name, is shown only where all users may read it, as they may what a
+ * script's output pattern makes. So no link ever shows a key, the token or another job's secrets. */
+static int check_output(int fd, const char *name, bool linked, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return err_set(err, ERR_NOT_FOUND, name, "not a regular file");
+	if ((linked || st.st_nlink > 1) && !(st.st_mode & S_IROTH))
+		return err_set(err, ERR_DENIED, name, "is another file too, one that not everybody may read: look at it there");
+	return 0;
 }
 
 static int local_log_open(struct engine *engine, uint32_t job, uint32_t attempt, uint32_t rank, int *ret_fd, struct err *err)
 {
 	struct local *e = local_of(engine);
 	char folder[ATTEMPT_NAME_SIZE], name[32];
-	struct stat st;
-	int dir = folder_open(e->attempts, attempt_name(job, attempt, folder, sizeof folder), err), fd;
+	int dir = folder_open(e->attempts, attempt_name(job, attempt, folder, sizeof folder), err), fd, code;
+	bool linked;
 
 	if (dir < 0)
 		return dir;
 	snprintf(name, sizeof name, "out.%" PRIu32, rank);
-	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 && errno == ELOOP)
+	fd = path_open(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, PATH_BENEATH);
+	linked = fd < 0 && errno == ELOOP;
+	if (linked)
 		fd = open_linked(dir, name);
 	close(dir);
 	if (fd < 0)
 		return err_from_errno(err, name, "can't be opened");
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+	code = check_output(fd, name, linked, err);
+	if (code < 0)
 		close(fd);
-		return err_set(err, ERR_NOT_FOUND, name, "not a regular file");
-	}
-	*ret_fd = fd;
-	return 0;
+	else
+		*ret_fd = fd;
+	return code;
 }
 
 const struct engine_ops engine_local = {

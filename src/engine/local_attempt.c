@@ -215,12 +215,26 @@ int local_look(struct local *e, struct attempt *a, struct err *err)
 	return (int)view.state;
 }
 
+/* Whether one of these files, the last of which is NULL, is in an attempt's folder. */
+static bool have_file(struct local *e, const char *name, const char *const *files)
+{
+	int folder = folder_open(e->attempts, name, NULL);
+	bool have = false;
+
+	if (folder < 0)
+		return false;
+	for (; *files && !have; files++)
+		have = faccessat(folder, *files, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	close(folder);
+	return have;
+}
+
 static bool have_folder(struct local *e, const struct attempt *a)
 {
-	char path[ATTEMPT_NAME_SIZE + 16], name[ATTEMPT_NAME_SIZE];
+	static const char *const files[] = {"launch", NULL};
+	char name[ATTEMPT_NAME_SIZE];
 
-	snprintf(path, sizeof path, "%s/launch", attempt_name(a->job, a->attempt, name, sizeof name));
-	return faccessat(e->attempts, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return have_file(e, attempt_name(a->job, a->attempt, name, sizeof name), files);
 }
 
 /* ---- What the letters ask ---- */
@@ -259,10 +273,24 @@ static int do_hold(struct local *e, struct attempt *a, struct letter *letter, st
 	return code;
 }
 
-/* Starts a supervisor; it has our state folder's name and nothing else of ours. */
-static int spawn(struct local *e, const char *folder, pid_t *ret, struct err *err)
+/* Where a supervisor says what it can't say in the claim: supervisor.log of the attempt's folder. */
+static int open_supervisor_log(struct local *e, const char *name, struct err *err)
 {
-	char *argv[] = {e->supervisor, (char *)folder, NULL}, *envp[] = {NULL}, log[PATH_MAX + 32];
+	int folder = folder_open(e->attempts, name, err), log;
+
+	if (folder < 0)
+		return folder;
+	log = openat(folder, "supervisor.log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (log < 0)
+		log = err_from_errno(err, "supervisor.log", "can't be opened");
+	close(folder);
+	return log;
+}
+
+/* Starts a supervisor; it has our state folder's name, its log, and nothing else of ours. */
+static int spawn(struct local *e, const char *folder, int log, pid_t *ret, struct err *err)
+{
+	char *argv[] = {e->supervisor, (char *)folder, NULL}, *envp[] = {NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, all;
@@ -270,11 +298,10 @@ static int spawn(struct local *e, const char *folder, pid_t *ret, struct err *er
 
 	sigemptyset(&none);
 	sigfillset(&all);
-	snprintf(log, sizeof log, "%s/supervisor.log", folder);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDWR, 0);
 	posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
-	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
+	posix_spawn_file_actions_adddup2(&actions, log, STDERR_FILENO);
 	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
@@ -291,11 +318,15 @@ static int launch_attempt(struct local *e, struct attempt *a, struct err *err)
 {
 	char name[ATTEMPT_NAME_SIZE], folder[PATH_MAX];
 	struct claim_owner owner = {0};
-	int code;
+	int code, log;
 
 	snprintf(folder, sizeof folder, "%s/" LOCAL_ATTEMPTS "/%s", e->state_dir,
 	         attempt_name(a->job, a->attempt, name, sizeof name));
-	code = spawn(e, folder, &owner.pid, err);
+	log = open_supervisor_log(e, name, err);
+	if (log < 0)
+		return log;
+	code = spawn(e, folder, log, &owner.pid, err);
+	close(log);
 	if (code)
 		return code;
 	a->launched = true;
@@ -379,18 +410,20 @@ static bool is_exit(const char *name)
  * the exit stays: see claim_kept_us. */
 static int do_forget(struct local *e, struct attempt *a, struct letter *letter, struct err *err)
 {
-	char name[ATTEMPT_NAME_SIZE], launch[ATTEMPT_NAME_SIZE + 16];
+	char name[ATTEMPT_NAME_SIZE];
 	struct claim_view view;
-	int code;
+	int code = claim_look(e->claims, attempt_name(a->job, a->attempt, name, sizeof name), &view, err), folder;
 
 	(void)letter;
-	snprintf(launch, sizeof launch, "%s/launch", attempt_name(a->job, a->attempt, name, sizeof name));
-	code = claim_look(e->claims, name, &view, err);
 	if (code)
 		return code;
 	if (view.state == CLAIM_ALIVE || view.state == CLAIM_DEAD)
 		return err_set(err, ERR_CONFLICT, "forget", "job %" PRIu32 ", attempt %" PRIu32 " isn't over", a->job, a->attempt);
-	unlinkat(e->attempts, launch, 0);
+	folder = folder_open(e->attempts, name, NULL);
+	if (folder >= 0) {
+		unlinkat(folder, "launch", 0);
+		close(folder);
+	}
 	code = folder_remove(e->attempts, name, is_log, err);
 	if (!code && view.state == CLAIM_OVER)
 		code = folder_remove(e->claims, name, is_exit, err);
@@ -425,15 +458,9 @@ static int do_recover(struct local *e, struct attempt *a, struct letter *letter,
 /* Whether an attempt's folder holds more than what was printed. */
 static bool could_run(struct local *e, const char *name)
 {
-	static const char *const files[] = {"launch", "secrets", "run", "setup"};
-	char path[ATTEMPT_NAME_SIZE + 16];
+	static const char *const files[] = {"launch", "secrets", "run", "setup", NULL};
 
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		snprintf(path, sizeof path, "%s/%s", name, files[i]);
-		if (faccessat(e->attempts, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			return true;
-	}
-	return false;
+	return have_file(e, name, files);
 }
 
 /* A folder of an attempt that the journal doesn't know as live: it may not start, ever; what runs is left alone. */

@@ -82,9 +82,9 @@ static int open_folders(struct supervisor *s, struct err *err)
 	if (s->attempt < 0)
 		return s->attempt;
 	state = arena_printf(&s->arena, "%.*s/..", (int)(slash - s->folder), s->folder);
-	s->state = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->state = folder_open(AT_FDCWD, state, err);
 	if (s->state < 0)
-		return err_from_errno(err, state, "can't be opened");
+		return s->state;
 	s->claims = folder_open(s->state, LOCAL_CLAIMS, err);
 	return s->claims < 0 ? s->claims : 0;
 }
@@ -511,7 +511,7 @@ static void take_over_process(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	umask(077);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	prctl(PR_SET_DUMPABLE, 0); /* it knows the secrets: no core dump, no debugger */
+	prctl(PR_SET_DUMPABLE, 0); /* it knows the secrets: no core dump, no debugger, and nobody reads its /proc/PID/environ */
 }
 
 int supervise(const char *folder, struct err *err)

@@ -124,6 +124,15 @@ static void add_visible(struct env *env, const struct launch *launch, uint32_t r
 			env_add(env, visible[i].variable, card_list(&launch->tasks[rank], env->arena));
 }
 
+/* A number of each node, as Slurm writes it: "2", or "2(x3)" of three. */
+static void env_set_each(struct env *env, const char *name, uint32_t number, uint32_t nodes)
+{
+	if (nodes > 1)
+		env_set(env, name, "%" PRIu32 "(x%" PRIu32 ")", number, nodes);
+	else
+		env_set(env, name, "%" PRIu32, number);
+}
+
 static void add_slurm_array(struct env *env, const struct launch *launch)
 {
 	if (!launch->array_of)
@@ -146,8 +155,9 @@ static void add_slurm(struct env *env, const struct launch *launch, uint32_t ran
 	env_set(env, "SLURM_CLUSTER_NAME", "%s", launch->centre);
 	env_set(env, "SLURM_NNODES", "%" PRIu32, launch->n_tasks);
 	env_set(env, "SLURM_JOB_NUM_NODES", "%" PRIu32, launch->n_tasks);
-	env_set(env, "SLURM_NTASKS", "%" PRIu32, launch->n_tasks);
+	env_set(env, "SLURM_NTASKS", "%" PRIu32, launch->n_tasks); /* where the script states no tasks: format/sbatch_env.c */
 	env_set(env, "SLURM_NPROCS", "%" PRIu32, launch->n_tasks);
+	env_set_each(env, "SLURM_TASKS_PER_NODE", 1, launch->n_tasks);
 	env_set(env, "SLURM_PROCID", "%" PRIu32, rank);
 	env_add(env, "SLURM_LOCALID", "0");
 	env_set(env, "SLURM_NODEID", "%" PRIu32, rank);
@@ -158,13 +168,15 @@ static void add_slurm(struct env *env, const struct launch *launch, uint32_t ran
 	env_add(env, "SLURM_JOB_NODELIST", nodelist);
 	env_add(env, "SLURM_NODELIST", nodelist);
 	if (cpus) {
-		env_set(env, "SLURM_CPUS_PER_TASK", "%" PRIu32, cpus);
 		env_set(env, "SLURM_CPUS_ON_NODE", "%" PRIu32, cpus);
+		env_set_each(env, "SLURM_JOB_CPUS_PER_NODE", cpus, launch->n_tasks);
 	}
 	if (launch->memory_mib)
 		env_set(env, "SLURM_MEM_PER_NODE", "%" PRIu32, launch->memory_mib);
-	if (cards)
+	if (cards) {
 		env_set(env, "SLURM_GPUS_ON_NODE", "%" PRIu32, cards);
+		env_add(env, "SLURM_JOB_GPUS", card_list(&launch->tasks[rank], env->arena));
+	}
 	add_slurm_array(env, launch);
 }
 

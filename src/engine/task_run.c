@@ -17,6 +17,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "engine/files.h"
+
 enum { EXIT_CANNOT_START = 126, EXIT_NO_INTERPRETER = 127 };
 
 static const char *const shells[] = {"/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash", "/bin/sh"};
@@ -61,14 +63,26 @@ static _Noreturn void give_up(const struct task_job *job, int code, const char *
 
 /* ---- Where it runs, and where its output goes ---- */
 
+/* The folder that each attempt has of its own, where the job names none. */
+static const char *enter_own_workdir(const struct task_job *job, struct arena *arena)
+{
+	const char *workdir = arena_printf(arena, "%s/work", job->folder);
+	int fd;
+
+	mkdirat(job->attempt, "work", 0700);
+	fd = path_open(job->attempt, "work", O_RDONLY | O_DIRECTORY, 0, PATH_BENEATH);
+	if (fd < 0 || fchdir(fd))
+		give_up(job, EXIT_CANNOT_START, "workdir: \"%s\": %s", workdir, strerror(errno));
+	close(fd);
+	return workdir;
+}
+
 static const char *enter_workdir(const struct task_job *job, struct arena *arena)
 {
 	const char *workdir = job->launch->payload->workdir;
 
-	if (!workdir[0]) {
-		mkdirat(job->attempt, "work", 0700);
-		workdir = arena_printf(arena, "%s/work", job->folder);
-	}
+	if (!workdir[0])
+		return enter_own_workdir(job, arena);
 	if (chdir(workdir))
 		give_up(job, EXIT_CANNOT_START, "workdir: \"%s\": %s", workdir, strerror(errno));
 	return workdir;
@@ -104,15 +118,28 @@ static void keep_as_log(const struct task_job *job, int fd)
 		return;
 }
 
-/* Opens the file of an #SBATCH --output or --error, from the working folder; a later attempt goes on in it. */
+/* Where a pattern may lead. From a working folder of the attempt's own not out of it, for beside it are the files that the
+ * attempt is made of. */
+static enum path_rule rule_of(const struct task_job *job, const char *path)
+{
+	return path[0] == '/' || job->launch->payload->workdir[0] ? PATH_OF_USER : PATH_BENEATH;
+}
+
+/* Opens the file of an #SBATCH --output or --error, from the working folder; a later attempt goes on in it. It is emptied only
+ * once it is known to be a plain file; a pipe that nobody reads isn't waited for. */
 static int open_pattern(const struct task_job *job, const char *pattern, struct arena *arena)
 {
 	const char *path = slurm_expand(pattern, job->launch, job->host, arena);
-	int truncate = job->launch->attempt > 1 ? 0 : O_TRUNC;
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | truncate, 0644);
+	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+	int fd = path_open(AT_FDCWD, path, flags, 0644, rule_of(job, path));
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st))
+		give_up(job, EXIT_CANNOT_START, "output: \"%s\": %s", path,
+		        errno == EXDEV ? "leads out of the job's own working folder" : strerror(errno));
+	if (S_ISREG(st.st_mode) && job->launch->attempt <= 1 && st.st_size && ftruncate(fd, 0))
 		give_up(job, EXIT_CANNOT_START, "output: \"%s\": %s", path, strerror(errno));
+	fcntl(fd, F_SETFL, O_APPEND);
 	return fd;
 }
 

@@ -546,6 +546,8 @@ int sbatch_finish(struct form *form, const struct sbatch *s, struct job_draft *d
 	draft->group.nodes = nodes;
 	draft->need.cpus_milli = (uint32_t)cpus * 1000;
 	draft->need.memory_mib = (uint32_t)memory;
+	if (sbatch_env(form, s, nodes, draft) < 0)
+		return form->err->code;
 	if (!cards)
 		return 0;
 	need = arena_new(form->arena, 1, sizeof *need);

@@ -55,4 +55,8 @@ int sbatch_priority(struct form *form, struct sbatch *sbatch, const char *value)
 int sbatch_requeue(struct form *form, struct sbatch *sbatch, const char *value);
 int sbatch_time(struct form *form, struct sbatch *sbatch, const char *value);
 
+/* Adds the SLURM_* variables that say what was asked for to the draft's environment. nodes: 1 or more. Returns 0, or what
+ * variables_set does. */
+int sbatch_env(struct form *form, const struct sbatch *sbatch, uint32_t nodes, struct job_draft *draft);
+
 #endif

@@ -112,13 +112,14 @@ static bool append_until_durable(struct host *host, const struct batch *batch)
 	return true;
 }
 
-/* Sees each event just before the follower takes it: the secrets of a job that ends go. */
+/* Sees each event just before the follower takes it: the secrets of a job that ends go, and what is forgotten is remembered. */
 static void on_event(void *ctx, const struct core *core, uint64_t sequence, const struct event *event)
 {
 	struct host *host = ctx;
 	const struct job *job;
 
 	(void)sequence;
+	remember(host, core, event);
 	if (event->type != EVENT_ENDED || event->ended.then == JOB_QUEUED)
 		return;
 	job = core_job(core, event->ended.job);
@@ -140,6 +141,7 @@ static void show(struct host *host, const struct batch *batch)
 	assert(code == 0);
 	assert(core_sequence(host->follower) == core_sequence(host->core));
 	host->chain = batch->hash;
+	keeper_note(&host->keeper, batch);
 	recent_add(&host->recent, batch);
 	for (uint32_t i = 0; i < host->n_blobs; i++)
 		payloads_put(&host->payloads, &host->blobs[i].hash, host->blobs[i].bytes, host->blobs[i].len);

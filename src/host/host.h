@@ -24,10 +24,14 @@ struct host_config {
 	uint32_t n_engines;
 	void (*stopped)(void *ctx); /* the loop can't go on, and has logged why; called from its thread */
 	void *ctx;
+	const char *anchors;      /* where the anchors are; NULL: STATE/anchors */
+	uint64_t snapshot_events; /* a snapshot after so many; 0: the usual */
+	/* A job as the history keeps it, to be freed; called as it leaves the core. NULL: as an empty record. */
+	char *(*job_record)(const struct core *core, const struct job *job);
 };
 
-/* Replays the journal, checking its chain; takes in what the pool and the configuration say now; opens the engines and tells
- * them what is known. Nothing runs yet. Returns 0; ERR_CORRUPT for a journal that isn't whole; or what the pool, the store or an
+/* Loads the newest snapshot and replays the journal from there, checking all of its chain and its anchors; takes in what the pool and the configuration say now; opens the engines and tells
+ * them what is known. Nothing runs yet. Returns 0; ERR_CORRUPT for a journal that isn't whole, or not what was anchored; or what the pool, the store or an
  * engine failed with. */
 int host_open(const struct host_config *config, struct host **ret, struct err *err);
 

@@ -7,8 +7,10 @@
 #include <stdatomic.h>
 
 #include "core/core.h"
+#include "host/history.h"
 #include "host/host.h"
 #include "host/inbox.h"
+#include "host/keeper.h"
 #include "host/payloads.h"
 #include "host/recent.h"
 
@@ -31,6 +33,8 @@ struct host {
 	struct inbox inbox;
 	struct recent recent;
 	struct payloads payloads;
+	struct history history;
+	struct keeper keeper;
 	struct station *stations;
 	uint32_t n_stations;
 	int secrets; /* the folder */
@@ -53,8 +57,21 @@ struct host {
 	struct service_stats stats;
 };
 
-/* replay.c: the journal into both cores, and *ret_last_us the time of its last event. */
+/* replay.c: the newest snapshot that is good, and the journal from there, into both cores; and *ret_last_us the time of the last
+ * event. */
 int replay(struct host *host, us_t *ret_last_us, struct err *err);
+
+/* snapshot.c: the newest snapshot that can be loaded and is of this journal, into the host's core. Returns false where there is
+ * none: then *ret is all zero, and the core is fresh. Those that won't do are logged. */
+bool snapshot_load(struct host *host, struct snapshot *ret);
+/* Takes one where it is due, once the history behind it is written. The loop's, or after it has ended. */
+void snapshot_if_due(struct host *host, bool at_stop);
+/* A job leaves the core: it goes to the history. */
+void remember(struct host *host, const struct core *core, const struct event *event);
+/* Writes the history that waits, where it is due. */
+void history_if_due(struct host *host, us_t now_us);
+/* Erases the payloads that no job has any more: of erasures that a crash cut off. */
+int sweep_payloads(struct host *host, struct err *err);
 
 /* stations.c */
 int stations_open(struct host *host, struct err *err);

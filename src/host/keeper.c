@@ -62,12 +62,14 @@ static void write_snapshot(struct keeper *keeper)
 	buf_done(&keeper->bytes_of_snapshot);
 }
 
-static void write_anchor(struct keeper *keeper, const struct anchor *anchor)
+static bool write_anchor(struct keeper *keeper, const struct anchor *anchor)
 {
 	struct err err = {0};
 
-	if (anchors_add(&keeper->anchors, anchor, &err) < 0)
-		log_failure(LOG_WARNING, "anchor", &err);
+	if (anchors_add(&keeper->anchors, anchor, &err) == 0)
+		return true;
+	log_failure(LOG_WARNING, "anchor", &err);
+	return false;
 }
 
 static struct timespec in_seconds(int seconds)
@@ -96,16 +98,16 @@ static void work(struct keeper *keeper, bool anchor_is_due)
 	struct anchor latest = keeper->latest;
 	bool anchor = anchor_is_due && latest.sequence > keeper->anchored, snapshot = keeper->writing;
 
-	if (anchor) {
-		keeper->anchored = latest.sequence;
+	if (anchor_is_due)
 		keeper->batches = 0;
-	}
 	pthread_mutex_unlock(&keeper->lock);
 	if (anchor)
-		write_anchor(keeper, &latest);
+		anchor = write_anchor(keeper, &latest);
 	if (snapshot)
 		write_snapshot(keeper);
 	pthread_mutex_lock(&keeper->lock);
+	if (anchor)
+		keeper->anchored = latest.sequence;
 	if (snapshot)
 		keeper->writing = false;
 }
@@ -163,6 +165,13 @@ void keeper_note(struct keeper *keeper, const struct batch *batch)
 	if (++keeper->batches == KEEPER_ANCHOR_BATCHES)
 		pthread_cond_signal(&keeper->wanted);
 	pthread_mutex_unlock(&keeper->lock);
+}
+
+void keeper_resume(struct keeper *keeper, const struct snapshot *snapshot)
+{
+	keeper->events = keeper->bytes = 0;
+	keeper->last_len = snapshot->len;
+	keeper->latest = (struct anchor){.sequence = snapshot->sequence, .at_us = snapshot->at_us, .hash = snapshot->chain};
 }
 
 bool keeper_wants_snapshot(struct keeper *keeper, bool at_stop)

@@ -52,6 +52,9 @@ void keeper_done(struct keeper *keeper);
 /* A batch was committed. len: of its events. */
 void keeper_note(struct keeper *keeper, const struct batch *batch);
 
+/* A start goes on from this snapshot. */
+void keeper_resume(struct keeper *keeper, const struct snapshot *snapshot);
+
 /* Whether a snapshot should be taken now, of which keeper_take is then told. */
 bool keeper_wants_snapshot(struct keeper *keeper, bool at_stop);
 /* Gives a snapshot to write; *bytes is taken. */

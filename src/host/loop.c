@@ -131,8 +131,11 @@ static bool turn(struct host *host, const struct taken *taken)
 	count_inputs(host, taken);
 	answer(host, taken->calls, durable);
 	free_reports(taken->reports);
-	if (durable)
+	if (durable) {
 		effects_send(host, host->step.effects, host->step.n_effects);
+		history_if_due(host, now_us);
+		snapshot_if_due(host, false);
+	}
 	return durable;
 }
 
@@ -142,6 +145,8 @@ static us_t until_next(const struct host *host)
 
 	if (host->resend_us < next_us)
 		next_us = host->resend_us;
+	if (host->history.due_us < next_us)
+		next_us = host->history.due_us;
 	if (next_us <= now_us)
 		return 0;
 	return next_us - now_us < IDLE_US ? next_us - now_us : IDLE_US;

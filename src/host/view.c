@@ -108,6 +108,14 @@ static int events(struct service *service, uint64_t from, int (*visit)(void *ctx
 	return code;
 }
 
+static int history(struct service *service, const struct past_query *query, int (*visit)(void *ctx, const struct past_job *job),
+                   void *ctx, struct err *err)
+{
+	struct host *host = of(service);
+
+	return history_read(&host->history, host->config.store, query, visit, ctx, err);
+}
+
 static void watch(struct service *service, void (*changed)(void *ctx), void *ctx)
 {
 	struct host *host = of(service);
@@ -118,6 +126,38 @@ static void watch(struct service *service, void (*changed)(void *ctx), void *ctx
 	pthread_mutex_unlock(&host->watch_lock);
 }
 
+/* Where the output of a job that has left the core lies. */
+struct past_place {
+	const struct host *host;
+	uint32_t attempts;
+	struct engine *engine;
+};
+
+static int find_place(void *ctx, const struct past_job *job)
+{
+	struct past_place *place = ctx;
+
+	place->attempts = job->attempt;
+	for (uint32_t i = 0; i < place->host->n_stations; i++)
+		if (place->host->stations[i].name && !strcmp(place->host->stations[i].name, job->centre))
+			place->engine = place->host->stations[i].engine;
+	return 1;
+}
+
+static int find_past_engine(struct host *host, uint32_t number, uint32_t attempt, struct engine **ret, struct err *err)
+{
+	struct past_query query = {.after = number - 1, .before = number + 1, .state = -1, .limit = 1};
+	struct past_place place = {.host = host};
+	int code = number ? history(&host->service, &query, find_place, &place, err) : 0;
+
+	if (code <= 0)
+		return code ? code : err_set(err, ERR_NOT_FOUND, "id", "%u: no such job", number);
+	if (attempt < 1 || attempt > place.attempts)
+		return err_set(err, ERR_NOT_FOUND, "attempt", "%u: job %u has had %u", attempt, number, place.attempts);
+	*ret = place.engine;
+	return 0;
+}
+
 static int log_open(struct service *service, uint32_t number, uint32_t attempt, uint32_t rank, int *ret_fd, struct err *err)
 {
 	struct host *host = of(service);
@@ -126,7 +166,7 @@ static int log_open(struct service *service, uint32_t number, uint32_t attempt, 
 	int code = 0;
 
 	if (!job)
-		code = err_set(err, ERR_NOT_FOUND, "id", "%u: no such job", number);
+		code = 0;
 	else if (!job->attempt)
 		code = err_set(err, ERR_NOT_FOUND, "attempt", "job %u hasn't been placed yet, so it has no output", number);
 	else if (attempt < 1 || attempt > job->attempt)
@@ -136,6 +176,8 @@ static int log_open(struct service *service, uint32_t number, uint32_t attempt, 
 	else
 		engine = station_engine(host, job->plan.tasks[0].centre);
 	read_end(service);
+	if (!job)
+		code = find_past_engine(host, number, attempt, &engine, err);
 	if (code < 0)
 		return code;
 	if (!engine)
@@ -166,6 +208,7 @@ const struct service_ops host_service_ops = {
 	.read_begin = read_begin,
 	.read_end = read_end,
 	.events = events,
+	.history = history,
 	.watch = watch,
 	.log_open = log_open,
 	.now = now,

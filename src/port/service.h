@@ -81,6 +81,11 @@ struct service_ops {
 	int (*events)(struct service *service, uint64_t from, int (*visit)(void *ctx, const struct batch *batch), void *ctx,
 	              struct err *err);
 
+	/* As store_ops.history: jobs that have left the core, also those that aren't written yet. A job that isn't in the state that
+	 * was looked at before is here. */
+	int (*history)(struct service *service, const struct past_query *query, int (*visit)(void *ctx, const struct past_job *job),
+	               void *ctx, struct err *err);
+
 	/* `changed` is called after each commit from then on, from the service's thread; it must be quick. NULL: nobody's. */
 	void (*watch)(struct service *service, void (*changed)(void *ctx), void *ctx);
 

@@ -41,6 +41,13 @@ int state_dir(const char *dir, struct err *err)
 		return file_failed("look at this directory", dir, err);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, ERR_INVALID, "state", "%.400s: not a directory", dir);
+	/* Who can write here can put another journal, another token, or other scripts of jobs in place. */
+	if (st.st_uid != geteuid())
+		return err_set(err, ERR_DENIED, "state", "%.400s: belongs to user %u: expected a directory of user %u's own", dir,
+		               st.st_uid, geteuid());
+	if (st.st_mode & 022)
+		return err_set(err, ERR_DENIED, "state", "%.400s: others may write in it (mode %04o): expected 0700; chmod 700 mends it",
+		               dir, st.st_mode & 07777);
 	return 0;
 }
 

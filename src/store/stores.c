@@ -15,7 +15,7 @@ static const char *after(const char *where, const char *scheme)
 /* Never quotes the URL: what is wrong with it may be that it holds a password. */
 static int refuse_url(const char *where, struct err *err)
 {
-	const char *host = strstr(where, "://") + 3, *at = strchr(host, '@'), *colon = strchr(host, ':');
+	const char *host = strchr(where, ':') + 1, *at = strchr(host, '@'), *colon = strchr(host, ':');
 
 	if (at && colon && colon < at)
 		return err_set(err, ERR_INVALID, "store", "the URL holds a password, which would show in the list of processes");
@@ -25,11 +25,19 @@ static int refuse_url(const char *where, struct err *err)
 	return err_set(err, ERR_INVALID, "store", "unknown kind of store: expected a directory, sqlite:DIRECTORY or memory:");
 }
 
+/* Whether it begins with a scheme: letters and a colon, before any slash. A folder of such a name is written ./a:b. */
+static bool has_scheme(const char *where)
+{
+	size_t len = strspn(where, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+
+	return len && where[len] == ':';
+}
+
 static int open_any(const char *where, bool reader, struct store **ret, struct err *err)
 {
 	const char *dir = after(where, "sqlite:");
 
-	if (strstr(where, "://"))
+	if (has_scheme(where) && !dir && strcmp(where, "memory:") != 0)
 		return refuse_url(where, err);
 	dir = dir ? dir : where;
 	if (!*dir)

@@ -48,7 +48,7 @@ int sqlite_store_limit(struct store *store, uint64_t bytes, struct err *err);
 int file_failed(const char *what, const char *path, struct err *err);
 
 /* Makes a directory with mode 0700 where there is none (its parents must be there). Returns 0, ERR_INVALID where something else
- * is there, ERR_DENIED or ERR_IO. */
+ * is there, ERR_DENIED (also where it is somebody else's, or others may write in it) or ERR_IO. */
 int state_dir(const char *dir, struct err *err);
 
 #endif

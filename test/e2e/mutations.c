@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * mutations.c: sends good job files and good requests, each with a few changes made from a seed, to a daemon, and judges what it
  * answers: whatever is refused gets a 4xx with a problem document that names the field or the line, and nothing gets a 5xx. What
- * stayed good in spite of its changes is counted apart, and so is what isn't HTTP any more and is refused before a request is
- * made of it.
+ * stayed good in spite of its changes is counted apart, and so is what isn't HTTP any more: it is refused before a request is
+ * made of it, or doesn't end, and would be waited for until its time is up.
  *
  * Usage: mutations PORT TOKEN jobs|requests COUNT SEED. Prints the counts; exit status 1 with what was sent and answered where an
  * answer is wrong, or none comes within 10 s. */
@@ -222,6 +222,11 @@ static struct buf make_request(void)
 
 	put_seed(&request, request_seeds[rng_below(&rng, sizeof request_seeds / sizeof *request_seeds)]);
 	mutate(&request);
+	/* A head that doesn't end shows nothing. */
+	if (!memmem(request.data, request.len, "\r\n\r\n", 4))
+		buf_put(&request, "\r\n\r\n", 4);
+	buf_put(&request, "", 1);
+	request.len--;
 	return request;
 }
 
@@ -296,12 +301,13 @@ static bool read_head(struct answer *answer)
 /* Whether nothing more can be waited for: a head, and as much as it says follows. */
 static bool is_whole(const struct buf *request)
 {
-	const char *text = (const char *)request->data, *end = memmem(text, request->len, "\r\n\r\n", 4);
+	size_t blank = strspn((const char *)request->data, "\r\n"); /* lines before a request are skipped */
+	const char *text = (const char *)request->data + blank, *end = memmem(text, request->len - blank, "\r\n\r\n", 4);
 	const char *length = end ? memmem(text, (size_t)(end - text), "\r\nContent-Length: ", 18) : NULL;
 
-	if (!end || memmem(text, request->len, "chunked", 7))
+	if (!end || memmem(text, request->len - blank, "\r\nTransfer-", 11))
 		return false;
-	return !length || strtoull(length + 18, NULL, 10) <= request->len - (size_t)(end + 4 - text);
+	return !length || strtoull(length + 18, NULL, 10) <= request->len - (size_t)(end + 4 - (const char *)request->data);
 }
 
 static void read_answer(int fd, int patience_ms, struct answer *answer)
@@ -412,7 +418,8 @@ int main(int argc, char **argv)
 	port = (uint16_t)strtoul(argv[1], NULL, 10);
 	token = argv[2];
 	rng.state = strtoull(argv[5], NULL, 10);
-	for (uint32_t i = 0; i < n; i++) {
+	/* What isn't HTTP comes on top. */
+	for (uint32_t i = 0; i - counts[NOT_HTTP] < n; i++) {
 		struct buf request = are_jobs ? make_job() : make_request();
 		int fd = connect_daemon();
 		struct linger now = {.l_onoff = 1};
@@ -432,7 +439,7 @@ int main(int argc, char **argv)
 		buf_done(&request);
 		buf_done(&answer.bytes);
 	}
-	printf("sent %u, refused %u, still good %u, not HTTP %u, wrong %u\n", n, counts[REFUSED], counts[STILL_GOOD],
-	       counts[NOT_HTTP], counts[WRONG]);
+	printf("judged %u: refused %u, still good %u, wrong %u; and not HTTP %u\n", n, counts[REFUSED], counts[STILL_GOOD],
+	       counts[WRONG], counts[NOT_HTTP]);
 	return counts[WRONG] ? 1 : 0;
 }

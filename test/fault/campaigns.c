@@ -60,30 +60,12 @@ static void run_torn(struct rig *rig, uint64_t seed, uint64_t k, struct outcome 
 
 /* ---- Disks ---- */
 
-enum { CURE_US = 150000 };
-
-struct disk {
-	uint64_t k;
-	int64_t since_us; /* that it fails for good; 0: it doesn't */
-};
-
-/* A disk that fails for good is mended after a while. */
-static void mend(struct scenario *s)
-{
-	struct disk *disk = s->ctx;
-	struct control *control = s->rig->control;
-
-	if (control->failed && !disk->since_us)
-		disk->since_us = rig_now_us();
-	if (disk->since_us && rig_now_us() - disk->since_us > CURE_US)
-		control->fail_until = 0;
-}
+enum { MENDED_AFTER_US = 150000 };
 
 /* One call fails; or eight in a row; or all, until it is mended. */
 static void fail_disk(struct rig *rig, uint64_t seed, uint64_t k, int number, unsigned scope, struct outcome *ret)
 {
 	static const uint64_t widths[] = {1, 8, UINT64_MAX / 2};
-	struct disk disk = {.k = k};
 	struct scenario s;
 
 	begin(&s, rig, seed);
@@ -91,10 +73,9 @@ static void fail_disk(struct rig *rig, uint64_t seed, uint64_t k, int number, un
 	rig->control->fail_errno = number;
 	rig->control->fail_from = k;
 	rig->control->fail_until = k ? k + widths[rng_below(&s.rng, 3)] : 0;
+	rig->control->mended_after_us = MENDED_AFTER_US;
 	s.faults_answer = true;
 	s.stateless_losses = scope == SCOPE_SUPERVISOR && number == EIO;
-	s.turn = mend;
-	s.ctx = &disk;
 	scenario_run(&s);
 	ret->places = rig->control->calls;
 	ret->hit = rig->control->failed;

@@ -25,9 +25,11 @@ struct control {
 	char last_call[CONTROL_NAME], killed_what[CONTROL_NAME]; /* the same, kept; of a supervisor, its attempt */
 
 	/* Calls on files of the state directory that could fail, and those that do: from the fail_from-th up to, not including,
-	 * the fail_until-th. */
+	 * the fail_until-th, or until the disk is mended: so long after the first failure; 0: it isn't. */
 	_Atomic uint64_t calls, fail_from, fail_until, failed;
 	_Atomic int fail_errno;
+	_Atomic int64_t failing_since_us;
+	int64_t mended_after_us;
 	char failed_call[CONTROL_NAME]; /* the first that failed */
 
 	/* Allocations, likewise. */

@@ -8,6 +8,7 @@
  *   faults --list                                     the campaigns, with the runs of a whole soak */
 #include <getopt.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -487,7 +487,7 @@ static int parse_answer(struct buf *in, json_t **ret)
 	return atoi(text + 9);
 }
 
-static int exchange(struct rig *rig, int fd, const struct buf *out, json_t **ret)
+static int exchange(struct rig *rig, int fd, const struct buf *out, bool waits, json_t **ret)
 {
 	int64_t begun = rig_now_us(), until = begun + RIG_ANSWER_MS * 1000ll;
 	struct buf in = {0};
@@ -498,7 +498,7 @@ static int exchange(struct rig *rig, int fd, const struct buf *out, json_t **ret
 		return 0;
 	ended = read_answer(fd, until, &in);
 	status = ended ? parse_answer(&in, ret) : -1;
-	if (status > 0 && rig_now_us() - begun > rig->slowest_us)
+	if (status > 0 && !waits && rig_now_us() - begun > rig->slowest_us)
 		rig->slowest_us = rig_now_us() - begun;
 	buf_done(&in);
 	return status;
@@ -525,7 +525,7 @@ int rig_ask(struct rig *rig, const char *method, const char *path, const char *b
 	fd = connect_to(rig->port);
 	if (fd >= 0) {
 		put_request(rig, &out, method, path, body, key);
-		status = exchange(rig, fd, &out, ret);
+		status = exchange(rig, fd, &out, strstr(path, "/wait"), ret);
 		close(fd);
 		buf_done(&out);
 	}

@@ -20,7 +20,7 @@ struct rig {
 	char token[80];
 	bool heap; /* heap.so too */
 	unsigned boots;
-	int64_t slowest_us; /* of the answers so far */
+	int64_t slowest_us; /* of the answers so far, but for those that wait for a job */
 };
 
 /* Makes the folder, and everything in it anew. kind: a word for its name. */

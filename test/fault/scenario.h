@@ -30,8 +30,6 @@ struct scenario {
 	bool stateless_losses; /* a supervisor may be ended: its job may then be lost */
 	bool faults_answer;    /* requests may be refused with 503 and 507 for a while, and the daemon may not come up */
 	uint64_t again_within; /* crash once more within so many points of the next start; 0: don't */
-	void (*turn)(struct scenario *s); /* called between requests; may be NULL */
-	void *ctx;
 
 	struct task tasks[SCENARIO_TASKS];
 	unsigned crashes, starts, refused;

@@ -3,6 +3,8 @@
  * outside of the process, let calls on their files fail, set the clock, and know what was never synced; see control.h.
  *
  * Only the process that loaded it counts, not what it forks: a task between fork and exec isn't ours to crash. */
+/* Programs call the functions of both widths, and each must stand here under its own name. */
+#undef _FILE_OFFSET_BITS
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +30,6 @@
 static struct control *control;
 static pid_t owner;
 static enum fault_scope scope;
-static int log_fd = -1;
 static char what[CONTROL_NAME];
 
 /* The function that ours stands before. */
@@ -83,8 +84,6 @@ __attribute__((constructor)) static void load(void)
 	control = at;
 	if (control->off)
 		end();
-	if (control->logs)
-		log_fd = (int)syscall(SYS_openat, AT_FDCWD, control->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 }
 
 static bool is_ours(void)
@@ -149,6 +148,24 @@ static bool in_state(int dir, const char *name)
 	return !strncmp(path, control->state, len) && (!path[len] || path[len] == '/');
 }
 
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static bool is_mended(void)
+{
+	int64_t first = 0, now = now_us();
+
+	if (!control->mended_after_us)
+		return false;
+	atomic_compare_exchange_strong(&control->failing_since_us, &first, now);
+	return first && now - first > control->mended_after_us;
+}
+
 /* Whether a call on a file of the state directory is to fail. */
 static bool fails(const char *call)
 {
@@ -157,7 +174,7 @@ static bool fails(const char *call)
 	if (!(control->scope & scope))
 		return false;
 	number = atomic_fetch_add(&control->calls, 1) + 1;
-	if (number < control->fail_from || number >= control->fail_until)
+	if (number < control->fail_from || number >= control->fail_until || is_mended())
 		return false;
 	if (atomic_fetch_add(&control->failed, 1) == 0)
 		snprintf(control->failed_call, CONTROL_NAME, "%s", call);
@@ -167,16 +184,19 @@ static bool fails(const char *call)
 
 /* ---- The log ---- */
 
+/* Opened for each record: a program may close whatever it doesn't know. */
 static void put(struct entry entry, const void *bytes, const char *second)
 {
 	struct iovec parts[] = {{&entry, sizeof entry}, {(void *)(uintptr_t)bytes, entry.len}, {NULL, 0}};
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, control->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 
 	if (second) {
 		parts[2] = (struct iovec){(void *)(uintptr_t)second, strlen(second) + 1};
 		entry.len += (uint32_t)parts[2].iov_len;
 	}
-	if (syscall(SYS_writev, log_fd, parts, 3) < 0)
+	if (syscall(SYS_writev, fd, parts, 3) < 0)
 		end();
+	close(fd);
 }
 
 static uint64_t node_of(int fd)
@@ -210,7 +230,7 @@ static void log_write(int fd, int64_t offset, size_t n)
 	char path[64];
 	int copy;
 
-	if (log_fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
+	if (!control->logs || fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return;
 	before = malloc(n ? n : 1);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd); /* it may be open for writing only */
@@ -228,7 +248,7 @@ static void log_write(int fd, int64_t offset, size_t n)
 
 static void log_sync(int fd)
 {
-	if (log_fd >= 0)
+	if (control->logs)
 		put((struct entry){.type = ENTRY_SYNC, .node = node_of(fd)}, "", NULL);
 }
 
@@ -237,7 +257,7 @@ static void log_name(enum entry_type type, int dir, const char *name)
 	const char *leaf;
 	struct entry entry = {.type = type};
 
-	if (log_fd < 0)
+	if (!control->logs)
 		return;
 	entry.node = folder_of(dir, name, &leaf);
 	entry.len = (uint32_t)strlen(leaf) + 1;
@@ -260,7 +280,7 @@ static void log_unlink(int dir, const char *name, bool folder)
 	const char *leaf;
 	struct entry entry = {.type = folder ? ENTRY_RMDIR : ENTRY_UNLINK};
 
-	if (log_fd < 0)
+	if (!control->logs)
 		return;
 	entry.node = folder_of(dir, name, &leaf);
 	entry.len = (uint32_t)strlen(leaf) + 1;
@@ -274,7 +294,7 @@ static void log_rename(int dir, const char *from, int to_dir, const char *to)
 	const char *leaf, *to_leaf;
 	struct entry entry = {.type = ENTRY_RENAME};
 
-	if (log_fd < 0)
+	if (!control->logs)
 		return;
 	entry.node = folder_of(dir, from, &leaf);
 	folder_of(to_dir, to, &to_leaf);
@@ -407,7 +427,7 @@ static bool is_there(int dir, const char *name)
 /* What a file holds is lost as it is opened. */
 static void log_emptying(int dir, const char *path)
 {
-	int fd = log_fd < 0 ? -1 : (int)syscall(SYS_openat, dir, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = !control->logs ? -1 : (int)syscall(SYS_openat, dir, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
 		return;
@@ -584,7 +604,7 @@ long syscall(long number, ...)
 
 /* ---- Talking ---- */
 
-ssize_t sendto(int fd, const void *bytes, size_t n, int flags, const struct sockaddr *to, socklen_t len)
+ssize_t sendto(int fd, const void *bytes, size_t n, int flags, __CONST_SOCKADDR_ARG to, socklen_t len)
 {
 	ssize_t done;
 	NEXT(sendto);
@@ -648,7 +668,7 @@ time_t time(time_t *ret)
 	return now.tv_sec;
 }
 
-int gettimeofday(struct timeval *ret, void *zone)
+int gettimeofday(struct timeval *restrict ret, void *restrict zone)
 {
 	struct timespec now;
 

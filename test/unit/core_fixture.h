@@ -10,10 +10,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
@@ -24,8 +25,8 @@
 enum { CAN_ALL = CAN_EXACT_CARDS | CAN_FRACTIONS | CAN_IMAGES | CAN_BARE | CAN_LOGS | CAN_SIGNALS | CAN_START_ONCE | CAN_LIMIT };
 
 static const struct kind_spec kinds_ab[] = {
-        {.name = "a", .vendor = "v", .source = "s", .class = CLASS_INTELLIGENT, .memory_mib = 1},
-        {.name = "b", .vendor = "w", .source = "t", .class = CLASS_GENERAL, .measured = true},
+	{.name = "a", .vendor = "v", .source = "s", .class = CLASS_INTELLIGENT, .memory_mib = 1},
+	{.name = "b", .vendor = "w", .source = "t", .class = CLASS_GENERAL, .measured = true},
 };
 
 static inline uint32_t below(struct rng *rng, uint32_t bound)
@@ -41,16 +42,16 @@ static inline bool chance(struct rng *rng, uint32_t percent)
 static inline struct pool_spec pool_of(const struct centre_spec *centres, uint32_t n)
 {
 	return (struct pool_spec){
-	        .name = "p", .currency = "CNY", .kinds = kinds_ab, .n_kinds = COUNT(kinds_ab), .centres = centres, .n_centres = n};
+		.name = "p", .currency = "CNY", .kinds = kinds_ab, .n_kinds = COUNT(kinds_ab), .centres = centres, .n_centres = n};
 }
 
 /* ---- A world ---- */
 
 struct world {
 	struct core *core, *follower;
-	struct step step;       /* of the latest input alone */
-	struct buf journal;     /* every batch so far, one behind the other */
-	size_t batch[4096];     /* where each begins in it */
+	struct step step;   /* of the latest input alone */
+	struct buf journal; /* every batch so far, one behind the other */
+	size_t batch[4096]; /* where each begins in it */
 	uint32_t n_batches;
 	us_t now_us;
 	struct err err;
@@ -156,8 +157,8 @@ static inline int world_step(struct world *w, struct input in)
 		const struct plan *plan = core_reservation(w->core, &held_by);
 
 		print_events("decided", &w->step);
-		fail_msg("wakes at %lld, now is %lld; the reservation is job %u's, at %lld", (long long)w->step.wake_us, (long long)w->now_us, held_by,
-		         (long long)(plan ? plan->start_us : 0));
+		fail_msg("wakes at %lld, now is %lld; the reservation is job %u's, at %lld", (long long)w->step.wake_us,
+		         (long long)w->now_us, held_by, (long long)(plan ? plan->start_us : 0));
 	}
 	world_compare(w);
 	return rc;
@@ -231,34 +232,34 @@ struct want_spec {
 static inline const struct job_spec *want_spec(const struct want *want, struct want_spec *s)
 {
 	s->request = (struct request_spec){
-	        .kind = want->cards_milli ? (want->kind ? want->kind : "a") : NULL,
-	        .cards_milli = want->cards_milli,
-	        .cpus_milli = want->cpus_milli,
-	        .memory_mib = want->memory_mib,
-	        .centre = want->centre,
-	        .speed_milli = 1000,
+		.kind = want->cards_milli ? (want->kind ? want->kind : "a") : NULL,
+		.cards_milli = want->cards_milli,
+		.cpus_milli = want->cpus_milli,
+		.memory_mib = want->memory_mib,
+		.centre = want->centre,
+		.speed_milli = 1000,
 	};
 	s->group = (struct group_spec){.nodes = want->nodes ? want->nodes : 1,
 	                               .requests = &s->request,
 	                               .n_requests = 1,
 	                               .highest = want->highest ? want->highest : TIER_CENTRE};
 	s->job = (struct job_spec){
-	        .name = "j",
-	        .project = want->project ? want->project : "default",
-	        .user = "u",
-	        .groups = &s->group,
-	        .n_groups = 1,
-	        .priority = want->priority ? want->priority : 100,
-	        .limit_us = want->limit_us ? want->limit_us : US_NEVER,
-	        .begin_us = want->begin_us,
-	        .dependencies = want->on,
-	        .n_dependencies = want->n_on,
-	        .array = &want->array,
-	        .n_array = want->array.step ? 1 : 0,
-	        .array_parallel_max = want->parallel_max,
-	        .max_restarts = want->restarts,
-	        .rerun_when_lost = want->rerun,
-	        .preemptible_after_us = US_NEVER,
+		.name = "j",
+		.project = want->project ? want->project : "default",
+		.user = "u",
+		.groups = &s->group,
+		.n_groups = 1,
+		.priority = want->priority ? want->priority : 100,
+		.limit_us = want->limit_us ? want->limit_us : US_NEVER,
+		.begin_us = want->begin_us,
+		.dependencies = want->on,
+		.n_dependencies = want->n_on,
+		.array = &want->array,
+		.n_array = want->array.step ? 1 : 0,
+		.array_parallel_max = want->parallel_max,
+		.max_restarts = want->restarts,
+		.rerun_when_lost = want->rerun,
+		.preemptible_after_us = US_NEVER,
 	};
 	return &s->job;
 }

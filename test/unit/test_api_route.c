@@ -170,7 +170,7 @@ static void test_listen(void **state)
 		uint16_t port;
 		struct err err;
 
-		assert_int_equal(api_parse_listen(cases[i].text, address, &port, &err) == 0, cases[i].address != NULL);
+		assert_int_equal(api_parse_listen(cases[i].text, false, address, &port, &err) == 0, cases[i].address != NULL);
 		if (!cases[i].address)
 			continue;
 		assert_string_equal(address, cases[i].address);

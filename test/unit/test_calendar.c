@@ -115,14 +115,14 @@ static void test_edges(void **state)
 		uint64_t capacity, amount;
 		us_t not_before_us, duration_us, want_us;
 	} rows[] = {
-	        {8, 8, 0, 5, 0},                        /* all of it, until the first claim */
-	        {8, 8, 0, 10, 0},                       /* up to the very instant at which it begins */
-	        {8, 8, 0, 11, 30},                      /* one longer waits for its end */
-	        {8, 3, 0, US_NEVER, 0},                 /* beside it, for ever */
-	        {8, 4, 0, US_NEVER, 30},                /* not beside it */
-	        {8, 4, 29, 1, 30},                      /* the end is exclusive */
-	        {8, 9, 0, 1, US_NEVER},                 /* never that much */
-	        {AMOUNT_NONE, 1000000, 5, US_NEVER, 5}, /* not counted */
+		{8, 8, 0, 5, 0},                        /* all of it, until the first claim */
+		{8, 8, 0, 10, 0},                       /* up to the very instant at which it begins */
+		{8, 8, 0, 11, 30},                      /* one longer waits for its end */
+		{8, 3, 0, US_NEVER, 0},                 /* beside it, for ever */
+		{8, 4, 0, US_NEVER, 30},                /* not beside it */
+		{8, 4, 29, 1, 30},                      /* the end is exclusive */
+		{8, 9, 0, 1, US_NEVER},                 /* never that much */
+		{AMOUNT_NONE, 1000000, 5, US_NEVER, 5}, /* not counted */
 	};
 
 	(void)state;
@@ -162,9 +162,9 @@ static void test_touching(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_against_array),
-	        cmocka_unit_test(test_edges),
-	        cmocka_unit_test(test_touching),
+		cmocka_unit_test(test_against_array),
+		cmocka_unit_test(test_edges),
+		cmocka_unit_test(test_touching),
 	};
 
 	return cmocka_run_group_tests_name("calendar", tests, NULL, NULL);

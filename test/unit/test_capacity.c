@@ -34,7 +34,8 @@ static struct line_spec random_line(struct rng *rng)
 static void model_init(struct model *m, struct rng *rng)
 {
 	struct line_spec lines[2][3];
-	struct centre_spec centres[2] = {{.name = "x", .region = "r", .engine = "simulated"}, {.name = "y", .region = "r", .engine = "local"}};
+	struct centre_spec centres[2] = {{.name = "x", .region = "r", .engine = "simulated"},
+	                                 {.name = "y", .region = "r", .engine = "local"}};
 	struct pool_spec spec = pool_of(centres, 2);
 
 	*m = (struct model){0};
@@ -249,9 +250,9 @@ static void test_64_cards(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_random),
-	        cmocka_unit_test(test_set),
-	        cmocka_unit_test(test_64_cards),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_set),
+		cmocka_unit_test(test_64_cards),
 	};
 
 	return cmocka_run_group_tests_name("capacity", tests, NULL, NULL);

@@ -7,12 +7,18 @@
 /* ---- Pools ---- */
 
 /* x: 4 nodes of 4 cards a, in racks of 2. y: 2 nodes of 2 cards b, whose engine doesn't end jobs at their limit. */
-static const struct line_spec line_a = {.count = 4, .kind = "a", .cards = 4, .cpus_milli = 16000, .memory_mib = 1000, .nodes_per_rack = 2},
-                              line_b = {.count = 2, .kind = "b", .cards = 2, .cpus_milli = UNCOUNTED, .memory_mib = UNCOUNTED},
-                              line_a3 = {.count = 3, .kind = "a", .cards = 4, .cpus_milli = 16000, .memory_mib = 1000, .nodes_per_rack = 2};
+static const struct line_spec
+	line_a = {.count = 4, .kind = "a", .cards = 4, .cpus_milli = 16000, .memory_mib = 1000, .nodes_per_rack = 2},
+	line_b = {.count = 2, .kind = "b", .cards = 2, .cpus_milli = UNCOUNTED, .memory_mib = UNCOUNTED},
+	line_a3 = {.count = 3, .kind = "a", .cards = 4, .cpus_milli = 16000, .memory_mib = 1000, .nodes_per_rack = 2};
 static const struct centre_spec x_and_y[] = {
-        {.name = "x", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &line_a, .n_lines = 1},
-        {.name = "y", .region = "r", .engine = "simulated", .capabilities = CAN_BARE | CAN_EXACT_CARDS, .lines = &line_b, .n_lines = 1}};
+	{.name = "x", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &line_a, .n_lines = 1},
+	{.name = "y",
+     .region = "r",
+     .engine = "simulated",
+     .capabilities = CAN_BARE | CAN_EXACT_CARDS,
+     .lines = &line_b,
+     .n_lines = 1}};
 
 static struct world *usual_world(void)
 {
@@ -31,16 +37,16 @@ static void test_states(void **state)
 		enum job_state from;
 		enum job_state to[8]; /* then JOB_NEW */
 	} rows[JOB_STATE_COUNT] = {
-	        {JOB_NEW, {JOB_QUEUED}},
-	        {JOB_QUEUED, {JOB_STAGE_IN, JOB_ACTIVE, JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
-	        {JOB_STAGE_IN, {JOB_QUEUED, JOB_ACTIVE, JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
-	        {JOB_ACTIVE, {JOB_QUEUED, JOB_STAGE_OUT, JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
-	        {JOB_STAGE_OUT, {JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
-	        {JOB_CLEANUP, {JOB_QUEUED, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
-	        {JOB_COMPLETED, {JOB_NEW}}, /* over: nothing follows */
-	        {JOB_FAILED, {JOB_NEW}},
-	        {JOB_CANCELED, {JOB_NEW}},
-	        {JOB_UNKNOWN, {JOB_NEW}}, /* only shown, never held */
+		{JOB_NEW, {JOB_QUEUED}},
+		{JOB_QUEUED, {JOB_STAGE_IN, JOB_ACTIVE, JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
+		{JOB_STAGE_IN, {JOB_QUEUED, JOB_ACTIVE, JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
+		{JOB_ACTIVE, {JOB_QUEUED, JOB_STAGE_OUT, JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
+		{JOB_STAGE_OUT, {JOB_CLEANUP, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
+		{JOB_CLEANUP, {JOB_QUEUED, JOB_COMPLETED, JOB_FAILED, JOB_CANCELED}},
+		{JOB_COMPLETED, {JOB_NEW}}, /* over: nothing follows */
+		{JOB_FAILED, {JOB_NEW}},
+		{JOB_CANCELED, {JOB_NEW}},
+		{JOB_UNKNOWN, {JOB_NEW}}, /* only shown, never held */
 	};
 
 	(void)state;
@@ -115,11 +121,16 @@ static void test_ends(void **state)
 		enum job_state want;
 		enum cause want_cause;
 	} rows[] = {
-	        {ATTEMPT_ENDED, CAUSE_EXIT, 0, JOB_COMPLETED, CAUSE_EXIT},     {ATTEMPT_ENDED, CAUSE_NONE, 0, JOB_COMPLETED, CAUSE_EXIT},
-	        {ATTEMPT_ENDED, CAUSE_EXIT, 3, JOB_FAILED, CAUSE_EXIT},        {ATTEMPT_ENDED, CAUSE_SIGNAL, 139, JOB_FAILED, CAUSE_SIGNAL},
-	        {ATTEMPT_ENDED, CAUSE_LIMIT, 143, JOB_FAILED, CAUSE_LIMIT},    {ATTEMPT_ENDED, CAUSE_MEMORY, 137, JOB_FAILED, CAUSE_MEMORY},
-	        {ATTEMPT_LOST, CAUSE_NONE, 0, JOB_FAILED, CAUSE_LOST},         {ATTEMPT_REFUSED, CAUSE_NONE, 0, JOB_FAILED, CAUSE_REFUSED},
-	        {ATTEMPT_ENDED, CAUSE_CANCEL, 143, JOB_CANCELED, CAUSE_CANCEL}, {ATTEMPT_ENDED, CAUSE_LIMIT, 0, JOB_FAILED, CAUSE_LIMIT},
+		{ATTEMPT_ENDED, CAUSE_EXIT, 0, JOB_COMPLETED, CAUSE_EXIT},
+		{ATTEMPT_ENDED, CAUSE_NONE, 0, JOB_COMPLETED, CAUSE_EXIT},
+		{ATTEMPT_ENDED, CAUSE_EXIT, 3, JOB_FAILED, CAUSE_EXIT},
+		{ATTEMPT_ENDED, CAUSE_SIGNAL, 139, JOB_FAILED, CAUSE_SIGNAL},
+		{ATTEMPT_ENDED, CAUSE_LIMIT, 143, JOB_FAILED, CAUSE_LIMIT},
+		{ATTEMPT_ENDED, CAUSE_MEMORY, 137, JOB_FAILED, CAUSE_MEMORY},
+		{ATTEMPT_LOST, CAUSE_NONE, 0, JOB_FAILED, CAUSE_LOST},
+		{ATTEMPT_REFUSED, CAUSE_NONE, 0, JOB_FAILED, CAUSE_REFUSED},
+		{ATTEMPT_ENDED, CAUSE_CANCEL, 143, JOB_CANCELED, CAUSE_CANCEL},
+		{ATTEMPT_ENDED, CAUSE_LIMIT, 0, JOB_FAILED, CAUSE_LIMIT},
 	};
 
 	(void)state;
@@ -156,8 +167,8 @@ static void test_reports_repeated_late_skipping(void **state)
 	w->now_us += US_MINUTE;
 	world_step(w, (struct input){.type = INPUT_REPORT,
 	                             .report = {.job = id, .attempt = 1, .state = ATTEMPT_RUNNING, .at_us = 5, .native_id = "n1"}});
-	assert_state(w, id, JOB_ACTIVE);                       /* held and released are skipped */
-	assert_int_equal(job_of(w, id)->started_us, placed);   /* not before it was placed, whatever its engine's clock says */
+	assert_state(w, id, JOB_ACTIVE);                     /* held and released are skipped */
+	assert_int_equal(job_of(w, id)->started_us, placed); /* not before it was placed, whatever its engine's clock says */
 	assert_string_equal(job_of(w, id)->extra->native_id, "n1");
 	report_no_news(w, (struct report){.job = id, .attempt = 1, .state = ATTEMPT_RUNNING}); /* again */
 	report_no_news(w, (struct report){.job = id, .attempt = 1, .state = ATTEMPT_HELD});    /* late */
@@ -167,8 +178,10 @@ static void test_reports_repeated_late_skipping(void **state)
 	report_no_news(w, (struct report){.job = id, .attempt = 0, .state = ATTEMPT_ENDED});
 	report_no_news(w, (struct report){.job = id + 1, .attempt = 1, .state = ATTEMPT_ENDED}); /* another job */
 	report_no_news(w, (struct report){.job = 0, .attempt = 1, .state = ATTEMPT_ENDED});
-	world_step(w, (struct input){.type = INPUT_REPORT,
-	                             .report = {.job = id, .attempt = 1, .state = ATTEMPT_ENDED, .at_us = US_NEVER - 1, .rank = 9, .note = "why"}});
+	world_step(w,
+	           (struct input){
+				   .type = INPUT_REPORT,
+				   .report = {.job = id, .attempt = 1, .state = ATTEMPT_ENDED, .at_us = US_NEVER - 1, .rank = 9, .note = "why"}});
 	assert_state(w, id, JOB_COMPLETED);
 	assert_int_equal(job_of(w, id)->ended_us, w->now_us); /* nor after now */
 	assert_int_equal(job_of(w, id)->exit_rank, 0);        /* it has one task */
@@ -206,7 +219,8 @@ static void test_batch(void **state)
 	(void)state;
 	for (int i = 0; i < 10; i++) {
 		struct input submit = {.type = INPUT_SUBMIT, .now_us = w->now_us + i * US_SECOND, .submit = {spec, NULL}};
-		struct input runs = {.type = INPUT_REPORT, .now_us = submit.now_us + 1, .report = {.job = 1, .attempt = 1, .state = ATTEMPT_RUNNING}};
+		struct input runs = {
+			.type = INPUT_REPORT, .now_us = submit.now_us + 1, .report = {.job = 1, .attempt = 1, .state = ATTEMPT_RUNNING}};
 
 		assert_int_equal(core_step(w->core, &submit, &step, NULL), 0);
 		assert_int_equal(step.job, i + 1);
@@ -279,7 +293,15 @@ static void test_bound_cards(void **state)
 	static const struct {
 		uint64_t cards;
 		uint32_t events, n_cards;
-	} rows[] = {{1, 1, 1} /* as decided: RUNNING alone */, {1, 0, 1}, {2, 1, 1}, {2, 0, 1}, {3, 0, 1}, {0, 0, 1}, {4, 0, 1}, {1, 0, 2}, {1, 0, 0}};
+	} rows[] = {{1, 1, 1} /* as decided: RUNNING alone */,
+	            {1, 0, 1},
+	            {2, 1, 1},
+	            {2, 0, 1},
+	            {3, 0, 1},
+	            {0, 0, 1},
+	            {4, 0, 1},
+	            {1, 0, 2},
+	            {1, 0, 0}};
 
 	(void)state;
 	assert_int_equal(job_of(w, first)->plan.tasks[0].cards, 1);
@@ -310,10 +332,10 @@ static void test_cancel_waiting(void **state)
 	struct world *w = usual_world();
 	uint32_t runs = world_submit(w, whole_x);
 	const uint32_t waiting[] = {
-	        world_submit(w, whole_x),
-	        world_submit(w, (struct want){.cards_milli = 1000, .begin_us = w->now_us + US_HOUR}),
-	        world_submit(w, (struct want){.cards_milli = 1000, .on = {{runs, AFTER_OK}}, .n_on = 1}),
-	        world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 9, 1}}),
+		world_submit(w, whole_x),
+		world_submit(w, (struct want){.cards_milli = 1000, .begin_us = w->now_us + US_HOUR}),
+		world_submit(w, (struct want){.cards_milli = 1000, .on = {{runs, AFTER_OK}}, .n_on = 1}),
+		world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 9, 1}}),
 	};
 
 	(void)state;
@@ -344,14 +366,14 @@ static void test_cancel_live(void **state)
 		enum job_state want;
 		enum cause want_cause;
 	} rows[] = {
-	        {ATTEMPT_INTENT, ATTEMPT_ENDED, CAUSE_CANCEL, 143, JOB_CANCELED, CAUSE_CANCEL},
-	        {ATTEMPT_INTENT, ATTEMPT_REFUSED, CAUSE_NONE, 0, JOB_CANCELED, CAUSE_REFUSED},
-	        {ATTEMPT_HELD, ATTEMPT_ENDED, CAUSE_CANCEL, 143, JOB_CANCELED, CAUSE_CANCEL},
-	        {ATTEMPT_RELEASED, ATTEMPT_ENDED, CAUSE_SIGNAL, 143, JOB_CANCELED, CAUSE_CANCEL},
-	        {ATTEMPT_RUNNING, ATTEMPT_ENDED, CAUSE_SIGNAL, 143, JOB_CANCELED, CAUSE_CANCEL},
-	        {ATTEMPT_RUNNING, ATTEMPT_ENDED, CAUSE_EXIT, 1, JOB_CANCELED, CAUSE_EXIT},  /* it ended by itself, badly */
-	        {ATTEMPT_RUNNING, ATTEMPT_ENDED, CAUSE_EXIT, 0, JOB_COMPLETED, CAUSE_EXIT}, /* its own success counts */
-	        {ATTEMPT_RUNNING, ATTEMPT_LOST, CAUSE_NONE, 0, JOB_CANCELED, CAUSE_LOST},   /* though it may be run again */
+		{ATTEMPT_INTENT, ATTEMPT_ENDED, CAUSE_CANCEL, 143, JOB_CANCELED, CAUSE_CANCEL},
+		{ATTEMPT_INTENT, ATTEMPT_REFUSED, CAUSE_NONE, 0, JOB_CANCELED, CAUSE_REFUSED},
+		{ATTEMPT_HELD, ATTEMPT_ENDED, CAUSE_CANCEL, 143, JOB_CANCELED, CAUSE_CANCEL},
+		{ATTEMPT_RELEASED, ATTEMPT_ENDED, CAUSE_SIGNAL, 143, JOB_CANCELED, CAUSE_CANCEL},
+		{ATTEMPT_RUNNING, ATTEMPT_ENDED, CAUSE_SIGNAL, 143, JOB_CANCELED, CAUSE_CANCEL},
+		{ATTEMPT_RUNNING, ATTEMPT_ENDED, CAUSE_EXIT, 1, JOB_CANCELED, CAUSE_EXIT},  /* it ended by itself, badly */
+		{ATTEMPT_RUNNING, ATTEMPT_ENDED, CAUSE_EXIT, 0, JOB_COMPLETED, CAUSE_EXIT}, /* its own success counts */
+		{ATTEMPT_RUNNING, ATTEMPT_LOST, CAUSE_NONE, 0, JOB_CANCELED, CAUSE_LOST},   /* though it may be run again */
 	};
 
 	(void)state;
@@ -540,7 +562,8 @@ static void test_array_cancel(void **state)
 static void test_array_lost_element(void **state)
 {
 	struct world *w = usual_world();
-	uint32_t id = world_submit(w, (struct want){.nodes = 4, .cards_milli = 4000, .array = {0, 2, 1}, .parallel_max = 1, .rerun = true, .restarts = 1});
+	uint32_t id = world_submit(
+		w, (struct want){.nodes = 4, .cards_milli = 4000, .array = {0, 2, 1}, .parallel_max = 1, .rerun = true, .restarts = 1});
 	uint32_t element = core_element(w->core, id, 0)->id, urgent;
 
 	(void)state;
@@ -592,8 +615,8 @@ static void test_dependencies(void **state)
 		bool cancel;
 		enum job_state want;
 	} rows[] = {
-	        {AFTER_OK, 0, false, JOB_STAGE_IN}, {AFTER_OK, 1, false, JOB_CANCELED}, {AFTER_OK, 0, true, JOB_CANCELED},
-	        {AFTER_ANY, 0, false, JOB_STAGE_IN}, {AFTER_ANY, 1, false, JOB_STAGE_IN}, {AFTER_ANY, 0, true, JOB_STAGE_IN},
+		{AFTER_OK, 0, false, JOB_STAGE_IN},  {AFTER_OK, 1, false, JOB_CANCELED},  {AFTER_OK, 0, true, JOB_CANCELED},
+		{AFTER_ANY, 0, false, JOB_STAGE_IN}, {AFTER_ANY, 1, false, JOB_STAGE_IN}, {AFTER_ANY, 0, true, JOB_STAGE_IN},
 	};
 
 	(void)state;
@@ -610,7 +633,8 @@ static void test_dependencies(void **state)
 				third = world_submit(w, (struct want){.cards_milli = 1000, .on = {{second, AFTER_OK}}, .n_on = 1});
 			if (rows[i].cancel)
 				world_cancel(w, first);
-			world_report(w, first, ATTEMPT_ENDED, rows[i].cancel ? CAUSE_CANCEL : CAUSE_EXIT, rows[i].cancel ? 143 : rows[i].exit_code);
+			world_report(w, first, ATTEMPT_ENDED, rows[i].cancel ? CAUSE_CANCEL : CAUSE_EXIT,
+			             rows[i].cancel ? 143 : rows[i].exit_code);
 			if (!early)
 				second = world_submit(w, want);
 			assert_state(w, second, rows[i].want);
@@ -627,8 +651,10 @@ static void test_several_dependencies(void **state)
 	struct world *w = usual_world();
 	uint32_t a = world_submit(w, (struct want){.cards_milli = 1000}), b = world_submit(w, (struct want){.cards_milli = 1000});
 	uint32_t both = world_submit(w, (struct want){.cards_milli = 1000, .on = {{a, AFTER_OK}, {b, AFTER_ANY}}, .n_on = 2});
-	uint32_t twice = world_submit(w, (struct want){.cards_milli = 1000, .on = {{a, AFTER_OK}, {b, AFTER_ANY}, {a, AFTER_OK}, {a, AFTER_ANY}}, .n_on = 4});
-	uint32_t doomed = world_submit(w, (struct want){.cards_milli = 1000, .on = {{a, AFTER_ANY}, {b, AFTER_OK}, {b, AFTER_ANY}}, .n_on = 3});
+	uint32_t twice = world_submit(
+		w, (struct want){.cards_milli = 1000, .on = {{a, AFTER_OK}, {b, AFTER_ANY}, {a, AFTER_OK}, {a, AFTER_ANY}}, .n_on = 4});
+	uint32_t doomed = world_submit(
+		w, (struct want){.cards_milli = 1000, .on = {{a, AFTER_ANY}, {b, AFTER_OK}, {b, AFTER_ANY}}, .n_on = 3});
 
 	(void)state;
 	world_end(w, a, 0);
@@ -638,7 +664,8 @@ static void test_several_dependencies(void **state)
 	assert_state(w, both, JOB_STAGE_IN);
 	assert_state(w, twice, JOB_STAGE_IN);
 	assert_state(w, doomed, JOB_CANCELED);
-	assert_int_equal(world_try(w, (struct want){.cards_milli = 1000, .on = {{a, AFTER_OK}, {77, AFTER_OK}}, .n_on = 2}), ERR_INVALID);
+	assert_int_equal(world_try(w, (struct want){.cards_milli = 1000, .on = {{a, AFTER_OK}, {77, AFTER_OK}}, .n_on = 2}),
+	                 ERR_INVALID);
 	assert_string_equal(w->err.subject, "depends_on[1].job");
 	world_free(w);
 }
@@ -829,26 +856,26 @@ static void test_refusals(void **state)
 		int code;
 		const char *subject, *text;
 	} rows[] = {
-	        {{.cards_milli = 5000}, ERR_NEVER, "resources.accelerators", "4 cards"},
-	        {{.nodes = 5, .cards_milli = 1000}, ERR_NEVER, "num_nodes", "5"},
-	        {{.nodes = 3, .cards_milli = 1000, .highest = TIER_RACK}, ERR_NEVER, "topology.highest_tier", "rack"},
-	        {{.cards_milli = 1000, .cpus_milli = 16001}, ERR_NEVER, "resources", "16.001"},
-	        {{.cards_milli = 1000, .memory_mib = 1001}, ERR_NEVER, "resources", "1001 MiB"},
-	        {{.kind = "b", .cards_milli = 500}, ERR_NEVER, "resources.accelerators", "shares of a card"},
-	        {{.kind = "c", .cards_milli = 1000}, ERR_INVALID, "resources.accelerators", "no such kind"},
-	        {{.cards_milli = 1500}, ERR_INVALID, "resources.accelerators", "1.500"},
-	        {{.cards_milli = 65000}, ERR_INVALID, "resources.accelerators", "64"},
-	        {{.cards_milli = 1000, .centre = "z"}, ERR_INVALID, "resources.infra", "no such centre"},
-	        {{.cards_milli = 1000, .centre = "y"}, ERR_NEVER, "resources.infra", "kind a"},
-	        {{.nodes = JOB_NODES_MAX + 1, .cards_milli = 1000}, ERR_INVALID, "num_nodes", "expected 1 to"},
-	        {{.cards_milli = 1000, .highest = TIER_POOL}, ERR_UNSUPPORTED, "topology.highest_tier", "centre"},
-	        {{.cards_milli = 1000, .priority = 1001}, ERR_INVALID, "priority", "1001"},
-	        {{.cards_milli = 1000, .limit_us = -1}, ERR_INVALID, "time", ""},
-	        {{.cards_milli = 1000, .begin_us = -1}, ERR_INVALID, "begin", ""},
-	        {{.cards_milli = 1000, .array = {5, 4, 1}}, ERR_INVALID, "array", "ranges"},
-	        {{.cards_milli = 1000, .array = {0, JOB_ARRAY_MAX, 1}}, ERR_INVALID, "array", "1000000"},
-	        {{.cards_milli = 1000, .project = "a\nb"}, ERR_INVALID, "project", ""},
-	        {{.cards_milli = 1000, .on = {{1, AFTER_OK}}, .n_on = 1}, ERR_INVALID, "depends_on[0].job", "no such job"},
+		{{.cards_milli = 5000}, ERR_NEVER, "resources.accelerators", "4 cards"},
+		{{.nodes = 5, .cards_milli = 1000}, ERR_NEVER, "num_nodes", "5"},
+		{{.nodes = 3, .cards_milli = 1000, .highest = TIER_RACK}, ERR_NEVER, "topology.highest_tier", "rack"},
+		{{.cards_milli = 1000, .cpus_milli = 16001}, ERR_NEVER, "resources", "16.001"},
+		{{.cards_milli = 1000, .memory_mib = 1001}, ERR_NEVER, "resources", "1001 MiB"},
+		{{.kind = "b", .cards_milli = 500}, ERR_NEVER, "resources.accelerators", "shares of a card"},
+		{{.kind = "c", .cards_milli = 1000}, ERR_INVALID, "resources.accelerators", "no such kind"},
+		{{.cards_milli = 1500}, ERR_INVALID, "resources.accelerators", "1.500"},
+		{{.cards_milli = 65000}, ERR_INVALID, "resources.accelerators", "64"},
+		{{.cards_milli = 1000, .centre = "z"}, ERR_INVALID, "resources.infra", "no such centre"},
+		{{.cards_milli = 1000, .centre = "y"}, ERR_NEVER, "resources.infra", "kind a"},
+		{{.nodes = JOB_NODES_MAX + 1, .cards_milli = 1000}, ERR_INVALID, "num_nodes", "expected 1 to"},
+		{{.cards_milli = 1000, .highest = TIER_POOL}, ERR_UNSUPPORTED, "topology.highest_tier", "centre"},
+		{{.cards_milli = 1000, .priority = 1001}, ERR_INVALID, "priority", "1001"},
+		{{.cards_milli = 1000, .limit_us = -1}, ERR_INVALID, "time", ""},
+		{{.cards_milli = 1000, .begin_us = -1}, ERR_INVALID, "begin", ""},
+		{{.cards_milli = 1000, .array = {5, 4, 1}}, ERR_INVALID, "array", "ranges"},
+		{{.cards_milli = 1000, .array = {0, JOB_ARRAY_MAX, 1}}, ERR_INVALID, "array", "1000000"},
+		{{.cards_milli = 1000, .project = "a\nb"}, ERR_INVALID, "project", ""},
+		{{.cards_milli = 1000, .on = {{1, AFTER_OK}}, .n_on = 1}, ERR_INVALID, "depends_on[0].job", "no such job"},
 	};
 	struct world *w = usual_world();
 
@@ -1029,14 +1056,17 @@ static uint32_t submit_as_told(struct world *w, const struct want *want)
 static void test_dry_run(void **state)
 {
 	static const struct want wants[] = {
-	        {.nodes = 2, .cards_milli = 4000, .limit_us = US_HOUR}, {.cards_milli = 500, .limit_us = 2 * US_HOUR}, {.cards_milli = 9000},
-	        {.nodes = 3, .cards_milli = 4000, .limit_us = US_HOUR}, /* reserved */
-	        {.cards_milli = 1000, .limit_us = US_HOUR},             /* ahead of it */
-	        {.nodes = 2, .cards_milli = 4000, .limit_us = US_HOUR}, /* behind it */
-	        {.nodes = 4, .cards_milli = 4000, .limit_us = US_HOUR, .priority = 900}, /* takes the reservation */
-	        {.kind = "b", .cards_milli = 2000},                     /* elsewhere */
-	        {.cards_milli = 1000, .begin_us = 5000 * US_SECOND},    {.cards_milli = 1000, .on = {{1, AFTER_OK}}, .n_on = 1},
-	        {.cards_milli = 100, .limit_us = US_MINUTE, .array = {0, 3, 1}},
+		{.nodes = 2, .cards_milli = 4000, .limit_us = US_HOUR},
+		{.cards_milli = 500, .limit_us = 2 * US_HOUR},
+		{.cards_milli = 9000},
+		{.nodes = 3, .cards_milli = 4000, .limit_us = US_HOUR},                  /* reserved */
+		{.cards_milli = 1000, .limit_us = US_HOUR},                              /* ahead of it */
+		{.nodes = 2, .cards_milli = 4000, .limit_us = US_HOUR},                  /* behind it */
+		{.nodes = 4, .cards_milli = 4000, .limit_us = US_HOUR, .priority = 900}, /* takes the reservation */
+		{.kind = "b", .cards_milli = 2000},                                      /* elsewhere */
+		{.cards_milli = 1000, .begin_us = 5000 * US_SECOND},
+		{.cards_milli = 1000, .on = {{1, AFTER_OK}}, .n_on = 1},
+		{.cards_milli = 100, .limit_us = US_MINUTE, .array = {0, 3, 1}},
 	};
 	struct world *w = usual_world();
 
@@ -1051,8 +1081,10 @@ static void test_dry_run(void **state)
 static void test_outstanding(void **state)
 {
 	struct world *w = usual_world();
-	uint32_t intent = world_submit(w, (struct want){.cards_milli = 1000}), held = world_submit(w, (struct want){.cards_milli = 1000});
-	uint32_t runs = world_submit(w, (struct want){.cards_milli = 1000}), stops = world_submit(w, (struct want){.cards_milli = 1000});
+	uint32_t intent = world_submit(w, (struct want){.cards_milli = 1000}),
+			 held = world_submit(w, (struct want){.cards_milli = 1000});
+	uint32_t runs = world_submit(w, (struct want){.cards_milli = 1000}),
+			 stops = world_submit(w, (struct want){.cards_milli = 1000});
 
 	(void)state;
 	world_report(w, held, ATTEMPT_HELD, 0, 0);
@@ -1073,7 +1105,9 @@ static void test_outstanding(void **state)
 static struct want random_want(struct rng *rng, const struct world *w, uint32_t last)
 {
 	static const us_t limits[] = {0, US_SECOND, 10 * US_SECOND, 30 * US_SECOND, US_MINUTE, US_HOUR};
-	struct want want = {.kind = chance(rng, 25) ? "b" : chance(rng, 20) ? "*" : "a",
+	struct want want = {.kind = chance(rng, 25)   ? "b"
+	                            : chance(rng, 20) ? "*"
+	                                              : "a",
 	                    .nodes = chance(rng, 60) ? 1 : 1 + below(rng, 4),
 	                    .cards_milli = chance(rng, 25) ? 250 * (1 + below(rng, 3)) : 1000 * below(rng, 5),
 	                    .cpus_milli = chance(rng, 30) ? below(rng, 9000) : 0,
@@ -1155,8 +1189,10 @@ static void random_pool(struct rng *rng, struct random_pool *p)
 			p->lines[c][1].kind = NULL;
 			p->lines[c][1].cards = 0;
 		}
-		p->centres[c] = (struct centre_spec){.name = names[c], .region = "r", .engine = "simulated", .lines = p->lines[c], .n_lines = 1 + below(rng, 2)};
-		p->centres[c].capabilities = CAN_BARE | CAN_EXACT_CARDS | (chance(rng, 70) ? CAN_FRACTIONS : 0) | (chance(rng, 60) ? CAN_LIMIT : 0);
+		p->centres[c] = (struct centre_spec){
+			.name = names[c], .region = "r", .engine = "simulated", .lines = p->lines[c], .n_lines = 1 + below(rng, 2)};
+		p->centres[c].capabilities = CAN_BARE | CAN_EXACT_CARDS | (chance(rng, 70) ? CAN_FRACTIONS : 0) |
+		                             (chance(rng, 60) ? CAN_LIMIT : 0);
 	}
 	p->spec = pool_of(&p->centres[first], 1 + below(rng, 3 - first));
 }
@@ -1169,7 +1205,8 @@ static void random_step(struct rng *rng, struct world *w, uint32_t *last)
 	struct want want;
 
 	w->now_us += chance(rng, 60) ? 0 : below(rng, 12) * US_SECOND;
-	if (chance(rng, 10) && core_wake(w->core) != US_NEVER && core_wake(w->core) > w->now_us && core_wake(w->core) < w->now_us + US_HOUR)
+	if (chance(rng, 10) && core_wake(w->core) != US_NEVER && core_wake(w->core) > w->now_us &&
+	    core_wake(w->core) < w->now_us + US_HOUR)
 		w->now_us = core_wake(w->core);
 	if (dice < 35) {
 		world_tick(w, 0); /* a dry run answers for the state as it is: what is due comes first */
@@ -1225,7 +1262,8 @@ static void check_nobody_missed(const struct world *w)
 		assert_int_equal(core_explain(w->core, job->id, w->now_us, &x, NULL), 0);
 		assert_true(x.reason != REASON_QUEUE);
 		assert_true(*x.text);
-		assert_int_equal(x.reason == REASON_NONE, job->state != JOB_QUEUED && !(job->array && job->state == JOB_ACTIVE && job->array->taken < job->array->count));
+		assert_int_equal(x.reason == REASON_NONE, job->state != JOB_QUEUED && !(job->array && job->state == JOB_ACTIVE &&
+		                                                                        job->array->taken < job->array->count));
 	}
 }
 
@@ -1267,43 +1305,43 @@ static void test_random_days(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_states),
-	        cmocka_unit_test(test_attempt_states),
-	        cmocka_unit_test(test_life),
-	        cmocka_unit_test(test_ends),
-	        cmocka_unit_test(test_reports_repeated_late_skipping),
-	        cmocka_unit_test(test_end_is_not_before_start),
-	        cmocka_unit_test(test_batch),
-	        cmocka_unit_test(test_no_nodes),
-	        cmocka_unit_test(test_time_never_decreases),
-	        cmocka_unit_test(test_bound_cards),
-	        cmocka_unit_test(test_cancel_waiting),
-	        cmocka_unit_test(test_cancel_live),
-	        cmocka_unit_test(test_limit),
-	        cmocka_unit_test(test_rerun),
-	        cmocka_unit_test(test_rerun_order),
-	        cmocka_unit_test(test_array),
-	        cmocka_unit_test(test_array_completes),
-	        cmocka_unit_test(test_array_cancel),
-	        cmocka_unit_test(test_array_lost_element),
-	        cmocka_unit_test(test_array_element_canceled),
-	        cmocka_unit_test(test_dependencies),
-	        cmocka_unit_test(test_several_dependencies),
-	        cmocka_unit_test(test_dependencies_on_arrays),
-	        cmocka_unit_test(test_begin),
-	        cmocka_unit_test(test_idempotency),
-	        cmocka_unit_test(test_pool_shrinks),
-	        cmocka_unit_test(test_pool_returns_taken),
-	        cmocka_unit_test(test_pool_limits),
-	        cmocka_unit_test(test_silent_centre),
-	        cmocka_unit_test(test_refusals),
-	        cmocka_unit_test(test_accepted_is_readable),
-	        cmocka_unit_test(test_config),
-	        cmocka_unit_test(test_projects),
-	        cmocka_unit_test(test_forgotten),
-	        cmocka_unit_test(test_dry_run),
-	        cmocka_unit_test(test_outstanding),
-	        cmocka_unit_test(test_random_days),
+		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_attempt_states),
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_reports_repeated_late_skipping),
+		cmocka_unit_test(test_end_is_not_before_start),
+		cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_no_nodes),
+		cmocka_unit_test(test_time_never_decreases),
+		cmocka_unit_test(test_bound_cards),
+		cmocka_unit_test(test_cancel_waiting),
+		cmocka_unit_test(test_cancel_live),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_rerun),
+		cmocka_unit_test(test_rerun_order),
+		cmocka_unit_test(test_array),
+		cmocka_unit_test(test_array_completes),
+		cmocka_unit_test(test_array_cancel),
+		cmocka_unit_test(test_array_lost_element),
+		cmocka_unit_test(test_array_element_canceled),
+		cmocka_unit_test(test_dependencies),
+		cmocka_unit_test(test_several_dependencies),
+		cmocka_unit_test(test_dependencies_on_arrays),
+		cmocka_unit_test(test_begin),
+		cmocka_unit_test(test_idempotency),
+		cmocka_unit_test(test_pool_shrinks),
+		cmocka_unit_test(test_pool_returns_taken),
+		cmocka_unit_test(test_pool_limits),
+		cmocka_unit_test(test_silent_centre),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_accepted_is_readable),
+		cmocka_unit_test(test_config),
+		cmocka_unit_test(test_projects),
+		cmocka_unit_test(test_forgotten),
+		cmocka_unit_test(test_dry_run),
+		cmocka_unit_test(test_outstanding),
+		cmocka_unit_test(test_random_days),
 	};
 
 	return cmocka_run_group_tests_name("core", tests, NULL, NULL);

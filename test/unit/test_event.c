@@ -36,7 +36,8 @@ static uint32_t any_number(struct rng *rng)
 
 static const char *any_text(struct rng *rng)
 {
-	static const char *const texts[] = {"", "x", "a name with blanks", "北京", "line\nend", "0123456789012345678901234567890123456789"};
+	static const char *const texts[] = {"",     "x",         "a name with blanks",
+	                                    "北京", "line\nend", "0123456789012345678901234567890123456789"};
 
 	return texts[below(rng, COUNT(texts))];
 }
@@ -56,18 +57,34 @@ static void any_pool(struct rng *rng, struct arena *arena, struct event *e)
 	struct quota_spec *quota = arena_new(arena, 1, sizeof *quota);
 
 	for (int i = 0; i < 3; i++) {
-		kinds[i] = (struct kind_spec){any_text(rng), any_text(rng), any_text(rng), (enum card_class)below(rng, 4), chance(rng, 50), any_u32(rng),
-		                              {any_size(rng), 0, any_size(rng), 1, any_size(rng)}, any_u32(rng), any_u32(rng)};
-		centres[i] = (struct centre_spec){.name = any_text(rng), .region = any_text(rng), .latitude_udeg = -(int32_t)(any_u32(rng) >> 1),
-		                                  .longitude_udeg = (int32_t)(any_u32(rng) >> 1), .engine = any_text(rng),
-		                                  .capabilities = any_u32(rng), .pue_milli = any_u32(rng), .lines = line, .n_lines = below(rng, 2)};
+		kinds[i] = (struct kind_spec){any_text(rng),
+		                              any_text(rng),
+		                              any_text(rng),
+		                              (enum card_class)below(rng, 4),
+		                              chance(rng, 50),
+		                              any_u32(rng),
+		                              {any_size(rng), 0, any_size(rng), 1, any_size(rng)},
+		                              any_u32(rng),
+		                              any_u32(rng)};
+		centres[i] = (struct centre_spec){.name = any_text(rng),
+		                                  .region = any_text(rng),
+		                                  .latitude_udeg = -(int32_t)(any_u32(rng) >> 1),
+		                                  .longitude_udeg = (int32_t)(any_u32(rng) >> 1),
+		                                  .engine = any_text(rng),
+		                                  .capabilities = any_u32(rng),
+		                                  .pue_milli = any_u32(rng),
+		                                  .lines = line,
+		                                  .n_lines = below(rng, 2)};
 	}
-	*line = (struct line_spec){1 + below(rng, 4000000), any_optional(rng), below(rng, 65), any_u32(rng), any_u32(rng), any_u32(rng), any_u32(rng)};
+	*line = (struct line_spec){
+		1 + below(rng, 4000000), any_optional(rng), below(rng, 65), any_u32(rng), any_u32(rng), any_u32(rng), any_u32(rng)};
 	*quota = (struct quota_spec){any_text(rng), any_size(rng), any_size(rng), AMOUNT_NONE};
-	links[0] = links[1] = (struct link_spec){any_text(rng), {any_text(rng), any_text(rng)}, any_size(rng), any_u32(rng), any_size(rng)};
-	projects[0] = projects[1] = (struct project_spec){any_text(rng), any_optional(rng), any_optional(rng), any_u32(rng), quota, below(rng, 2)};
-	e->pool = (struct pool_spec){any_text(rng), any_text(rng), kinds, below(rng, 4), centres, below(rng, 4),
-	                             links,         below(rng, 3), projects, below(rng, 3)};
+	links[0] = links[1] = (struct link_spec){
+		any_text(rng), {any_text(rng), any_text(rng)}, any_size(rng), any_u32(rng), any_size(rng)};
+	projects[0] = projects[1] = (struct project_spec){any_text(rng), any_optional(rng), any_optional(rng), any_u32(rng),
+	                                                  quota,         below(rng, 2)};
+	e->pool = (struct pool_spec){any_text(rng), any_text(rng), kinds,         below(rng, 4), centres,
+	                             below(rng, 4), links,         below(rng, 3), projects,      below(rng, 3)};
 }
 
 static void any_config(struct rng *rng, struct arena *arena, struct event *e)
@@ -94,7 +111,7 @@ static struct group any_group(struct rng *rng, struct arena *arena)
 	g.hard = chance(rng, 50);
 	g.highest = (enum tier)below(rng, TIER_COUNT);
 	for (uint32_t i = 0; i < g.n_requests; i++)
-		g.requests[i] = (struct request){any_number(rng), below(rng, 64001), any_u32(rng), any_u32(rng),
+		g.requests[i] = (struct request){any_number(rng), below(rng, 64001), any_u32(rng),   any_u32(rng),
 		                                 any_number(rng), any_u32(rng),      chance(rng, 50)};
 	return g;
 }
@@ -111,12 +128,25 @@ static void any_submitted(struct rng *rng, struct arena *arena, struct event *e)
 		ranges[i] = (struct range){any_u32(rng), any_u32(rng), any_u32(rng)};
 	for (int i = 0; i < IDEMPOTENCY_BYTES; i++)
 		key[i] = (uint8_t)rng_next(rng);
-	e->submitted = (struct submitted){
-	        .job = any_u32(rng), .name = any_text(rng), .project = any_text(rng), .user = any_text(rng), .group = any_group(rng, arena),
-	        .priority = below(rng, 1001), .limit_us = any_until(rng), .begin_us = any_us(rng), .dependencies = on, .n_dependencies = below(rng, 4),
-	        .array = ranges, .n_array = below(rng, 3), .array_parallel_max = any_u32(rng), .max_restarts = any_u32(rng),
-	        .rerun_when_lost = chance(rng, 50), .checkpoint_every_us = any_us(rng), .preemptible_after_us = any_until(rng),
-	        .secrets = any_text(rng), .idempotency = chance(rng, 50) ? key : NULL};
+	e->submitted = (struct submitted){.job = any_u32(rng),
+	                                  .name = any_text(rng),
+	                                  .project = any_text(rng),
+	                                  .user = any_text(rng),
+	                                  .group = any_group(rng, arena),
+	                                  .priority = below(rng, 1001),
+	                                  .limit_us = any_until(rng),
+	                                  .begin_us = any_us(rng),
+	                                  .dependencies = on,
+	                                  .n_dependencies = below(rng, 4),
+	                                  .array = ranges,
+	                                  .n_array = below(rng, 3),
+	                                  .array_parallel_max = any_u32(rng),
+	                                  .max_restarts = any_u32(rng),
+	                                  .rerun_when_lost = chance(rng, 50),
+	                                  .checkpoint_every_us = any_us(rng),
+	                                  .preemptible_after_us = any_until(rng),
+	                                  .secrets = any_text(rng),
+	                                  .idempotency = chance(rng, 50) ? key : NULL};
 	if (chance(rng, 50))
 		e->submitted.payload = hash_of(key, 5);
 }
@@ -138,7 +168,11 @@ static struct task *any_tasks(struct rng *rng, struct arena *arena, uint32_t *n)
 
 static struct plan any_plan(struct rng *rng, struct arena *arena)
 {
-	struct plan p = {.start_us = any_until(rng), .until_us = any_until(rng), .request = any_u32(rng), .kind = any_number(rng), .n_claims = below(rng, 4)};
+	struct plan p = {.start_us = any_until(rng),
+	                 .until_us = any_until(rng),
+	                 .request = any_u32(rng),
+	                 .kind = any_number(rng),
+	                 .n_claims = below(rng, 4)};
 
 	p.tasks = any_tasks(rng, arena, &p.n_tasks);
 	p.claims = arena_new(arena, 3, sizeof *p.claims);
@@ -188,9 +222,15 @@ static void any_stopping(struct rng *rng, struct arena *arena, struct event *e)
 static void any_ended(struct rng *rng, struct arena *arena, struct event *e)
 {
 	(void)arena;
-	e->ended = (struct ended){any_u32(rng), any_u32(rng), (enum attempt_state)below(rng, ATTEMPT_STATE_COUNT), (enum cause)below(rng, CAUSE_COUNT),
-	                          (int32_t)rng_next(rng), any_u32(rng), e->at_us - (us_t)rng_below(rng, (uint64_t)e->at_us + 1),
-	                          (enum job_state)below(rng, JOB_STATE_COUNT), any_text(rng)};
+	e->ended = (struct ended){any_u32(rng),
+	                          any_u32(rng),
+	                          (enum attempt_state)below(rng, ATTEMPT_STATE_COUNT),
+	                          (enum cause)below(rng, CAUSE_COUNT),
+	                          (int32_t)rng_next(rng),
+	                          any_u32(rng),
+	                          e->at_us - (us_t)rng_below(rng, (uint64_t)e->at_us + 1),
+	                          (enum job_state)below(rng, JOB_STATE_COUNT),
+	                          any_text(rng)};
 }
 
 static void any_reserved(struct rng *rng, struct arena *arena, struct event *e)
@@ -235,7 +275,8 @@ static void same_optional(const char *a, const char *b)
 static void same_centre_spec(const struct centre_spec *a, const struct centre_spec *b)
 {
 	same_text(name), same_text(region), same_text(engine);
-	same(latitude_udeg), same(longitude_udeg), same(n_options), same(capabilities), same(pue_milli), same(n_prices), same(n_lines);
+	same(latitude_udeg), same(longitude_udeg), same(n_options), same(capabilities), same(pue_milli), same(n_prices),
+		same(n_lines);
 	for (uint32_t i = 0; i < a->n_lines; i++) {
 		same(lines[i].count), same(lines[i].cards), same(lines[i].cpus_milli), same(lines[i].memory_mib);
 		same(lines[i].nodes_per_rack), same(lines[i].racks_per_pod);
@@ -250,7 +291,8 @@ static void same_pool(const struct event *x, const struct event *y)
 	same_text(name), same_text(currency), same(n_kinds), same(n_centres), same(n_links), same(n_projects);
 	for (uint32_t i = 0; i < a->n_kinds; i++) {
 		same_text(kinds[i].name), same_text(kinds[i].vendor), same_text(kinds[i].source);
-		same(kinds[i].class), same(kinds[i].measured), same(kinds[i].memory_mib), same(kinds[i].bandwidth_gbps), same(kinds[i].watts);
+		same(kinds[i].class), same(kinds[i].measured), same(kinds[i].memory_mib), same(kinds[i].bandwidth_gbps),
+			same(kinds[i].watts);
 		for (int p = 0; p < PRECISION_COUNT; p++)
 			same(kinds[i].gflops[p]);
 	}
@@ -283,11 +325,14 @@ static void same_submitted(const struct event *x, const struct event *y)
 {
 	const struct submitted *a = &x->submitted, *b = &y->submitted;
 
-	same(job), same_text(name), same_text(project), same_text(user), same(priority), same(limit_us), same(begin_us), same(n_dependencies);
-	same(n_array), same(array_parallel_max), same(max_restarts), same(rerun_when_lost), same(checkpoint_every_us), same(preemptible_after_us);
+	same(job), same_text(name), same_text(project), same_text(user), same(priority), same(limit_us), same(begin_us),
+		same(n_dependencies);
+	same(n_array), same(array_parallel_max), same(max_restarts), same(rerun_when_lost), same(checkpoint_every_us),
+		same(preemptible_after_us);
 	same_text(secrets), same(group.nodes), same(group.n_requests), same(group.ordered), same(group.hard), same(group.highest);
 	for (uint32_t i = 0; i < a->group.n_requests; i++) {
-		same(group.requests[i].kind), same(group.requests[i].cards_milli), same(group.requests[i].cpus_milli), same(group.requests[i].memory_mib);
+		same(group.requests[i].kind), same(group.requests[i].cards_milli), same(group.requests[i].cpus_milli),
+			same(group.requests[i].memory_mib);
 		same(group.requests[i].centre), same(group.requests[i].speed_milli), same(group.requests[i].image);
 	}
 	for (uint32_t i = 0; i < a->n_dependencies; i++)
@@ -375,19 +420,19 @@ static const struct {
 	void (*any)(struct rng *rng, struct arena *arena, struct event *event);
 	void (*compare)(const struct event *a, const struct event *b);
 } types[] = {
-        {EVENT_POOL, any_pool, same_pool},
-        {EVENT_CONFIG, any_config, same_config},
-        {EVENT_SUBMITTED, any_submitted, same_submitted},
-        {EVENT_ELIGIBLE, any_eligible, same_eligible},
-        {EVENT_PLACED, any_placed, same_placed},
-        {EVENT_ATTEMPT, any_attempt, same_attempt},
-        {EVENT_BOUND, any_bound, same_bound},
-        {EVENT_STOPPING, any_stopping, same_stopping},
-        {EVENT_ENDED, any_ended, same_ended},
-        {EVENT_RESERVED, any_reserved, same_reserved},
-        {EVENT_UNRESERVED, any_unreserved, same_unreserved},
-        {EVENT_CENTRE, any_centre, same_centre},
-        {EVENT_FORGOTTEN, any_forgotten, same_forgotten},
+	{EVENT_POOL, any_pool, same_pool},
+	{EVENT_CONFIG, any_config, same_config},
+	{EVENT_SUBMITTED, any_submitted, same_submitted},
+	{EVENT_ELIGIBLE, any_eligible, same_eligible},
+	{EVENT_PLACED, any_placed, same_placed},
+	{EVENT_ATTEMPT, any_attempt, same_attempt},
+	{EVENT_BOUND, any_bound, same_bound},
+	{EVENT_STOPPING, any_stopping, same_stopping},
+	{EVENT_ENDED, any_ended, same_ended},
+	{EVENT_RESERVED, any_reserved, same_reserved},
+	{EVENT_UNRESERVED, any_unreserved, same_unreserved},
+	{EVENT_CENTRE, any_centre, same_centre},
+	{EVENT_FORGOTTEN, any_forgotten, same_forgotten},
 };
 
 static void there_and_back(const struct event *event, us_t previous_us, size_t type)
@@ -457,7 +502,8 @@ static void test_words(void **state)
 
 static void test_not_events(void **state)
 {
-	static const uint8_t rows[][4] = {{0, 1, 0, 1}, {EVENT_TYPE_COUNT, 1, 0, 1}, {255, 1, 0, 1}, {EVENT_ELIGIBLE, 0, 0, 1}, {EVENT_ELIGIBLE, 2, 0, 1}};
+	static const uint8_t rows[][4] = {
+		{0, 1, 0, 1}, {EVENT_TYPE_COUNT, 1, 0, 1}, {255, 1, 0, 1}, {EVENT_ELIGIBLE, 0, 0, 1}, {EVENT_ELIGIBLE, 2, 0, 1}};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -476,11 +522,21 @@ static void test_not_events(void **state)
 /* A day with something of everything in it. */
 static struct world *busy_world(void)
 {
-	const struct line_spec a = {.count = 4, .kind = "a", .cards = 4, .cpus_milli = 16000, .memory_mib = 1000, .nodes_per_rack = 2},
-	                       b = {.count = 2, .kind = "b", .cards = 2, .cpus_milli = UNCOUNTED, .memory_mib = UNCOUNTED};
+	const struct line_spec a = {.count = 4,
+	                            .kind = "a",
+	                            .cards = 4,
+	                            .cpus_milli = 16000,
+	                            .memory_mib = 1000,
+	                            .nodes_per_rack = 2},
+						   b = {.count = 2, .kind = "b", .cards = 2, .cpus_milli = UNCOUNTED, .memory_mib = UNCOUNTED};
 	const struct centre_spec centres[] = {
-	        {.name = "x", .region = "r", .engine = "simulated", .capabilities = CAN_ALL & ~CAN_LIMIT, .lines = &a, .n_lines = 1},
-	        {.name = "y", .region = "r", .engine = "simulated", .capabilities = CAN_ALL & ~CAN_EXACT_CARDS, .lines = &b, .n_lines = 1}};
+		{.name = "x", .region = "r", .engine = "simulated", .capabilities = CAN_ALL & ~CAN_LIMIT, .lines = &a, .n_lines = 1},
+		{.name = "y",
+	     .region = "r",
+	     .engine = "simulated",
+	     .capabilities = CAN_ALL & ~CAN_EXACT_CARDS,
+	     .lines = &b,
+	     .n_lines = 1}};
 	const struct pool_spec both = pool_of(centres, 2), one = pool_of(centres, 1);
 	struct world *w = world_new(&both);
 	uint8_t key[IDEMPOTENCY_BYTES] = {1, 2, 3};
@@ -488,16 +544,24 @@ static struct world *busy_world(void)
 	uint32_t gang, share, counted, array, first, waits, after, done;
 	struct report r;
 
-	gang = world_submit(w, (struct want){.nodes = 3, .cards_milli = 4000, .limit_us = US_HOUR, .rerun = true, .restarts = 2, .key = key});
+	gang = world_submit(
+		w, (struct want){.nodes = 3, .cards_milli = 4000, .limit_us = US_HOUR, .rerun = true, .restarts = 2, .key = key});
 	share = world_submit(w, (struct want){.cards_milli = 500, .cpus_milli = 1000, .memory_mib = 10, .limit_us = US_MINUTE});
 	counted = world_submit(w, (struct want){.kind = "b", .cards_milli = 1000});
-	array = world_submit(w, (struct want){.cards_milli = 1000, .cpus_milli = 100, .array = {0, 8, 2}, .parallel_max = 2, .limit_us = US_HOUR});
+	array = world_submit(
+		w, (struct want){.cards_milli = 1000, .cpus_milli = 100, .array = {0, 8, 2}, .parallel_max = 2, .limit_us = US_HOUR});
 	first = world_submit(w, (struct want){.nodes = 4, .cards_milli = 4000, .limit_us = US_HOUR, .priority = 500});
 	after = world_submit(w, (struct want){.cards_milli = 1000, .on = {{share, AFTER_OK}, {gang, AFTER_ANY}}, .n_on = 2});
 	waits = world_submit(w, (struct want){.cards_milli = 2000, .begin_us = w->now_us + 90 * US_SECOND, .limit_us = US_MINUTE});
 	world_run(w, gang);
 	world_run(w, share);
-	r = (struct report){.job = counted, .attempt = 1, .state = ATTEMPT_RUNNING, .cards = cards, .n_cards = 1, .native_id = "slurm-7", .note = "n"};
+	r = (struct report){.job = counted,
+	                    .attempt = 1,
+	                    .state = ATTEMPT_RUNNING,
+	                    .cards = cards,
+	                    .n_cards = 1,
+	                    .native_id = "slurm-7",
+	                    .note = "n"};
 	world_step(w, (struct input){.type = INPUT_REPORT, .report = r});
 	world_tick(w, 61 * US_SECOND); /* the share is over its limit */
 	world_report(w, share, ATTEMPT_ENDED, CAUSE_LIMIT, 137);
@@ -554,22 +618,12 @@ static size_t damage_bytes(struct rng *rng, uint8_t *bytes, size_t len)
 		size_t at = below(rng, (uint32_t)len);
 
 		switch (below(rng, 7)) {
-		case 0:
-			bytes[at] ^= (uint8_t)(1u << below(rng, 8));
-			break;
-		case 1:
-			bytes[at] = odd[below(rng, sizeof odd)];
-			break;
+		case 0: bytes[at] ^= (uint8_t)(1u << below(rng, 8)); break;
+		case 1: bytes[at] = odd[below(rng, sizeof odd)]; break;
 		case 2:
-		case 3:
-			bytes[at]++;
-			break;
-		case 4:
-			bytes[at]--;
-			break;
-		case 5:
-			memmove(bytes + at, bytes + at + 1, --len - at);
-			break;
+		case 3: bytes[at]++; break;
+		case 4: bytes[at]--; break;
+		case 5: memmove(bytes + at, bytes + at + 1, --len - at); break;
 		default:
 			memmove(bytes + at + 1, bytes + at, len++ - at);
 			bytes[at] = (uint8_t)rng_next(rng);
@@ -685,10 +739,10 @@ static void test_damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_every_type),
-	        cmocka_unit_test(test_words),
-	        cmocka_unit_test(test_not_events),
-	        cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_every_type),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_not_events),
+		cmocka_unit_test(test_damage),
 	};
 
 	return cmocka_run_group_tests_name("event", tests, NULL, NULL);

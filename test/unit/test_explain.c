@@ -3,11 +3,16 @@
 #include "core_fixture.h"
 
 /* x: 4 nodes of 4 cards a in racks of 2. y: 1 node of 2 cards b. */
-static const struct line_spec line_a = {.count = 4, .kind = "a", .cards = 4, .cpus_milli = 16000, .memory_mib = 1000, .nodes_per_rack = 2},
-                              line_b = {.count = 1, .kind = "b", .cards = 2, .cpus_milli = 8000, .memory_mib = 1000};
+static const struct line_spec line_a = {.count = 4,
+                                        .kind = "a",
+                                        .cards = 4,
+                                        .cpus_milli = 16000,
+                                        .memory_mib = 1000,
+                                        .nodes_per_rack = 2},
+							  line_b = {.count = 1, .kind = "b", .cards = 2, .cpus_milli = 8000, .memory_mib = 1000};
 static const struct centre_spec x_and_y[] = {
-        {.name = "x", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &line_a, .n_lines = 1},
-        {.name = "y", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &line_b, .n_lines = 1}};
+	{.name = "x", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &line_a, .n_lines = 1},
+	{.name = "y", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &line_b, .n_lines = 1}};
 
 static struct world *usual_world(void)
 {
@@ -37,8 +42,10 @@ static void says(const struct explanation *x, enum reason reason, const char *te
 static void test_waiting_for_others(void **state)
 {
 	struct world *w = usual_world();
-	uint32_t first = world_submit(w, (struct want){.cards_milli = 1000}), second = world_submit(w, (struct want){.cards_milli = 1000});
-	uint32_t after = world_submit(w, (struct want){.cards_milli = 1000, .on = {{first, AFTER_ANY}, {second, AFTER_OK}}, .n_on = 2});
+	uint32_t first = world_submit(w, (struct want){.cards_milli = 1000}),
+			 second = world_submit(w, (struct want){.cards_milli = 1000});
+	uint32_t after = world_submit(w,
+	                              (struct want){.cards_milli = 1000, .on = {{first, AFTER_ANY}, {second, AFTER_OK}}, .n_on = 2});
 	uint32_t later = world_submit(w, (struct want){.cards_milli = 1000, .begin_us = w->now_us + US_HOUR});
 	uint32_t array = world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 9, 1}, .parallel_max = 2});
 	struct explanation x;
@@ -201,9 +208,14 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_waiting_for_others), cmocka_unit_test(test_waiting_for_cards), cmocka_unit_test(test_waiting_for_cpus),
-	        cmocka_unit_test(test_spread),             cmocka_unit_test(test_reserved),          cmocka_unit_test(test_never),
-	        cmocka_unit_test(test_silent),             cmocka_unit_test(test_words),
+		cmocka_unit_test(test_waiting_for_others),
+		cmocka_unit_test(test_waiting_for_cards),
+		cmocka_unit_test(test_waiting_for_cpus),
+		cmocka_unit_test(test_spread),
+		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_never),
+		cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests_name("explain", tests, NULL, NULL);

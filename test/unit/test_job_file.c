@@ -845,6 +845,53 @@ static void sbatch_options_make_nodes_cards_and_cpus(void **state)
 	}
 }
 
+/* What a script is told of what it asked for: no more than it stated. */
+static void sbatch_options_are_told_to_the_script(void **state)
+{
+	static const struct {
+		const char *options, *name, *value;
+	} cases[] = {
+		{"-N 2 --ntasks-per-node=2 -c 3", "SLURM_NTASKS", "4"},
+		{"-N 2 --ntasks-per-node=2 -c 3", "SLURM_NPROCS", "4"},
+		{"-N 2 --ntasks-per-node=2 -c 3", "SLURM_NTASKS_PER_NODE", "2"},
+		{"-N 2 --ntasks-per-node=2 -c 3", "SLURM_TASKS_PER_NODE", "2(x2)"},
+		{"-N 2 --ntasks-per-node=2 -c 3", "SLURM_CPUS_PER_TASK", "3"},
+		{"-n 6 -N 4", "SLURM_TASKS_PER_NODE", "2(x2),1(x2)"},
+		{"-n 5 -N 2", "SLURM_TASKS_PER_NODE", "3,2"},
+		{"-n 5 -N 2", "SLURM_CPUS_PER_TASK", NULL},
+		{"-n 4", "SLURM_TASKS_PER_NODE", "4"},
+		{"-n 4", "SLURM_NTASKS_PER_NODE", NULL},
+		{"-N 3", "SLURM_NTASKS", NULL}, /* the engine tells one a node */
+		{"--gpus=8 --cpus-per-gpu=2 --mem-per-gpu=1G", "SLURM_GPUS", "8"},
+		{"--gpus=8 --cpus-per-gpu=2 --mem-per-gpu=1G", "SLURM_CPUS_PER_GPU", "2"},
+		{"--gpus=8 --cpus-per-gpu=2 --mem-per-gpu=1G", "SLURM_MEM_PER_GPU", "1024"},
+		{"--mem-per-cpu=0", "SLURM_MEM_PER_CPU", "0"},
+		{"-a 3-7:2%1", "SLURM_ARRAY_TASK_MIN", "3"},
+		{"-a 3-7:2%1", "SLURM_ARRAY_TASK_MAX", "7"},
+		{"-a 3-7:2%1", "SLURM_ARRAY_TASK_STEP", "2"},
+		{"-a 9,1-4", "SLURM_ARRAY_TASK_MAX", "9"},
+		{"-a 9,1-4", "SLURM_ARRAY_TASK_MIN", "1"},
+		{"-a 9,1-4", "SLURM_ARRAY_TASK_STEP", "1"},
+		{"-n 1", "SLURM_ARRAY_TASK_MIN", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *value = NULL;
+		char text[256];
+		struct read r;
+
+		snprintf(text, sizeof text, "#!/bin/sh\n#SBATCH %s\ntrue\n", cases[i].options);
+		r = read_good(text);
+		for (uint32_t k = 0; k < r.job.payload.n_envs; k++)
+			if (!strcmp(r.job.payload.envs[k].name, cases[i].name))
+				value = r.job.payload.envs[k].value;
+		if (!value != !cases[i].value || (value && strcmp(value, cases[i].value) != 0))
+			fail_msg("%s: %s is %s", cases[i].options, cases[i].name, value ? value : "not set");
+		done(&r);
+	}
+}
+
 static void bad_sbatch_lines_are_refused(void **state)
 {
 	static const struct {
@@ -1400,6 +1447,7 @@ int main(void)
 		cmocka_unit_test(sbatch_lines_are_read_as_slurm_does),
 		cmocka_unit_test(sbatch_times_have_slurms_units),
 		cmocka_unit_test(sbatch_options_make_nodes_cards_and_cpus),
+		cmocka_unit_test(sbatch_options_are_told_to_the_script),
 		cmocka_unit_test(bad_sbatch_lines_are_refused),
 		cmocka_unit_test(a_name_from_an_sbatch_line_injects_nothing),
 		cmocka_unit_test(every_option_of_sbatch_does_as_its_list_says),

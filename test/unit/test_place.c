@@ -155,7 +155,8 @@ static void check_cards(const struct spot *s, const struct task *t, const struct
 	assert_true(rest_fits(s, q));
 }
 
-static void check_legal(const struct model *m, const struct group *g, const struct request *q, const struct task *tasks, enum tier tier)
+static void check_legal(const struct model *m, const struct group *g, const struct request *q, const struct task *tasks,
+                        enum tier tier)
 {
 	for (uint32_t i = 0; i < g->nodes; i++) {
 		assert_true(tasks[i].node < m->n);
@@ -213,6 +214,8 @@ static void check_best_domain(const struct model *m, const struct group *g, cons
 		bool taken = false;
 
 		assert_true(other < g->nodes || other >= room);
+		if (n < tasks[0].node && !same_domain(&m->spots[n], &m->spots[tasks[0].node], tier)) /* of equals the first */
+			assert_true(other < g->nodes || other > room);
 		for (uint32_t i = 0; i < g->nodes; i++)
 			taken |= tasks[i].node == n;
 		if (taken)
@@ -243,7 +246,8 @@ static void one_run(uint64_t seed, uint32_t *found_all)
 	model_init(&m, &rng);
 	for (int i = 0; i < 20; i++) {
 		struct request q = random_request(&rng);
-		struct group g = {.nodes = 1 + below(&rng, 5), .n_requests = 1, .requests = &q, .highest = (enum tier)below(&rng, TIER_POOL)};
+		struct group g = {
+			.nodes = 1 + below(&rng, 5), .n_requests = 1, .requests = &q, .highest = (enum tier)below(&rng, TIER_POOL)};
 		struct task tasks[5];
 		enum tier want = narrowest(&m, &g, &q);
 		bool found = place_find(&m.capacity, 0, &g, &q, tasks);

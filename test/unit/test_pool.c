@@ -36,7 +36,8 @@ static struct line_spec line(uint32_t count, const char *kind, uint32_t cards, u
 
 static struct centre_spec centre(const char *name, const struct line_spec *lines, uint32_t n)
 {
-	return (struct centre_spec){.name = name, .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = lines, .n_lines = n};
+	return (struct centre_spec){
+		.name = name, .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = lines, .n_lines = n};
 }
 
 /* ---- Domains ---- */
@@ -94,13 +95,13 @@ static void test_racks_and_pods(void **state)
 	static const struct {
 		uint32_t count, per_rack, per_pod, racks, pods, last_rack, last_pod; /* last: nodes of the last one */
 	} rows[] = {
-	        {8, 0, 0, 1, 1, 8, 8},  /* one rack, one pod */
-	        {8, 4, 0, 2, 1, 4, 8},  /* no pods stated: one */
-	        {8, 0, 3, 1, 1, 8, 8},  /* pods of racks that aren't stated: one */
-	        {10, 4, 2, 3, 2, 2, 2}, /* what remains is a smaller one */
-	        {16, 2, 2, 8, 4, 2, 4},
-	        {3, 5, 5, 1, 1, 3, 3}, /* not even a full one */
-	        {4, UINT32_MAX, UINT32_MAX, 1, 1, 4, 4},
+		{8, 0, 0, 1, 1, 8, 8},  /* one rack, one pod */
+		{8, 4, 0, 2, 1, 4, 8},  /* no pods stated: one */
+		{8, 0, 3, 1, 1, 8, 8},  /* pods of racks that aren't stated: one */
+		{10, 4, 2, 3, 2, 2, 2}, /* what remains is a smaller one */
+		{16, 2, 2, 8, 4, 2, 4},
+		{3, 5, 5, 1, 1, 3, 3}, /* not even a full one */
+		{4, UINT32_MAX, UINT32_MAX, 1, 1, 4, 4},
 	};
 
 	(void)state;
@@ -172,7 +173,8 @@ static void test_random_pools(void **state)
 			for (uint32_t i = 0; i < n; i++) {
 				uint32_t cards = below(&rng, 5);
 
-				lines[c][i] = line(1 + below(&rng, 9), cards ? (chance(&rng, 50) ? "a" : "b") : NULL, cards, below(&rng, 4), below(&rng, 4));
+				lines[c][i] = line(1 + below(&rng, 9), cards ? (chance(&rng, 50) ? "a" : "b") : NULL, cards, below(&rng, 4),
+				                   below(&rng, 4));
 			}
 			centres[c] = centre(names[c], lines[c], n);
 		}
@@ -223,8 +225,9 @@ static void test_resources(void **state)
 static void test_numbers_stay(void **state)
 {
 	const struct line_spec l = line(2, "b", 2, 0, 0);
-	const struct centre_spec first[] = {centre("x", &l, 1), centre("y", &l, 1)}, second[] = {centre("z", &l, 1), centre("y", &l, 1)},
-	                         third[] = {centre("y", &l, 1), centre("x", &l, 1)};
+	const struct centre_spec first[] = {centre("x", &l, 1), centre("y", &l, 1)},
+							 second[] = {centre("z", &l, 1), centre("y", &l, 1)},
+							 third[] = {centre("y", &l, 1), centre("x", &l, 1)};
 	const struct pool_spec specs[] = {pool_of(first, 2), pool_of(second, 2), pool_of(third, 2)};
 	struct built b = {0};
 
@@ -271,13 +274,13 @@ static void test_bad_lines(void **state)
 		struct line_spec line;
 		const char *text;
 	} rows[] = {
-	        {{.count = 0, .kind = "a", .cards = 1}, "count: 0"},
-	        {{.count = 1, .kind = "a", .cards = 65}, "at most 64"},
-	        {{.count = 1, .cards = 2}, "kind: missing"},
-	        {{.count = 1, .kind = "a"}, "cards: 0"},
-	        {{.count = 1, .kind = "aa", .cards = 1}, "did you mean \"a\""},
-	        {{.count = 4000001, .kind = "a", .cards = 1}, "more than 4000000 nodes"},
-	        {{.count = UINT32_MAX, .kind = "a", .cards = 1}, "more than 4000000 nodes"},
+		{{.count = 0, .kind = "a", .cards = 1}, "count: 0"},
+		{{.count = 1, .kind = "a", .cards = 65}, "at most 64"},
+		{{.count = 1, .cards = 2}, "kind: missing"},
+		{{.count = 1, .kind = "a"}, "cards: 0"},
+		{{.count = 1, .kind = "aa", .cards = 1}, "did you mean \"a\""},
+		{{.count = 4000001, .kind = "a", .cards = 1}, "more than 4000000 nodes"},
+		{{.count = UINT32_MAX, .kind = "a", .cards = 1}, "more than 4000000 nodes"},
 	};
 
 	(void)state;
@@ -292,7 +295,8 @@ static void test_bad_lines(void **state)
 
 static void test_bad_names(void **state)
 {
-	static const char *const names[] = {"", " x", "x ", "a\nb", "a/b", "a\"b", "a\\b", "\x7f", "\xff", "\xc2\x85", "\xed\xa0\x80"};
+	static const char *const names[] = {"",     " x",   "x ",   "a\nb",     "a/b",         "a\"b",
+	                                    "a\\b", "\x7f", "\xff", "\xc2\x85", "\xed\xa0\x80"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(names); i++) {
@@ -306,11 +310,12 @@ static void test_bad_names(void **state)
 static void test_bad_wholes(void **state)
 {
 	const struct centre_spec twice[] = {centre("x", &good_line, 1), centre("x", &good_line, 1)},
-	                         both[] = {centre("x", &good_line, 1), centre("y", &good_line, 1)};
+							 both[] = {centre("x", &good_line, 1), centre("y", &good_line, 1)};
 	const struct link_spec nowhere = {.name = "l", .ends = {"x", "why"}}, itself = {.name = "l", .ends = {"x", "x"}};
 	const struct link_spec links_twice[] = {{.name = "l", .ends = {"x", "y"}}, {.name = "l", .ends = {"y", "x"}}};
-	const struct project_spec orphan = {.name = "p", .parent = "q"},
-	                          circle[] = {{.name = "p", .parent = "q"}, {.name = "q", .parent = "r"}, {.name = "r", .parent = "q"}};
+	const struct project_spec orphan = {.name = "p", .parent = "q"}, circle[] = {{.name = "p", .parent = "q"},
+	                                                                             {.name = "q", .parent = "r"},
+	                                                                             {.name = "r", .parent = "q"}};
 	const struct price_spec price = {"c", 1};
 	struct centre_spec priced = centre("x", &good_line, 1);
 	struct pool_spec spec = pool_of(twice, 2);
@@ -347,7 +352,8 @@ static void test_bytes(void **state)
 	const struct option_spec option = {"startup", "2s"};
 	const struct price_spec price = {"a", 123456789012};
 	const struct quota_spec quota = {"a", 1000, AMOUNT_NONE, 5};
-	const struct project_spec projects[] = {{.name = "p", .weight_milli = 2000}, {.name = "q", .parent = "p", .cohort = "c", .quotas = &quota, .n_quotas = 1}};
+	const struct project_spec projects[] = {{.name = "p", .weight_milli = 2000},
+	                                        {.name = "q", .parent = "p", .cohort = "c", .quotas = &quota, .n_quotas = 1}};
 	const struct link_spec link = {.name = "l", .ends = {"x", "y"}, .mbps = 400000, .latency_us = 3, .price_micros_per_tib = 9};
 	struct centre_spec centres[] = {centre("x", &good_line, 1), centre("y", NULL, 0)};
 	struct pool_spec spec = pool_of(centres, 2), back;
@@ -396,9 +402,9 @@ static void test_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_racks_and_pods), cmocka_unit_test(test_interleaved_kinds), cmocka_unit_test(test_random_pools),
-	        cmocka_unit_test(test_resources),      cmocka_unit_test(test_numbers_stay),      cmocka_unit_test(test_bad_lines),
-	        cmocka_unit_test(test_bad_names),      cmocka_unit_test(test_bad_wholes),        cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_racks_and_pods), cmocka_unit_test(test_interleaved_kinds), cmocka_unit_test(test_random_pools),
+		cmocka_unit_test(test_resources),      cmocka_unit_test(test_numbers_stay),      cmocka_unit_test(test_bad_lines),
+		cmocka_unit_test(test_bad_names),      cmocka_unit_test(test_bad_wholes),        cmocka_unit_test(test_bytes),
 	};
 
 	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);

@@ -101,7 +101,8 @@ static void compare(const struct model *m)
 		waiting += m->waits[i];
 		assert_int_equal(queue_has(&m->queue, &m->jobs[i]), m->waits[i]);
 		for (uint32_t k = 0; k < JOBS; k++)
-			ahead += m->waits[k] && (m->jobs[k].priority > m->jobs[i].priority || (m->jobs[k].priority == m->jobs[i].priority && k < i));
+			ahead += m->waits[k] &&
+			         (m->jobs[k].priority > m->jobs[i].priority || (m->jobs[k].priority == m->jobs[i].priority && k < i));
 		assert_int_equal(queue_ahead(&m->queue, &m->jobs[i]), ahead);
 	}
 	assert_int_equal(m->queue.waiting, waiting);
@@ -132,16 +133,17 @@ static void test_against_array(void **state)
 /* What makes a shape another: everything that is asked for. */
 static void test_shapes_differ(void **state)
 {
-	struct request base = {.kind = 1, .cards_milli = 1000, .cpus_milli = 1, .memory_mib = 1, .centre = CENTRE_ANY, .speed_milli = 1000};
+	struct request base = {
+		.kind = 1, .cards_milli = 1000, .cpus_milli = 1, .memory_mib = 1, .centre = CENTRE_ANY, .speed_milli = 1000};
 	struct request requests[] = {base, base, base, base, base, base, base, base};
 	struct request two[2] = {base, base};
 	struct queue queue = {0};
 	struct group groups[] = {
-	        {1, 1, &requests[0], 0, 0, TIER_CENTRE}, {2, 1, &requests[0], 0, 0, TIER_CENTRE}, {1, 1, &requests[0], 1, 0, TIER_CENTRE},
-	        {1, 1, &requests[0], 0, 1, TIER_CENTRE}, {1, 1, &requests[0], 0, 0, TIER_RACK},   {1, 2, two, 0, 0, TIER_CENTRE},
-	        {1, 1, &requests[1], 0, 0, TIER_CENTRE}, {1, 1, &requests[2], 0, 0, TIER_CENTRE}, {1, 1, &requests[3], 0, 0, TIER_CENTRE},
-	        {1, 1, &requests[4], 0, 0, TIER_CENTRE}, {1, 1, &requests[5], 0, 0, TIER_CENTRE}, {1, 1, &requests[6], 0, 0, TIER_CENTRE},
-	        {1, 1, &requests[7], 0, 0, TIER_CENTRE},
+		{1, 1, &requests[0], 0, 0, TIER_CENTRE}, {2, 1, &requests[0], 0, 0, TIER_CENTRE}, {1, 1, &requests[0], 1, 0, TIER_CENTRE},
+		{1, 1, &requests[0], 0, 1, TIER_CENTRE}, {1, 1, &requests[0], 0, 0, TIER_RACK},   {1, 2, two, 0, 0, TIER_CENTRE},
+		{1, 1, &requests[1], 0, 0, TIER_CENTRE}, {1, 1, &requests[2], 0, 0, TIER_CENTRE}, {1, 1, &requests[3], 0, 0, TIER_CENTRE},
+		{1, 1, &requests[4], 0, 0, TIER_CENTRE}, {1, 1, &requests[5], 0, 0, TIER_CENTRE}, {1, 1, &requests[6], 0, 0, TIER_CENTRE},
+		{1, 1, &requests[7], 0, 0, TIER_CENTRE},
 	};
 
 	(void)state;
@@ -166,8 +168,8 @@ static void test_shapes_differ(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_against_array),
-	        cmocka_unit_test(test_shapes_differ),
+		cmocka_unit_test(test_against_array),
+		cmocka_unit_test(test_shapes_differ),
 	};
 
 	return cmocka_run_group_tests_name("queue", tests, NULL, NULL);

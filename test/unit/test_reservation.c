@@ -4,10 +4,10 @@
 
 /* Two nodes of 4 cards. */
 static const struct line_spec two_nodes = {.count = 2, .kind = "a", .cards = 4, .cpus_milli = 8000, .memory_mib = UNCOUNTED},
-                              other_node = {.count = 1, .kind = "b", .cards = 4, .cpus_milli = 8000, .memory_mib = UNCOUNTED};
+							  other_node = {.count = 1, .kind = "b", .cards = 4, .cpus_milli = 8000, .memory_mib = UNCOUNTED};
 static const struct centre_spec x_and_y[] = {
-        {.name = "x", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &two_nodes, .n_lines = 1},
-        {.name = "y", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &other_node, .n_lines = 1}};
+	{.name = "x", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &two_nodes, .n_lines = 1},
+	{.name = "y", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &other_node, .n_lines = 1}};
 
 static struct world *small_world(void)
 {
@@ -36,16 +36,16 @@ static void test_who_may_pass(void **state)
 		struct want want;
 		bool starts;
 	} rows[] = {
-	        {{.cards_milli = 2000, .limit_us = US_HOUR}, true},             /* ends by the start */
-	        {{.cards_milli = 2000, .limit_us = 10 * US_HOUR}, true},        /* long, on cards that nobody needs then */
-	        {{.cards_milli = 2000}, true},                                  /* even without a limit */
-	        {{.cards_milli = 500}, true},                                   /* a share of one of them */
-	        {{.cards_milli = 3000, .limit_us = US_SECOND}, false},          /* there is no room for it at all */
-	        {{.cards_milli = 0, .cpus_milli = 7000}, true},                 /* CPUs of the other node */
-	        {{.cards_milli = 0, .cpus_milli = 1000, .nodes = 2}, true},     /* a CPU of each is left */
-	        {{.cards_milli = 0, .cpus_milli = 3000, .nodes = 2}, false},    /* two of node 0 are not, for ever */
-	        {{.cards_milli = 0, .cpus_milli = 3000, .nodes = 2, .limit_us = US_HOUR}, true}, /* until the start they are */
-	        {{.cards_milli = 0, .cpus_milli = 3000, .nodes = 2, .limit_us = US_HOUR + 1}, false},
+		{{.cards_milli = 2000, .limit_us = US_HOUR}, true},          /* ends by the start */
+		{{.cards_milli = 2000, .limit_us = 10 * US_HOUR}, true},     /* long, on cards that nobody needs then */
+		{{.cards_milli = 2000}, true},                               /* even without a limit */
+		{{.cards_milli = 500}, true},                                /* a share of one of them */
+		{{.cards_milli = 3000, .limit_us = US_SECOND}, false},       /* there is no room for it at all */
+		{{.cards_milli = 0, .cpus_milli = 7000}, true},              /* CPUs of the other node */
+		{{.cards_milli = 0, .cpus_milli = 1000, .nodes = 2}, true},  /* a CPU of each is left */
+		{{.cards_milli = 0, .cpus_milli = 3000, .nodes = 2}, false}, /* two of node 0 are not, for ever */
+		{{.cards_milli = 0, .cpus_milli = 3000, .nodes = 2, .limit_us = US_HOUR}, true}, /* until the start they are */
+		{{.cards_milli = 0, .cpus_milli = 3000, .nodes = 2, .limit_us = US_HOUR + 1}, false},
 	};
 
 	(void)state;
@@ -63,16 +63,31 @@ static void test_who_may_pass(void **state)
 	}
 }
 
+/* When a job would start, were it submitted. */
+static us_t told_start(const struct world *w, struct want want)
+{
+	struct want_spec s;
+	struct arena arena = {0};
+	struct plan plan;
+
+	assert_int_equal(core_dry_run(w->core, want_spec(&want, &s), w->now_us, &arena, &plan, NULL), 0);
+	arena_done(&arena);
+	return plan.start_us;
+}
+
 /* What passes by its bound alone must end by then: a microsecond more is too long. */
 static void test_bounds_are_exact(void **state)
 {
 	struct world *w = small_world();
-	uint32_t runs = world_submit(w, (struct want){.nodes = 2, .cards_milli = 3000, .limit_us = US_HOUR}), first, longer, exact, later;
+	uint32_t runs = world_submit(w, (struct want){.nodes = 2, .cards_milli = 3000, .limit_us = US_HOUR}), first, longer, exact,
+			 later;
 	us_t start = w->now_us + US_HOUR;
 
 	(void)state;
 	first = world_submit(w, (struct want){.nodes = 2, .cards_milli = 4000, .limit_us = US_HOUR});
 	assert_reserved(w, first, start);
+	assert_int_equal(told_start(w, (struct want){.cards_milli = 1000, .limit_us = US_HOUR + 1}), US_NEVER);
+	assert_int_equal(told_start(w, (struct want){.cards_milli = 1000, .limit_us = US_HOUR}), w->now_us);
 	longer = world_submit(w, (struct want){.cards_milli = 1000, .limit_us = US_HOUR + 1});
 	exact = world_submit(w, (struct want){.cards_milli = 1000, .limit_us = US_HOUR}); /* of the same class, behind it */
 	assert_state(w, longer, JOB_QUEUED);
@@ -294,7 +309,8 @@ static bool next_end(struct day *d)
 
 static struct want day_want(struct rng *rng)
 {
-	struct want want = {.kind = chance(rng, 30) ? "*" : "a", .nodes = 1 + chance(rng, 30), .limit_us = (1 + below(rng, 6)) * US_MINUTE};
+	struct want want = {
+		.kind = chance(rng, 30) ? "*" : "a", .nodes = 1 + chance(rng, 30), .limit_us = (1 + below(rng, 6)) * US_MINUTE};
 
 	want.cards_milli = chance(rng, 20) ? 500 : 1000 * (1 + below(rng, 4));
 	want.cpus_milli = chance(rng, 30) ? below(rng, 8001) : 0;
@@ -337,12 +353,17 @@ static void test_nobody_delays_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_who_may_pass),     cmocka_unit_test(test_bounds_are_exact),
-	        cmocka_unit_test(test_order_moves_it),   cmocka_unit_test(test_cancel_frees_it),
-	        cmocka_unit_test(test_starts_early),     cmocka_unit_test(test_overrun),
-	        cmocka_unit_test(test_unbounded_holds_nothing), cmocka_unit_test(test_next_is_promised),
-	        cmocka_unit_test(test_configured_off),   cmocka_unit_test(test_silence_moves_it),
-	        cmocka_unit_test(test_nobody_delays_it),
+		cmocka_unit_test(test_who_may_pass),
+		cmocka_unit_test(test_bounds_are_exact),
+		cmocka_unit_test(test_order_moves_it),
+		cmocka_unit_test(test_cancel_frees_it),
+		cmocka_unit_test(test_starts_early),
+		cmocka_unit_test(test_overrun),
+		cmocka_unit_test(test_unbounded_holds_nothing),
+		cmocka_unit_test(test_next_is_promised),
+		cmocka_unit_test(test_configured_off),
+		cmocka_unit_test(test_silence_moves_it),
+		cmocka_unit_test(test_nobody_delays_it),
 	};
 
 	return cmocka_run_group_tests_name("reservation", tests, NULL, NULL);

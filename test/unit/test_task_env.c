@@ -153,7 +153,10 @@ static void test_slurm(void **state)
 	launch.array_count = 100;
 	env = task_env(&launch, 0, &place, &arena);
 	assert_string_equal(value_of(env, "SLURM_JOB_ID"), "17");
-	assert_string_equal(value_of(env, "SLURM_CPUS_PER_TASK"), "3");
+	assert_null(value_of(env, "SLURM_CPUS_PER_TASK")); /* as sbatch has it: only where the script states it */
+	assert_string_equal(value_of(env, "SLURM_CPUS_ON_NODE"), "3");
+	assert_string_equal(value_of(env, "SLURM_JOB_CPUS_PER_NODE"), "3");
+	assert_string_equal(value_of(env, "SLURM_TASKS_PER_NODE"), "1");
 	assert_string_equal(value_of(env, "SLURM_MEM_PER_NODE"), "4096");
 	assert_string_equal(value_of(env, "SLURM_SUBMIT_DIR"), "/work");
 	assert_string_equal(value_of(env, "SLURM_ARRAY_JOB_ID"), "12");
