@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core.c: the core measured in process: replay, decisions, reports, submits, memory.
+ * core.c: the core measured in process: replay, decisions, reports, submits, memory. Rates are a second of one CPU's time.
  *
  * bench-core replay EVENTS RUNS SEED    applies a simulator's journal to a fresh core, with and without checking its chain
  * bench-core journal DIR JOBS SEED      writes a journal of that many jobs' whole lives to a store, for a daemon to start on
@@ -43,7 +43,7 @@ static double replay_once(const struct lives *lives, bool hashed)
 {
 	struct core *core = core_new();
 	struct hash chain = {0};
-	uint64_t begun = now_ns();
+	uint64_t begun = cpu_ns();
 	double took;
 
 	for (uint32_t i = 0; i < lives->n_batches; i++) {
@@ -58,7 +58,7 @@ static double replay_once(const struct lives *lives, bool hashed)
 		if (core_apply(core, batch.events, batch.len, NULL, NULL, &err) < 0)
 			die("replay: %s", err.text);
 	}
-	took = seconds_since(begun);
+	took = cpu_seconds_since(begun);
 	if (core_sequence(core) != lives->n_events)
 		die("%" PRIu64 " events were replayed, not %" PRIu64, core_sequence(core), lives->n_events);
 	core_free(core);
@@ -179,12 +179,12 @@ static void place_backlog(struct desk *desk, const uint32_t blockers[BENCH_CENTR
 	double took;
 
 	desk->placed = 0;
-	begun = now_ns();
+	begun = cpu_ns();
 	for (int i = 0; i < BENCH_CENTRES; i++) {
 		bench_report(desk->core, desk->now_us, blockers[i], ATTEMPT_ENDED, &desk->step);
 		close_batch(desk);
 	}
-	took = seconds_since(begun);
+	took = cpu_seconds_since(begun);
 	put_run("core.place", (double)desk->placed / took);
 	put_why("core.place",
 	        "one CPU: %" PRIu64 " placements until %d cards are full; %.1f events and %.0f bytes a placement, encoded and hashed",
@@ -195,7 +195,7 @@ static void place_backlog(struct desk *desk, const uint32_t blockers[BENCH_CENTR
 /* Every placed job is held, released, runs and ends, which lets what still waits start. */
 static void report_lives(struct desk *desk, uint32_t last)
 {
-	uint64_t begun = now_ns(), reports = 0;
+	uint64_t begun = cpu_ns(), reports = 0;
 
 	for (int state = ATTEMPT_HELD; state <= ATTEMPT_ENDED; state++)
 		for (uint32_t id = BENCH_CENTRES + 1; id <= last; id++) {
@@ -208,7 +208,7 @@ static void report_lives(struct desk *desk, uint32_t last)
 			reports++;
 		}
 	close_batch(desk);
-	put_run("core.report", (double)reports / seconds_since(begun));
+	put_run("core.report", (double)reports / cpu_seconds_since(begun));
 	put_why("core.report",
 	        "one CPU: %" PRIu64 " reports (held, released, running, ended), what still waits placed as cards come free", reports);
 }
@@ -229,13 +229,13 @@ static void submit_queue(uint64_t seed)
 		bench_job(&jobs[i], "*", 1 + shape / 8, 1 + shape % 8, US_HOUR, &rng);
 	}
 	desk_open(&desk, POOL_CARDS, blockers);
-	begun = now_ns();
+	begun = cpu_ns();
 	for (uint32_t i = 0; i < QUEUED; i++) {
 		bench_submit(desk.core, desk.now_us, &jobs[i], &desk.step);
 		close_full_batch(&desk);
 	}
 	close_batch(&desk);
-	put_run("core.submit", QUEUED / seconds_since(begun));
+	put_run("core.submit", QUEUED / cpu_seconds_since(begun));
 	put_why("core.submit",
 	        "one CPU: %d jobs of %d shapes into a waiting queue, each decided about; %.0f bytes each, encoded and hashed", QUEUED,
 	        SHAPES, (double)desk.bytes / QUEUED);

@@ -8,17 +8,32 @@
 #include <time.h>
 #include <unistd.h>
 
-uint64_t now_ns(void)
+static uint64_t read_clock(clockid_t id)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(id, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+uint64_t now_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t cpu_ns(void)
+{
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 double seconds_since(uint64_t begun_ns)
 {
 	return (double)(now_ns() - begun_ns) / 1e9;
+}
+
+double cpu_seconds_since(uint64_t begun_ns)
+{
+	return (double)(cpu_ns() - begun_ns) / 1e9;
 }
 
 uint64_t resident_bytes(void)

@@ -13,6 +13,10 @@
 uint64_t now_ns(void);
 double seconds_since(uint64_t begun_ns);
 
+/* The same of the CPU time of this process: for what one thread does in memory, so that others' work doesn't count. */
+uint64_t cpu_ns(void);
+double cpu_seconds_since(uint64_t begun_ns);
+
 /* Resident bytes of this process. */
 uint64_t resident_bytes(void);
 

@@ -84,7 +84,7 @@ static enum MHD_Result check_query(void *ctx, enum MHD_ValueKind kind, const cha
 	for (const struct parameter *p = u->route->parameters; p && p->name; p++)
 		if (!strcmp(p->in, "query") && !strcmp(p->name, key))
 			return MHD_YES;
-	u->code = err_set(u->err, ERR_INVALID, key, "%s doesn't take this parameter", u->route->path);
+	u->code = err_set(u->err, ERR_INVALID, *key ? key : "query", "%s doesn't take this parameter", u->route->path);
 	return MHD_NO;
 }
 
@@ -137,6 +137,7 @@ static enum MHD_Result see_header(void *ctx, enum MHD_ValueKind kind, const char
 /* Before any header is believed. */
 static int check_form(struct exchange *ex, const char *version, struct err *err)
 {
+	const char *coding = exchange_header(ex, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 	struct headers_seen seen = {.err = err};
 
 	if (ex->amiss)
@@ -144,10 +145,13 @@ static int check_form(struct exchange *ex, const char *version, struct err *err)
 	if (strcmp(version, MHD_HTTP_VERSION_1_1) != 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0)
 		return err_set(err, ERR_INVALID, "version", "\"%.20s\": expected HTTP/1.1 or HTTP/1.0", version);
 	MHD_get_connection_values_n(ex->connection, MHD_HEADER_KIND, see_header, &seen);
-	if (!seen.code && exchange_header(ex, MHD_HTTP_HEADER_CONTENT_LENGTH) &&
-	    exchange_header(ex, MHD_HTTP_HEADER_TRANSFER_ENCODING))
+	if (seen.code || !coding)
+		return seen.code;
+	if (exchange_header(ex, MHD_HTTP_HEADER_CONTENT_LENGTH))
 		return err_set(err, ERR_INVALID, "Content-Length", "there beside Transfer-Encoding: expected one of them");
-	return seen.code;
+	if (strcasecmp(coding, "chunked") != 0)
+		return err_set(err, ERR_INVALID, "Transfer-Encoding", "\"%.40s\": expected chunked, or a Content-Length instead", coding);
+	return 0;
 }
 
 /* The path of "http://HOST/path", which a client sends to a proxy and a server must take too. */
@@ -185,7 +189,7 @@ static enum MHD_Result begin(struct exchange *ex, const char *url, const char *m
 		return reply_problem(ex, status, &err);
 	ex->route = route_find(method, url, ex->id, ex->allow);
 	if (!ex->route) {
-		err_set(&err, ERR_NOT_FOUND, "path", "%.100s: %s", url,
+		err_set(&err, ex->allow[0] ? ERR_UNSUPPORTED : ERR_NOT_FOUND, "path", "%.100s: %s", url,
 		        ex->allow[0] ? "not with this method" : "there is no such resource");
 		return reply_problem(ex, ex->allow[0] ? MHD_HTTP_METHOD_NOT_ALLOWED : 0, &err);
 	}

@@ -305,6 +305,6 @@ enum MHD_Result post_jobs(struct exchange *ex)
 	if (exchange_flag(ex, "dry_run", &dry, &err) < 0 || (key && check_key(key, &err) < 0))
 		return reply_problem(ex, MHD_HTTP_BAD_REQUEST, &err);
 	if (read_body(ex, s, &err) < 0 || resolve(ex, s, &err) < 0)
-		return reply_problem(ex, 0, &err);
+		return reply_problem(ex, ex->body.len ? 0 : MHD_HTTP_BAD_REQUEST, &err);
 	return dry ? dry_run(ex, s) : submit(ex, s, key);
 }

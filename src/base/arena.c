@@ -103,20 +103,9 @@ void arena_done(struct arena *arena)
 	*arena = (struct arena){0};
 }
 
-static void wipe(struct arena *arena)
+void arena_done_secret(struct arena *arena)
 {
 	for (struct arena_block *b = arena->blocks; b; b = b->next)
 		explicit_bzero(b->bytes, b->size);
-}
-
-void arena_reset_secret(struct arena *arena)
-{
-	wipe(arena);
-	arena_reset(arena);
-}
-
-void arena_done_secret(struct arena *arena)
-{
-	wipe(arena);
 	arena_done(arena);
 }

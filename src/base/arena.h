@@ -31,7 +31,6 @@ void arena_reset(struct arena *arena);
 void arena_done(struct arena *arena);
 
 /* The same for what may hold secrets: all of it is zeroed first. */
-void arena_reset_secret(struct arena *arena);
 void arena_done_secret(struct arena *arena);
 
 #endif

@@ -64,19 +64,25 @@ static const struct verb verbs[] = {
      "  --node N       only of the node with this number\n" LIST_HELP},
 	{"links", cmd_links, "[--json]", "the links between centres", JSON_HELP},
 	{"projects", cmd_projects, "[--json]", "the projects, and what they use", JSON_HELP},
-	{"journal verify", cmd_journal_verify, "[--state DIR] [--json]", "check the record's chain of hashes",
-     STATE_HELP OBJECT_HELP},
-	{"journal cat", cmd_journal_cat, "[--since N] [--state DIR]", "print the record, one JSON object an event",
-     "  --since N      from the event with this sequence number on\n" STATE_HELP},
-	{"journal replay", cmd_journal_replay, "[--digest] [--until N] [--check] [--state DIR] [--json]",
+	{"journal verify", cmd_journal_verify, "[--state DIR] [--anchors FILE] [--key FILE] [--json]",
+     "check the record: its chain of hashes, and its anchors",
+     "Says at which event bytes were changed, dropped, reordered, cut off at the end, or all written anew.\n"
+     "  --anchors FILE anchors elsewhere (suand --anchors); default: those in the state directory\n"
+     "  --key FILE     the public key that they were signed with (a copy of anchor.pub)\n" STATE_HELP OBJECT_HELP},
+	{"journal cat", cmd_journal_cat, "[--since N] [--state DIR] [--json]", "print the record, one JSON object an event",
+     "  --since N      from the event with this sequence number on\n" STATE_HELP
+     "  --json         changes nothing: each line is a JSON document already\n"},
+	{"journal replay", cmd_journal_replay, "[--digest] [--until N] [--check] [--from-snapshot] [--state DIR] [--json]",
      "apply the record to a fresh core",
      "Prints the digest of the state, which the daemon shows as state_digest (suan pool --json), and its sequence number.\n"
      "  --digest       the digest alone\n"
      "  --until N      stop after the event with this sequence number, the last of its commit\n"
-     "  --check        check the state, and every plan, after each commit\n" STATE_HELP OBJECT_HELP},
-	{"journal copy", cmd_journal_copy, "--from URL --to URL", "copy a store to another, empty one",
+     "  --check        check the state, and every plan, after each commit\n"
+     "  --from-snapshot  also from each snapshot on, and compare\n" STATE_HELP OBJECT_HELP},
+	{"journal copy", cmd_journal_copy, "--from URL --to URL [--until N] [--json]", "copy a store to another, empty one",
      "URL is a state directory, or what suand takes as --store. Events and payloads are copied, and the chain is\n"
-     "checked on the way.\n"},
+     "checked on the way.\n"
+     "  --until N      end with the event with this sequence number: what a broken journal can go on from\n" OBJECT_HELP},
 	{"sim", cmd_sim, "--pool FILE --trace FILE [options]", "run the same scheduler over a trace",
      "  --pool FILE      the pool that it runs on\n"
      "  --trace FILE     the jobs: CSV, also .gz\n"

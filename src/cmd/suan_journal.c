@@ -14,6 +14,7 @@
 #include "cmd/suan_print.h"
 #include "core/core.h"
 #include "core/journal.h"
+#include "host/anchor.h"
 #include "sim/plan_check.h"
 #include "store/stores.h"
 
@@ -47,37 +48,21 @@ static uint64_t last_event(const struct batch *batch)
 	return batch->n_events ? batch->sequence + batch->n_events - 1 : 0;
 }
 
+struct held;
+
 /* What the walks below share. */
 struct walk {
 	struct core *core;
-	uint64_t batches, events;
-	struct hash hash; /* of the batch before */
+	struct journal_walk chain;
+	uint64_t batches;
 	uint64_t since, until;
 	struct plan_check *checker; /* NULL: none */
 	bool check, print;
+	int (*visit)(struct walk *walk); /* after each batch; NULL: none */
+	struct held *held;               /* snapshots to compare with */
 	struct err err;
 	int code; /* of what a visit found */
 };
-
-/* Refuses a batch that doesn't follow from the one before it. */
-static int check_batch(struct walk *walk, const struct batch *batch)
-{
-	struct hash hash = journal_hash(&walk->hash, batch->sequence, batch->n_events, batch->at_us, batch->events, batch->len);
-
-	if (batch->sequence != walk->events + 1 || memcmp(hash.bytes, batch->hash.bytes, sizeof hash.bytes) != 0)
-		return err_set(&walk->err, ERR_CORRUPT, "journal",
-		               "the batch of events %" PRIu64 " to %" PRIu64 " doesn't follow from event %" PRIu64
-		               " (suan journal verify)",
-		               batch->sequence, last_event(batch), walk->events);
-	return 0;
-}
-
-static void take_batch(struct walk *walk, const struct batch *batch)
-{
-	walk->hash = batch->hash;
-	walk->events += batch->n_events;
-	walk->batches++;
-}
 
 static void on_event(void *ctx, const struct core *core, uint64_t sequence, const struct event *event)
 {
@@ -98,20 +83,23 @@ static int apply_batch(void *ctx, const struct batch *batch)
 	struct walk *walk = ctx;
 	int rc;
 
-	if (batch->sequence > walk->until)
+	if (last_event(batch) > walk->until)
 		return 1;
-	rc = check_batch(walk, batch);
+	rc = journal_walk_take(&walk->chain, batch, &walk->err);
 	if (rc == 0)
 		rc = core_apply(walk->core, batch->events, batch->len, on_event, walk, &walk->err);
 	if (rc == 0)
 		rc = walk->code;
-	if (rc == 0)
-		take_batch(walk, batch);
-	if (rc == 0 && walk->check)
+	if (rc < 0)
+		return rc;
+	walk->batches++;
+	if (walk->check)
 		core_check(walk->core);
-	if (rc == 0 && ferror(stdout))
+	if (ferror(stdout))
 		return err_set(&walk->err, ERR_IO, "standard output", "%s", strerror(errno));
-	return rc;
+	if (walk->visit)
+		rc = walk->visit(walk);
+	return rc < 0 ? rc : last_event(batch) == walk->until; /* what comes after may be what is broken */
 }
 
 /* Applies the whole journal to the walk's fresh core. Returns an exit status. */
@@ -132,69 +120,117 @@ static int apply_all(const char *state, struct walk *walk)
 
 /* ---- suan journal verify ---- */
 
+struct counting {
+	struct journal_walk walk;
+	uint64_t batches;
+	struct err err;
+};
+
 static int count_batch(void *ctx, const struct batch *batch)
 {
-	(void)batch;
-	++*(uint64_t *)ctx;
-	return 0;
+	struct counting *c = ctx;
+	int code = journal_walk_take(&c->walk, batch, &c->err);
+
+	c->batches += code == 0;
+	return code;
 }
 
-static void print_verified(const struct batch *last, uint64_t batches, const char *hash)
+static void print_verified(const struct counting *c, const char *hash)
 {
 	json_t *json = json_object();
 
 	json_object_set_new(json, "ok", json_true());
-	json_object_set_new(json, "events", json_integer((json_int_t)last_event(last)));
-	json_object_set_new(json, "batches", json_integer((json_int_t)batches));
+	json_object_set_new(json, "events", json_integer((json_int_t)c->walk.sequence));
+	json_object_set_new(json, "batches", json_integer((json_int_t)c->batches));
 	json_object_set_new(json, "last_hash", json_string(hash));
+	json_object_set_new(json, "anchors", json_integer(c->walk.n_anchors));
+	json_object_set_new(json, "anchored_event", json_integer((json_int_t)c->walk.anchored));
 	print_json(json, true);
 	json_decref(json);
 }
 
-static void print_broken(const struct batch *last, const struct err *err)
+static void print_broken(const struct counting *c)
 {
 	json_t *json = json_object();
 
 	json_object_set_new(json, "ok", json_false());
-	json_object_set_new(json, "last_good_event", json_integer((json_int_t)last_event(last)));
-	json_object_set_new(json, "detail", json_string(err->text));
+	json_object_set_new(json, "last_good_event", json_integer((json_int_t)c->walk.good));
+	json_object_set_new(json, "detail", json_string(c->err.text));
 	print_json(json, true);
 	json_decref(json);
 }
 
-static int verify(struct store *store, bool json)
+static int verify(struct store *store, const struct anchor *anchors, uint32_t n, bool json)
 {
-	struct batch last = {0};
-	struct err err = {0};
-	uint64_t batches = 0;
+	struct counting c = {.walk = {.anchors = anchors, .n_anchors = n}};
 	char hash[HASH_HEX_SIZE];
+	int code = store->ops->read(store, 0, count_batch, &c, &c.err);
 
-	if (journal_verify(store, &last, &err) < 0 || store->ops->read(store, 0, count_batch, &batches, &err) < 0) {
+	if (!code)
+		code = journal_walk_end(&c.walk, &c.err);
+	if (code < 0) {
 		if (json)
-			print_broken(&last, &err);
-		return complain_err(STATUS_NO, NULL, &err);
+			print_broken(&c);
+		complain_err(STATUS_NO, NULL, &c.err);
+		if (code == ERR_CORRUPT && c.walk.good)
+			complain(0, "to go on from there: suan journal copy --from OLD --until %" PRIu64 " --to NEW", c.walk.good);
+		return STATUS_NO;
 	}
-	hash_hex(&last.hash, hash, sizeof hash);
-	if (json)
-		print_verified(&last, batches, hash);
+	hash_hex(&c.walk.hash, hash, sizeof hash);
+	if (json) {
+		print_verified(&c, hash);
+		return STATUS_DONE;
+	}
+	printf("ok: %" PRIu64 " events in %" PRIu64 " batches, last hash %s\n", c.walk.sequence, c.batches, hash);
+	if (n)
+		printf("%" PRIu32 " anchors fit, the last at event %" PRIu64 "\n", n, c.walk.anchored);
 	else
-		printf("ok: %" PRIu64 " events in %" PRIu64 " batches, last hash %s\n", last_event(&last), batches, hash);
+		complain(0, "there are no anchors, so neither an end that was cut off nor a chain written anew would show");
 	return STATUS_DONE;
+}
+
+/* Reads the anchors of a journal. state: its directory; path, key: NULL for the ones in it. One that was named must be there. */
+static int read_anchors(const char *state, const char *path, const char *key, struct anchor **ret, uint32_t *ret_n)
+{
+	const char *dir = store_directory(state) ? store_directory(state) : state;
+	char own_path[4200], own_key[4200];
+	uint8_t public_key[ANCHOR_KEY_BYTES];
+	struct err err;
+	int code;
+
+	snprintf(own_path, sizeof own_path, "%s/anchors", dir);
+	snprintf(own_key, sizeof own_key, "%s/anchor.pub", dir);
+	code = anchor_key_read(key ? key : own_key, public_key, &err);
+	if (!code)
+		code = anchors_read(path ? path : own_path, public_key, UINT32_MAX, ret, ret_n, &err);
+	if (code == ERR_NOT_FOUND && !path && !key)
+		return STATUS_DONE;
+	return code < 0 ? complain_err(STATUS_NO, NULL, &err) : STATUS_DONE;
 }
 
 int cmd_journal_verify(int argc, char **argv)
 {
-	const char *state = NULL;
+	const char *state = NULL, *path = NULL, *key = NULL;
 	bool json = false;
-	const struct opt opts[] = {{"state", 0, OPT_TEXT, &state}, {"json", 0, OPT_FLAG, &json}};
+	const struct opt opts[] = {{"state", 0, OPT_TEXT, &state},
+	                           {"anchors", 0, OPT_TEXT, &path},
+	                           {"key", 0, OPT_TEXT, &key},
+	                           {"json", 0, OPT_FLAG, &json}};
+	struct anchor *anchors = NULL;
+	char default_path[4096];
 	struct store *store;
+	uint32_t n = 0;
 	int status;
 
-	if (opts_read(argc, argv, opts, 2, 0, 0) < 0)
+	if (opts_read(argc, argv, opts, 4, 0, 0) < 0)
 		return STATUS_USAGE;
+	state = state ? state : default_state(default_path, sizeof default_path);
 	if ((status = open_reader(state, &store)) != STATUS_DONE)
 		return status;
-	status = verify(store, json);
+	status = read_anchors(state, path, key, &anchors, &n);
+	if (status == STATUS_DONE)
+		status = verify(store, anchors, n, json);
+	free(anchors);
 	store->ops->close(store);
 	return status;
 }
@@ -226,7 +262,7 @@ static void print_replayed(const struct walk *walk, const char *digest, bool jso
 	if (json) {
 		json_t *object = json_object();
 
-		json_object_set_new(object, "sequence", json_integer((json_int_t)walk->events));
+		json_object_set_new(object, "sequence", json_integer((json_int_t)walk->chain.sequence));
 		json_object_set_new(object, "state_digest", json_string(digest));
 		json_object_set_new(object, "batches", json_integer((json_int_t)walk->batches));
 		print_json(object, true);
@@ -235,37 +271,137 @@ static void print_replayed(const struct walk *walk, const char *digest, bool jso
 	}
 	if (digest_only) {
 		printf("%s\n", digest);
-		complain(0, "that is the state after event %" PRIu64, walk->events);
+		complain(0, "that is the state after event %" PRIu64, walk->chain.sequence);
 		return;
 	}
-	printf("replayed %" PRIu64 " events in %" PRIu64 " batches, the last at %s\n", walk->events, walk->batches,
+	printf("replayed %" PRIu64 " events in %" PRIu64 " batches, the last at %s\n", walk->chain.sequence, walk->batches,
 	       us_format_instant(core_now(walk->core), last, sizeof last));
-	print_field("sequence", "%" PRIu64, walk->events);
+	print_field("sequence", "%" PRIu64, walk->chain.sequence);
 	print_field("state_digest", "%s", digest);
 	if (walk->checker)
 		print_field("checked", "%" PRIu64 " plans and reservations", plan_check_count(walk->checker));
 }
 
+/* ---- Snapshots beside a replay: each core that was loaded from one goes along, and must come to the same state ---- */
+
+struct held {
+	struct {
+		struct snapshot head;
+		struct core *core; /* NULL before it is reached: its bytes wait */
+		struct buf bytes;
+	} list[SNAPSHOTS_KEPT];
+	uint32_t n;
+	struct store *store;
+};
+
+static int load_held(struct held *held, uint32_t i, const struct walk *walk, struct err *err)
+{
+	struct hash digest = core_digest(walk->core);
+
+	if (memcmp(digest.bytes, held->list[i].head.digest.bytes, HASH_BYTES) != 0 ||
+	    memcmp(walk->chain.hash.bytes, held->list[i].head.chain.bytes, HASH_BYTES) != 0)
+		return err_set(err, ERR_CORRUPT, "snapshot", "the one after event %" PRIu64 " isn't the state that replay gives",
+		               held->list[i].head.sequence);
+	return core_load(held->list[i].bytes.data, held->list[i].bytes.len, &held->list[i].core, err);
+}
+
+static int compare_held(struct walk *walk)
+{
+	struct held *held = walk->held;
+
+	for (uint32_t i = 0; i < held->n; i++)
+		if (!held->list[i].core && held->list[i].head.sequence == walk->chain.sequence) {
+			int code = load_held(held, i, walk, &walk->err);
+
+			if (code < 0)
+				return code;
+		}
+	return 0;
+}
+
+/* Reads all that can be read. Returns an exit status. */
+static int read_held(const char *state, struct held *held)
+{
+	int code = 0, status = open_reader(state, &held->store);
+	struct err err;
+
+	for (uint32_t nth = 0; status == STATUS_DONE && code == 0 && nth < SNAPSHOTS_KEPT; nth++) {
+		code = held->store->ops->snapshot(held->store, nth, &held->list[held->n].head, &held->list[held->n].bytes, &err);
+		held->n += code == 0;
+	}
+	if (status == STATUS_DONE && (code && code != ERR_NOT_FOUND))
+		return complain_err(STATUS_NO, NULL, &err);
+	if (status == STATUS_DONE && !held->n)
+		return complain(STATUS_NO, "there is no snapshot");
+	return status;
+}
+
+static int apply_tail(void *ctx, const struct batch *batch)
+{
+	struct walk *walk = ctx;
+
+	if (last_event(batch) > walk->until)
+		return 1;
+	return core_apply(walk->core, batch->events, batch->len, NULL, NULL, &walk->err);
+}
+
+/* From each snapshot to the end: the same state as from the beginning. */
+static int check_tails(const struct held *held, const struct walk *whole)
+{
+	struct hash expected = core_digest(whole->core);
+
+	for (uint32_t i = 0; i < held->n; i++) {
+		struct walk walk = {.core = held->list[i].core, .until = whole->until};
+		uint64_t sequence = held->list[i].head.sequence;
+		struct hash digest;
+
+		if (!walk.core)
+			return complain(STATUS_NO, "the snapshot after event %" PRIu64 " is beyond what was replayed", sequence);
+		if (held->store->ops->read(held->store, sequence + 1, apply_tail, &walk, &walk.err) < 0)
+			return complain_err(STATUS_NO, NULL, &walk.err);
+		digest = core_digest(walk.core);
+		if (memcmp(digest.bytes, expected.bytes, sizeof digest.bytes) != 0)
+			return complain(STATUS_NO, "from the snapshot after event %" PRIu64 " replay comes to another state", sequence);
+		complain(0, "from the snapshot after event %" PRIu64 " replay comes to the same state", sequence);
+	}
+	return STATUS_DONE;
+}
+
+static void held_done(struct held *held)
+{
+	for (uint32_t i = 0; i < held->n; i++) {
+		core_free(held->list[i].core);
+		buf_done(&held->list[i].bytes);
+	}
+	if (held->store)
+		held->store->ops->close(held->store);
+}
+
 int cmd_journal_replay(int argc, char **argv)
 {
+	struct held held = {0};
 	struct walk walk = {.until = UINT64_MAX};
 	const char *state = NULL;
-	bool json = false, digest_only = false;
-	const struct opt opts[] = {{"digest", 0, OPT_FLAG, &digest_only},
-	                           {"until", 0, OPT_COUNT, &walk.until},
-	                           {"check", 0, OPT_FLAG, &walk.check},
-	                           {"state", 0, OPT_TEXT, &state},
-	                           {"json", 0, OPT_FLAG, &json}};
+	bool json = false, digest_only = false, from_snapshot = false;
+	const struct opt opts[] = {{"digest", 0, OPT_FLAG, &digest_only}, {"from-snapshot", 0, OPT_FLAG, &from_snapshot},
+	                           {"until", 0, OPT_COUNT, &walk.until},  {"check", 0, OPT_FLAG, &walk.check},
+	                           {"state", 0, OPT_TEXT, &state},        {"json", 0, OPT_FLAG, &json}};
 	char hex[HASH_HEX_SIZE];
 	int status;
 
-	if (opts_read(argc, argv, opts, 5, 0, 0) < 0)
+	if (opts_read(argc, argv, opts, 6, 0, 0) < 0)
 		return STATUS_USAGE;
 	walk.checker = walk.check ? plan_check_new() : NULL;
-	status = apply_all(state, &walk);
-	if (status == STATUS_DONE && walk.until != UINT64_MAX && walk.events != walk.until)
+	walk.held = &held;
+	walk.visit = from_snapshot ? compare_held : NULL;
+	status = from_snapshot ? read_held(state, &held) : STATUS_DONE;
+	if (status == STATUS_DONE)
+		status = apply_all(state, &walk);
+	if (status == STATUS_DONE && from_snapshot)
+		status = check_tails(&held, &walk);
+	if (status == STATUS_DONE && walk.until != UINT64_MAX && walk.chain.sequence != walk.until)
 		status = complain(STATUS_NO, "--until: event %" PRIu64 " isn't the last of a commit; %" PRIu64 " is", walk.until,
-		                  walk.events);
+		                  walk.chain.sequence);
 	if (status == STATUS_DONE) {
 		struct hash digest = core_digest(walk.core);
 
@@ -273,6 +409,7 @@ int cmd_journal_replay(int argc, char **argv)
 	}
 	plan_check_free(walk.checker);
 	core_free(walk.core);
+	held_done(&held);
 	return status;
 }
 
@@ -346,25 +483,71 @@ static int keep_payloads(struct copying *copying, const struct batch *batch, str
 static int copy_batch(void *ctx, const struct batch *batch)
 {
 	struct copying *copying = ctx;
-	struct err *err = &copying->walk.err;
-	int rc = check_batch(&copying->walk, batch);
+	struct walk *walk = &copying->walk;
+	int rc;
 
+	if (last_event(batch) > walk->until)
+		return 1;
+	rc = journal_walk_take(&walk->chain, batch, &walk->err);
 	if (rc == 0)
-		rc = keep_payloads(copying, batch, err);
+		rc = keep_payloads(copying, batch, &walk->err);
 	if (rc == 0)
-		rc = copying->to->ops->append(copying->to, batch, copying->blobs, copying->n_blobs, err);
+		rc = copying->to->ops->append(copying->to, batch, copying->blobs, copying->n_blobs, &walk->err);
 	drop_blobs(copying);
-	if (rc == 0)
-		take_batch(&copying->walk, batch);
-	return rc;
+	if (rc < 0)
+		return rc;
+	walk->batches++;
+	return last_event(batch) == walk->until; /* what comes after may be what is broken */
 }
 
-static int copy(struct store *from, struct store *to, const char *to_name)
+static void print_copied(const struct copying *copying, bool json)
 {
-	struct copying copying = {.from = from, .to = to};
+	const struct journal_walk *chain = &copying->walk.chain;
+	char hash[HASH_HEX_SIZE];
+	json_t *object;
+
+	hash_hex(&chain->hash, hash, sizeof hash);
+	if (!json) {
+		printf("copied %" PRIu64 " events in %" PRIu64 " batches and %" PRIu64 " payloads, last hash %s\n", chain->sequence,
+		       copying->walk.batches, copying->n_payloads, hash);
+		return;
+	}
+	object = json_object();
+	json_object_set_new(object, "events", json_integer((json_int_t)chain->sequence));
+	json_object_set_new(object, "batches", json_integer((json_int_t)copying->walk.batches));
+	json_object_set_new(object, "payloads", json_integer((json_int_t)copying->n_payloads));
+	json_object_set_new(object, "payloads_erased", json_integer((json_int_t)copying->n_erased));
+	json_object_set_new(object, "last_hash", json_string(hash));
+	print_json(object, true);
+	json_decref(object);
+}
+
+static void show_copied(const struct copying *copying, bool as_json)
+{
+	char hash[HASH_HEX_SIZE];
+	json_t *json;
+
+	hash_hex(&copying->walk.chain.hash, hash, sizeof hash);
+	if (!as_json) {
+		printf("copied %" PRIu64 " events in %" PRIu64 " batches and %" PRIu64 " payloads, last hash %s\n",
+		       copying->walk.chain.sequence, copying->walk.batches, copying->n_payloads, hash);
+		return;
+	}
+	json = json_object();
+	json_object_set_new(json, "events", json_integer((json_int_t)copying->walk.chain.sequence));
+	json_object_set_new(json, "batches", json_integer((json_int_t)copying->walk.batches));
+	json_object_set_new(json, "payloads", json_integer((json_int_t)copying->n_payloads));
+	json_object_set_new(json, "payloads_erased", json_integer((json_int_t)copying->n_erased));
+	json_object_set_new(json, "last_hash", json_string(hash));
+	print_json(json, true);
+	json_decref(json);
+}
+
+static int copy(struct store *from, struct store *to, const char *to_name, uint64_t until, bool as_json)
+{
+	struct copying copying = {.from = from, .to = to, .walk = {.until = until}};
 	struct err *err = &copying.walk.err;
 	struct batch last = {0};
-	char hash[HASH_HEX_SIZE];
 	int rc = to->ops->last(to, &last, err);
 
 	if (rc == 0 && last.n_events)
@@ -375,21 +558,22 @@ static int copy(struct store *from, struct store *to, const char *to_name)
 	free(copying.blobs);
 	if (rc < 0)
 		return complain_err(STATUS_NO, NULL, err);
-	printf("copied %" PRIu64 " events in %" PRIu64 " batches and %" PRIu64 " payloads, last hash %s\n", copying.walk.events,
-	       copying.walk.batches, copying.n_payloads, hash_hex(&copying.walk.hash, hash, sizeof hash));
+	show_copied(&copying, as_json);
 	if (copying.n_erased)
 		complain(0, "%" PRIu64 " payloads were erased before", copying.n_erased);
+	if (until != UINT64_MAX && copying.walk.chain.sequence != until)
+		complain(0, "event %" PRIu64 " isn't the last of a commit: the copy ends with the commit before it", until);
 	return STATUS_DONE;
 }
 
 /* Opens the store to write to, and owns its directory until the process ends. */
 static int open_writer(const char *url, struct store **ret)
 {
-	const char *dir = !strncmp(url, "sqlite:", 7) && strncmp(url, "sqlite://", 9) ? url + 7 : url;
+	const char *dir = store_directory(url);
 	struct err err;
 	int lock;
 
-	if (!strstr(url, "://") && strcmp(url, "memory:") != 0 && *dir && state_lock(dir, &lock, &err) < 0)
+	if (dir && state_lock(dir, &lock, &err) < 0)
 		return complain_err(STATUS_NO, NULL, &err);
 	return store_open(url, ret, &err) < 0 ? complain_err(STATUS_NO, NULL, &err) : STATUS_DONE;
 }
@@ -397,11 +581,16 @@ static int open_writer(const char *url, struct store **ret)
 int cmd_journal_copy(int argc, char **argv)
 {
 	const char *from_url = NULL, *to_url = NULL;
-	const struct opt opts[] = {{"from", 0, OPT_TEXT, &from_url}, {"to", 0, OPT_TEXT, &to_url}};
+	uint64_t until = UINT64_MAX;
+	bool json = false;
+	const struct opt opts[] = {{"from", 0, OPT_TEXT, &from_url},
+	                           {"to", 0, OPT_TEXT, &to_url},
+	                           {"until", 0, OPT_COUNT, &until},
+	                           {"json", 0, OPT_FLAG, &json}};
 	struct store *from = NULL, *to = NULL;
 	int status;
 
-	if (opts_read(argc, argv, opts, 2, 0, 0) < 0)
+	if (opts_read(argc, argv, opts, 4, 0, 0) < 0)
 		return STATUS_USAGE;
 	if (!from_url || !to_url)
 		return usage_error(argv[0], "--%s is missing", from_url ? "to" : "from");
@@ -409,7 +598,7 @@ int cmd_journal_copy(int argc, char **argv)
 		return status;
 	status = open_writer(to_url, &to);
 	if (status == STATUS_DONE)
-		status = copy(from, to, to_url);
+		status = copy(from, to, to_url, until, json);
 	if (to)
 		to->ops->close(to);
 	from->ops->close(from);

@@ -70,7 +70,7 @@ static bool array_is_stopping(const struct core *core, const struct job *job)
 }
 
 /* When a job next changes by itself; 0: at once. What is to be done then, core.c's follow_up() says. */
-static us_t timer_of(const struct core *core, const struct job *job)
+us_t job_timer(const struct core *core, const struct job *job)
 {
 	const struct centre_spec *centre;
 
@@ -90,7 +90,7 @@ static us_t timer_of(const struct core *core, const struct job *job)
 
 static void retime(struct core *core, struct job *job)
 {
-	timer_set(core, job, timer_of(core, job));
+	timer_set(core, job, job_timer(core, job));
 }
 
 static void set_state(struct core *core, struct job *job, enum job_state state)
@@ -206,16 +206,22 @@ static void remove_claims(struct core *core, const struct plan *plan)
 	}
 }
 
+bool job_holds(const struct core *core, const struct job *job, uint32_t i, uint32_t *ret_node, struct share *ret_share)
+{
+	const struct task *task = &job->plan.tasks[i];
+
+	*ret_node = pool_node(core->pool, task->centre, task->node);
+	*ret_share = job->held ? job->held[i] : place_share(task, job_request(core, job));
+	return *ret_node != NODE_NONE;
+}
+
 static void take_plan(struct core *core, struct job *job)
 {
-	const struct request *q = job_request(core, job);
+	struct share share;
+	uint32_t node;
 
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
-		const struct task *task = &job->plan.tasks[i];
-		uint32_t node = pool_node(core->pool, task->centre, task->node);
-		struct share share = place_share(task, q);
-
-		if (!job_holds(job, i))
+		if (!job_holds(core, job, i, &node, &share))
 			continue;
 		capacity_take(&core->capacity, node, &share);
 		reservation_taken(&core->reservation, node, &share, job->plan.until_us, &core->capacity, CAUSE_ORDER);
@@ -226,16 +232,13 @@ static void take_plan(struct core *core, struct job *job)
 
 static void give_plan(struct core *core, struct job *job)
 {
-	const struct request *q = job_request(core, job);
+	struct share share;
+	uint32_t node;
 
 	tree_remove(&core->live, &job->in_live);
 	core->freed++;
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
-		const struct task *task = &job->plan.tasks[i];
-		uint32_t node = pool_node(core->pool, task->centre, task->node);
-		struct share share = place_share(task, q);
-
-		if (!job_holds(job, i))
+		if (!job_holds(core, job, i, &node, &share))
 			continue;
 		capacity_give(&core->capacity, node, &share);
 		reservation_given(&core->reservation, node, &share, job->plan.until_us, &core->capacity);
@@ -247,17 +250,14 @@ static void give_plan(struct core *core, struct job *job)
 static void move_until(struct core *core, struct job *job)
 {
 	us_t until = job->limit_us == US_NEVER ? US_NEVER : us_add(job->started_us, job->limit_us);
+	struct share share;
+	uint32_t node;
 
 	if (until == job->plan.until_us)
 		return;
-	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
-		const struct task *task = &job->plan.tasks[i];
-		struct share share = place_share(task, job_request(core, job));
-
-		if (job_holds(job, i))
-			reservation_moved(&core->reservation, pool_node(core->pool, task->centre, task->node), &share, job->plan.until_us,
-			                  until, &core->capacity);
-	}
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
+		if (job_holds(core, job, i, &node, &share))
+			reservation_moved(&core->reservation, node, &share, job->plan.until_us, until, &core->capacity);
 	remove_claims(core, &job->plan);
 	job->plan.until_us = until;
 	for (uint32_t i = 0; i < job->plan.n_claims; i++)
@@ -294,7 +294,7 @@ static void unreserve(struct core *core)
 }
 
 /* Whether a job stands in line: an array while it has elements left and as many run as may. */
-static bool stands_in_line(const struct job *job)
+bool job_stands_in_line(const struct job *job)
 {
 	const struct array *a = job->array;
 
@@ -309,7 +309,7 @@ static bool stands_in_line(const struct job *job)
 /* Brings the queue in line with a job's state. A job that leaves it holds no reservation. */
 static void requeue(struct core *core, struct job *job)
 {
-	bool stands = stands_in_line(job), stood = queue_has(&core->queue, job);
+	bool stands = job_stands_in_line(job), stood = queue_has(&core->queue, job);
 
 	if (stands && !stood)
 		queue_add(&core->queue, job);
@@ -631,8 +631,8 @@ static void apply_ended(struct core *core, const struct event *e)
 	job->exit_code = x->exit_code;
 	job->exit_rank = x->rank;
 	job->ended_us = x->at_us;
-	free(job->absent);
-	job->absent = NULL;
+	free(job->held);
+	job->held = NULL;
 	if (*x->note || (job->extra && job->extra->note)) {
 		free(job_extra(job)->note);
 		job->extra->note = copy_or_null(x->note);
@@ -655,28 +655,26 @@ static void apply_ended(struct core *core, const struct event *e)
 		element_over(core, job);
 }
 
-static void set_reservation(struct core *core, uint32_t id, const struct plan *plan)
+void apply_reservation(struct core *core, uint32_t id, const struct plan *plan)
 {
 	const struct job *job = job_at(core, id);
+	struct share share;
+	uint32_t node_id;
 
 	reservation_set(&core->reservation, id, plan, &core_shape(core, job)->group.requests[plan->request], &core->capacity);
 	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
 		const struct job *live = tree_entry(node, struct job, in_live);
 
-		for (uint32_t i = 0; live->plan.until_us <= plan->start_us && i < live->plan.n_tasks; i++) {
-			struct share share = place_share(&live->plan.tasks[i], job_request(core, live));
-
-			if (job_holds(live, i))
-				reservation_ends(&core->reservation, pool_node(core->pool, live->plan.tasks[i].centre, live->plan.tasks[i].node),
-				                 &share, &core->capacity);
-		}
+		for (uint32_t i = 0; live->plan.until_us <= plan->start_us && i < live->plan.n_tasks; i++)
+			if (job_holds(core, live, i, &node_id, &share))
+				reservation_ends(&core->reservation, node_id, &share, &core->capacity);
 	}
 }
 
 static void apply_reserved(struct core *core, const struct event *e)
 {
 	unreserve(core);
-	set_reservation(core, e->reserved.job, &e->reserved.plan);
+	apply_reservation(core, e->reserved.job, &e->reserved.plan);
 	core->freed++;
 }
 
@@ -727,191 +725,53 @@ void apply(struct core *core, const struct event *event)
 	by_type[event->type](core, event);
 }
 
-/* ---- Whether an event could follow ---- */
-
-static const struct job *known_job(const struct core *core, uint32_t id)
-{
-	return id >= 1 && id <= core->last_job ? core->jobs[id] : NULL;
-}
-
-/* The tasks are on nodes of the pool, in their order and so on distinct ones, on cards that are there. */
-static bool tasks_fit(const struct core *core, const struct task *tasks, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t node = pool_node(core->pool, tasks[i].centre, tasks[i].node);
-
-		if (node == NODE_NONE || (core->pool->nodes[node].cards < 64 && tasks[i].cards >> core->pool->nodes[node].cards))
-			return false;
-		if (i > 0 && (tasks[i].centre < tasks[i - 1].centre ||
-		              (tasks[i].centre == tasks[i - 1].centre && tasks[i].node <= tasks[i - 1].node)))
-			return false;
-	}
-	return true;
-}
-
-/* Each task has as many cards as the request wants. */
-static bool cards_fit(const struct request *q, const struct task *tasks, uint32_t n)
-{
-	uint32_t cards = q->cards_milli < CARD_MILLI ? q->cards_milli > 0 : q->cards_milli / CARD_MILLI;
-
-	for (uint32_t i = 0; i < n; i++)
-		if (tasks[i].cards_milli != q->cards_milli || (uint32_t)__builtin_popcountll(tasks[i].cards) != cards)
-			return false;
-	return true;
-}
-
-enum { CLAIM_BITS_MAX = 52 }; /* a million nodes of 32 bits each */
-
-static bool claims_fit(const struct plan *plan)
-{
-	for (uint32_t i = 0; i < plan->n_claims; i++)
-		if (plan->claims[i].from_us >= plan->claims[i].until_us || plan->claims[i].amount >> CLAIM_BITS_MAX)
-			return false;
-	return true;
-}
-
-static bool plan_fits(const struct core *core, const struct group *group, const struct plan *plan)
-{
-	return plan->request < group->n_requests && plan->n_tasks == group->nodes && tasks_fit(core, plan->tasks, plan->n_tasks) &&
-	       cards_fit(&group->requests[plan->request], plan->tasks, plan->n_tasks) && claims_fit(plan);
-}
-
-/* Everything that a placement takes is free. */
-static bool is_free(const struct core *core, const struct request *q, const struct plan *plan)
-{
-	for (uint32_t i = 0; i < plan->n_tasks; i++) {
-		uint32_t node = pool_node(core->pool, plan->tasks[i].centre, plan->tasks[i].node);
-		struct share share = place_share(&plan->tasks[i], q);
-
-		for (uint64_t left = share.cards; left; left &= left - 1)
-			if (core->capacity.card_milli[core->pool->nodes[node].card_first + (uint32_t)__builtin_ctzll(left)] < share.milli)
-				return false;
-		if (core->capacity.free_cpus[node] < share.cpus_milli || core->capacity.free_memory[node] < share.memory_mib)
-			return false;
-	}
-	return true;
-}
-
-static bool placed_fits(const struct core *core, const struct placed *p, us_t at_us)
-{
-	const struct job *from = known_job(core, p->array ? p->array : p->job);
-	const struct group *group;
-
-	if (!from || !queue_has(&core->queue, from) || !from->array != !p->array)
-		return false;
-	if (p->array && (p->job != core->last_job + 1 ||
-	                 p->index != ranges_value(from->array->ranges, from->array->n_ranges, from->array->taken)))
-		return false;
-	if (p->attempt != (p->array ? 1 : from->attempt + 1))
-		return false;
-	for (uint32_t i = 0; i < p->plan.n_claims; i++)
-		if (p->plan.claims[i].from_us > at_us)
-			return false;
-	group = &core_shape(core, from)->group;
-	return plan_fits(core, group, &p->plan) && is_free(core, &group->requests[p->plan.request], &p->plan);
-}
-
-/* An engine's choice of other cards of the same nodes, which are free. */
-static bool bound_fits(const struct core *core, uint32_t id, uint32_t attempt, const struct task *tasks, uint32_t n)
-{
-	const struct job *job = known_job(core, id);
-
-	if (!job || job->attempt != attempt || !job_is_live(job) || n != job->plan.n_tasks || !tasks_fit(core, tasks, n) ||
-	    !cards_fit(job_request(core, job), tasks, n))
-		return false;
-	for (uint32_t i = 0; i < n; i++) {
-		const struct task *was = &job->plan.tasks[i];
-		uint32_t node = pool_node(core->pool, was->centre, was->node);
-		struct share share = place_share(&tasks[i], job_request(core, job));
-
-		if (tasks[i].centre != was->centre || tasks[i].node != was->node)
-			return false;
-		for (uint64_t left = job_holds(job, i) ? tasks[i].cards & ~was->cards : 0; left; left &= left - 1)
-			if (core->capacity.card_milli[core->pool->nodes[node].card_first + (uint32_t)__builtin_ctzll(left)] < share.milli)
-				return false;
-	}
-	return true;
-}
-
-static bool ended_fits(const struct core *core, const struct ended *x)
-{
-	const struct job *job = known_job(core, x->job);
-
-	if (!job || !job_may_become(job->state, x->then))
-		return false;
-	if (x->then != JOB_QUEUED && x->then != JOB_COMPLETED && x->then != JOB_FAILED && x->then != JOB_CANCELED)
-		return false;
-	if (x->attempt == 0)
-		return !job_is_live(job) && x->then != JOB_QUEUED && !(job->array && job->array->live) && x->at_us >= job->submitted_us;
-	return job->attempt == x->attempt && attempt_may_become(job->attempt_state, x->attempt_state) &&
-	       x->attempt_state >= ATTEMPT_ENDED && (x->then != JOB_QUEUED || job->restarts_left > 0) && x->at_us >= job->placed_us;
-}
-
-static bool submitted_fits(const struct core *core, const struct submitted *s)
-{
-	if (s->job != core->last_job + 1 || (s->n_array && !ranges_count(s->array, s->n_array)) || s->limit_us <= 0)
-		return false;
-	for (uint32_t i = 0; i < s->n_dependencies; i++)
-		if (!known_job(core, s->dependencies[i].job))
-			return false;
-	for (uint32_t i = 0; i < s->group.n_requests; i++)
-		if (s->group.requests[i].kind < KIND_ANY && s->group.requests[i].kind >= core->pool->n_kinds)
-			return false;
-	return true;
-}
-
-bool apply_fits(const struct core *core, const struct event *e)
-{
-	const struct job *job;
-
-	if (e->at_us < core->now_us || (!core->pool && e->type != EVENT_POOL && e->type != EVENT_CONFIG))
-		return false;
-	switch (e->type) {
-	case EVENT_POOL: return pool_check(&e->pool, NULL) == 0;
-	case EVENT_SUBMITTED: return submitted_fits(core, &e->submitted);
-	case EVENT_ELIGIBLE:
-		job = known_job(core, e->eligible.job);
-		return job && !job->eligible && job->state == JOB_QUEUED && job->waits_for == 0 && job->begin_us <= e->at_us;
-	case EVENT_PLACED: return placed_fits(core, &e->placed, e->at_us);
-	case EVENT_ATTEMPT:
-		job = known_job(core, e->attempt.job);
-		return job && job_is_live(job) && job->attempt == e->attempt.attempt && e->attempt.state <= ATTEMPT_RUNNING &&
-		       attempt_may_become(job->attempt_state, e->attempt.state) && e->attempt.at_us >= job->placed_us;
-	case EVENT_BOUND: return bound_fits(core, e->bound.job, e->bound.attempt, e->bound.tasks, e->bound.n_tasks);
-	case EVENT_STOPPING:
-		job = known_job(core, e->stopping.job);
-		return job && job_may_become(job->state, JOB_CLEANUP) && (job_is_live(job) || job->array) &&
-		       e->stopping.attempt == (job_is_live(job) ? job->attempt : 0);
-	case EVENT_ENDED: return ended_fits(core, &e->ended);
-	case EVENT_RESERVED:
-		job = known_job(core, e->reserved.job);
-		return job && queue_has(&core->queue, job) && core->config.reservations && e->reserved.plan.start_us >= e->at_us &&
-		       plan_fits(core, &core_shape(core, job)->group, &e->reserved.plan);
-	case EVENT_UNRESERVED: return core->reservation.job && core->reservation.job == e->unreserved.job;
-	case EVENT_FORGOTTEN: job = known_job(core, e->forgotten.job); return job && job_is_over(job);
-	case EVENT_CENTRE: return e->centre.centre < core->centres.count;
-	default: return true;
-	}
-}
-
 /* ---- What is kept to be quick ---- */
 
-/* Marks the tasks of a live job whose node the pool has no longer, or which has no longer room for them: they go on, and hold
- * nothing that others could get. */
-static void find_absent(struct core *core, struct job *job)
+static uint32_t lesser(uint32_t a, uint32_t b)
 {
-	struct plan one = job->plan;
+	return a < b ? a : b;
+}
 
-	free(job->absent);
-	job->absent = NULL;
-	one.n_tasks = 1;
+/* What of a share a node has free: all of it, but where the pool has changed. */
+static struct share what_remains(const struct core *core, uint32_t node, struct share share)
+{
+	const struct node *n = &core->pool->nodes[node];
+	uint64_t cards = 0;
+
+	for (uint32_t i = 0; i < n->cards; i++)
+		if (share.cards >> i & 1 && core->capacity.card_milli[n->card_first + i] >= share.milli)
+			cards |= (uint64_t)1 << i;
+	share.cards = cards;
+	share.cpus_milli = lesser(share.cpus_milli, core->capacity.free_cpus[node]);
+	share.memory_mib = lesser(share.memory_mib, core->capacity.free_memory[node]);
+	return share;
+}
+
+static bool same_share(const struct share *a, const struct share *b)
+{
+	return a->cards == b->cards && a->milli == b->milli && a->cpus_milli == b->cpus_milli && a->memory_mib == b->memory_mib;
+}
+
+/* Finds what a live job still holds of its nodes after the pool changed: nothing of one that left, or is of another kind now;
+ * of one that lost cards, those that are left. Its tasks go on all the same. */
+static void find_held(struct core *core, struct job *job)
+{
+	bool all = true;
+
+	free(job->held);
+	job->held = mem_new(job->plan.n_tasks, sizeof *job->held);
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
-		one.tasks = &job->plan.tasks[i];
-		if (tasks_fit(core, one.tasks, 1) && is_free(core, job_request(core, job), &one))
-			continue;
-		if (!job->absent)
-			job->absent = mem_new(job->plan.n_tasks, sizeof *job->absent);
-		job->absent[i] = true;
+		const struct task *task = &job->plan.tasks[i];
+		uint32_t node = pool_node(core->pool, task->centre, task->node);
+		struct share share = place_share(task, job_request(core, job));
+
+		if (node != NODE_NONE && (!share.cards || core->pool->shelves[core->pool->nodes[node].shelf].kind == job->plan.kind))
+			job->held[i] = what_remains(core, node, share);
+		all = all && same_share(&job->held[i], &share);
+	}
+	if (all) {
+		free(job->held);
+		job->held = NULL;
 	}
 }
 
@@ -936,7 +796,7 @@ static void index_pool(struct core *core, bool pool_changed)
 		if (!job || !job_is_live(job))
 			continue;
 		if (pool_changed) {
-			find_absent(core, job);
+			find_held(core, job);
 			retime(core, job);
 		}
 		take_plan(core, job);
@@ -975,71 +835,5 @@ void apply_index(struct core *core, const struct plan *reserved, uint32_t job)
 		if (core->jobs[id] && !job_is_over(core->jobs[id]))
 			retime(core, core->jobs[id]);
 	if (job)
-		set_reservation(core, job, reserved);
-}
-
-/* ---- Checking ---- */
-
-static void check_capacity(const struct core *core)
-{
-	struct capacity fresh;
-
-	capacity_init(&fresh, core->pool);
-	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		const struct job *job = tree_entry(node, struct job, in_live);
-
-		assert(job_is_live(job));
-		for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
-			struct share share = place_share(&job->plan.tasks[i], job_request(core, job));
-
-			if (job_holds(job, i))
-				capacity_take(&fresh, pool_node(core->pool, job->plan.tasks[i].centre, job->plan.tasks[i].node), &share);
-		}
-	}
-	assert(fresh.size == core->capacity.size);
-	assert(!memcmp(fresh.memory, core->capacity.memory, fresh.size));
-	capacity_done(&fresh);
-	capacity_check(&core->capacity);
-}
-
-/* A reservation made anew from the state gives what was kept up step by step. */
-static void check_reservation(const struct core *core)
-{
-	struct core copy = *core;
-
-	if (!core->reservation.job)
-		return;
-	capacity_check(&core->reservation.kept);
-	copy.reservation = (struct reservation){0};
-	set_reservation(&copy, core->reservation.job, &core->reservation.plan);
-	assert(!memcmp(copy.reservation.kept.memory, core->reservation.kept.memory, core->reservation.kept.size));
-	reservation_clear(&copy.reservation);
-}
-
-void core_check(const struct core *core)
-{
-	uint32_t in_state[JOB_STATE_COUNT] = {0}, waiting = 0, live = 0, over = 0;
-
-	if (!core->pool)
-		return;
-	for (uint32_t id = 1; id <= core->last_job; id++) {
-		const struct job *job = core->jobs[id];
-
-		if (!job)
-			continue;
-		in_state[job->state]++;
-		waiting += stands_in_line(job);
-		live += job_is_live(job);
-		assert(stands_in_line(job) == queue_has(&core->queue, job));
-		assert(job->timer_us == (job_is_over(job) ? job->ended_us : timer_of(core, job)));
-		over += job_is_over(job);
-		assert(!job_is_live(job) || job->plan.n_tasks == core_shape(core, job)->group.nodes);
-	}
-	assert(!memcmp(in_state, core->in_state, sizeof in_state));
-	assert(waiting == core->queue.waiting && live == core->live.count && over == core->over.count);
-	queue_check(&core->queue);
-	for (uint32_t i = 0; i < core->n_calendars; i++)
-		calendar_check(&core->calendars[i]);
-	check_capacity(core);
-	check_reservation(core);
+		apply_reservation(core, job, reserved);
 }

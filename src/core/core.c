@@ -279,14 +279,14 @@ static int take_centre(const struct core *core, const struct input *in, struct a
 }
 
 /* What becomes of a job whose attempt is over: its own success counts whatever was asked meanwhile; then what was asked;
- * then, for what was lost and may run again, the queue. */
+ * then, for what was lost unasked and may run again, the queue. */
 static enum job_state what_then(const struct job *job, const struct report *r, enum cause cause)
 {
 	if (r->state == ATTEMPT_ENDED && cause == CAUSE_EXIT && r->exit_code == 0)
 		return JOB_COMPLETED;
 	if (cause == CAUSE_CANCEL || job->cause == CAUSE_CANCEL)
 		return JOB_CANCELED;
-	if (r->state == ATTEMPT_LOST && job->rerun_when_lost && job->restarts_left > 0)
+	if (r->state == ATTEMPT_LOST && job->state != JOB_CLEANUP && job->rerun_when_lost && job->restarts_left > 0)
 		return JOB_QUEUED;
 	return JOB_FAILED;
 }

@@ -71,8 +71,6 @@ enum cause {
 	CAUSE_ORDER,      /* a reservation: another job is first now */
 	CAUSE_CAPACITY,   /* a reservation: what it counted on is gone */
 	CAUSE_OVERRUN,    /* a reservation: its time has come, and cards are still held past their bound */
-	CAUSE_FREED,      /* a reservation: something came free, and it was never to start before */
-	CAUSE_STARTED,    /* a reservation: its job starts */
 	CAUSE_COUNT
 };
 

@@ -34,6 +34,15 @@ static uint64_t nodes_with_room(const struct core *core, const struct shelf *she
 	return room;
 }
 
+/* Whether an alternative before this one is on the same shelf, whose cards then are counted. */
+static bool named_before(const struct shape *shape, uint32_t candidate)
+{
+	for (uint32_t i = 0; i < candidate; i++)
+		if (shape->candidates[i].shelf == shape->candidates[candidate].shelf)
+			return true;
+	return false;
+}
+
 /* Counts the nodes that could hold one task now, shelf by shelf, and keeps the shelf that comes nearest. */
 static void count_room(const struct core *core, const struct shape *shape, struct explanation *x)
 {
@@ -48,8 +57,10 @@ static void count_room(const struct core *core, const struct shape *shape, struc
 		bool silent = core->silent[shelf->centre]; /* nothing is started there */
 		uint64_t room = silent ? 0 : nodes_with_room(core, shelf, q);
 
-		x->free_milli += silent ? 0 : core->capacity.shelf_milli[shape->candidates[i].shelf];
-		x->total_milli += shelf->cards * CARD_MILLI;
+		if (!named_before(shape, i)) {
+			x->free_milli += silent ? 0 : core->capacity.shelf_milli[shape->candidates[i].shelf];
+			x->total_milli += shelf->cards * CARD_MILLI;
+		}
 		if (i == 0 || room > x->free_nodes) {
 			x->free_nodes = room;
 			x->centre = shelf->centre;

@@ -103,7 +103,7 @@ struct job *job_free(struct job *job)
 		free(job->extra);
 	}
 	free(job->name);
-	free(job->absent);
+	free(job->held);
 	free(job->plan.tasks);
 	free(job->plan.claims);
 	free(job);

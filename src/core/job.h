@@ -6,6 +6,7 @@
 #define SUAN_CORE_JOB_H
 
 #include "base/tree.h"
+#include "core/capacity.h"
 #include "core/event.h"
 
 /* What only an array has: its elements are one record until each is placed. */
@@ -46,8 +47,8 @@ struct job {
 	enum attempt_state attempt_state;
 	enum cause cause; /* of its end; while it is being stopped, why */
 	uint16_t priority;
-	bool eligible; /* in the queue as far as dependencies and begin go */
-	bool *absent;  /* by task: its node left the pool while it ran, so it holds nothing there; NULL: none did */
+	bool eligible;      /* in the queue as far as dependencies and begin go */
+	struct share *held; /* by task: what it holds of its node since a pool change took some; NULL: all that it was given */
 	bool rerun_when_lost;
 	uint32_t attempt; /* attempts so far */
 	uint32_t restarts_left;
@@ -86,12 +87,6 @@ bool job_is_live(const struct job *job);
 uint64_t ranges_count(const struct range *ranges, uint32_t n);
 /* The nth value of some ranges, from 0. nth: below ranges_count. */
 uint32_t ranges_value(const struct range *ranges, uint32_t n, uint32_t nth);
-
-/* Whether a task of a live job holds its node's cards: its node hasn't left the pool. */
-static inline bool job_holds(const struct job *job, uint32_t task)
-{
-	return !job->absent || !job->absent[task];
-}
 
 /* The job's extra part, made where it hasn't one. */
 struct job_extra *job_extra(struct job *job);

@@ -38,16 +38,17 @@ static int bad(const struct journal_walk *walk, const struct batch *batch, struc
 	               batch->sequence, batch->sequence + (batch->n_events ? batch->n_events - 1 : 0), why, walk->sequence);
 }
 
-/* The chain is whole, but isn't the one that was anchored: from the event after the last anchor that fits, it was written anew. */
+/* The chain is whole, but isn't the one that was anchored: from the event after the last anchor that fits, it was written anew.
+ */
 static int rewritten(const struct journal_walk *walk, const struct anchor *anchor, struct err *err)
 {
 	char at[40];
 
-	return err_set(err, ERR_CORRUPT, "journal",
-	               "events %" PRIu64 " to %" PRIu64 " were rewritten: their chain is whole, but it isn't what the anchor at event %" PRIu64
-	               " (%s) was made of; the last good event is %" PRIu64,
-	               walk->anchored + 1, anchor->sequence, anchor->sequence, us_format_instant(anchor->at_us, at, sizeof at),
-	               walk->anchored);
+	return err_set(
+		err, ERR_CORRUPT, "journal",
+		"events %" PRIu64 " to %" PRIu64 " were rewritten: their chain is whole, but it isn't what the anchor at event %" PRIu64
+		" (%s) was made of; the last good event is %" PRIu64,
+		walk->anchored + 1, anchor->sequence, anchor->sequence, us_format_instant(anchor->at_us, at, sizeof at), walk->anchored);
 }
 
 int journal_walk_take(struct journal_walk *walk, const struct batch *batch, struct err *err)

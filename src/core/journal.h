@@ -2,7 +2,8 @@
  * journal.h: the chain of batches, so that a changed, dropped, reordered or rewritten one shows.
  *
  * Each batch carries a hash of the one before and of its own bytes. That shows every change but two: an end that was cut off, and
- * a chain that was written anew from some event on. These show by *anchors*: points of the chain that were written down elsewhere. */
+ * a chain that was written anew from some event on. These show by *anchors*: points of the chain that were written down
+ * elsewhere. */
 #ifndef SUAN_CORE_JOURNAL_H
 #define SUAN_CORE_JOURNAL_H
 
@@ -40,7 +41,7 @@ struct journal_walk {
 	const struct anchor *anchors; /* borrowed; by sequence, none twice */
 	uint32_t n_anchors, next;     /* those before `next` were passed */
 	uint64_t anchored;            /* the last event that an anchor vouches for; 0: none so far */
-	uint64_t good;                /* the last event that a copy may end with: `sequence`, or `anchored` after an anchor differed */
+	uint64_t good; /* the last event that a copy may end with: `sequence`, or `anchored` after an anchor differed */
 };
 
 /* Takes the next batch. Returns 0; or ERR_CORRUPT, with the events that are wrong, how, and the last good one in the text,

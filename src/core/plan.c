@@ -192,14 +192,12 @@ static uint32_t list_ends(const struct core *core, us_t now_us, struct arena *ar
 
 static void give_back(const struct core *core, struct capacity *capacity, const struct job *job)
 {
-	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
-		const struct task *task = &job->plan.tasks[i];
-		uint32_t node = pool_node(core->pool, task->centre, task->node);
-		struct share share = place_share(task, job_request(core, job));
+	struct share share;
+	uint32_t node;
 
-		if (job_holds(job, i))
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
+		if (job_holds(core, job, i, &node, &share))
 			capacity_give(capacity, node, &share);
-	}
 }
 
 /* Of the cards that will be free on a task's node, those that are busy now come first: what is free now stays

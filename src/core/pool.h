@@ -54,7 +54,7 @@ struct resource {
  * cards, else 0. */
 static inline uint32_t resource_id(enum resource_type type, uint32_t centre, uint32_t kind)
 {
-	return centre << 12 | (kind & 0x3ff) << 2 | (uint32_t)type;
+	return centre << 17 | (kind & 0x7fff) << 2 | (uint32_t)type;
 }
 
 /* A centre; one that the pool no longer has keeps its number, with spec NULL and no nodes. */

@@ -28,7 +28,7 @@ struct job_class {
 	uint32_t shape, project, priority;
 	struct tree jobs; /* that wait, by number, with the least limit of each part */
 	struct tree_node in_queue;
-	uint32_t first;       /* number of its first job, as it stands in the queue */
+	uint32_t first; /* number of its first job, as it stands in the queue */
 	/* Memos, no part of the state: its `freed`, plus 1, at which the class was found not to start now, and by no bound. */
 	uint64_t passed_over, unplanned;
 };

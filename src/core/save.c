@@ -145,7 +145,7 @@ static void load_times(struct job *job, struct reader *r)
 	}
 }
 
-enum { FLAG_ELIGIBLE = 1, FLAG_RERUN = 2, FLAG_ABSENT = 4, FLAG_ARRAY = 8, FLAG_EXTRA = 16 };
+enum { FLAG_ELIGIBLE = 1, FLAG_RERUN = 2, FLAG_HELD = 4, FLAG_ARRAY = 8, FLAG_EXTRA = 16 };
 
 /* A part that holds only what follows from other jobs (who depends on it) isn't written. */
 static bool has_extra(const struct job *job)
@@ -155,10 +155,28 @@ static bool has_extra(const struct job *job)
 	return x && (x->n_dependencies || x->secrets || x->note || x->native_id || x->stopped_by || x->has_idempotency);
 }
 
+static void save_share(const struct share *share, struct buf *buf)
+{
+	buf_put_uint(buf, share->cards);
+	buf_put_uint(buf, share->milli);
+	buf_put_uint(buf, share->cpus_milli);
+	buf_put_uint(buf, share->memory_mib);
+}
+
+static struct share load_share(struct reader *r)
+{
+	struct share share = {.cards = read_uint(r)};
+
+	share.milli = (uint32_t)read_uint_max(r, CARD_MILLI);
+	share.cpus_milli = (uint32_t)read_uint_max(r, UINT32_MAX);
+	share.memory_mib = (uint32_t)read_uint_max(r, UINT32_MAX);
+	return share;
+}
+
 static void save_job(const struct core *core, const struct job *job, struct buf *buf)
 {
-	unsigned flags = (job->eligible ? FLAG_ELIGIBLE : 0) | (job->rerun_when_lost ? FLAG_RERUN : 0) |
-	                 (job->absent ? FLAG_ABSENT : 0) | (job->array ? FLAG_ARRAY : 0) | (has_extra(job) ? FLAG_EXTRA : 0);
+	unsigned flags = (job->eligible ? FLAG_ELIGIBLE : 0) | (job->rerun_when_lost ? FLAG_RERUN : 0) | (job->held ? FLAG_HELD : 0) |
+	                 (job->array ? FLAG_ARRAY : 0) | (has_extra(job) ? FLAG_EXTRA : 0);
 
 	buf_put_uint(buf, job->id);
 	group_encode(&core_shape(core, job)->group, buf);
@@ -179,8 +197,8 @@ static void save_job(const struct core *core, const struct job *job, struct buf 
 	save_times(job, buf);
 	buf_put(buf, job->payload.bytes, sizeof job->payload.bytes);
 	plan_encode(&job->plan, buf);
-	for (uint32_t i = 0; job->absent && i < job->plan.n_tasks; i++)
-		buf_put_u8(buf, job->absent[i]);
+	for (uint32_t i = 0; job->held && i < job->plan.n_tasks; i++)
+		save_share(&job->held[i], buf);
 	if (job->array)
 		save_array(job->array, buf);
 	if (flags & FLAG_EXTRA)
@@ -198,10 +216,10 @@ static void load_flagged(struct job *job, unsigned flags, struct reader *r, stru
 {
 	job->eligible = flags & FLAG_ELIGIBLE;
 	job->rerun_when_lost = flags & FLAG_RERUN;
-	if (flags & FLAG_ABSENT)
-		job->absent = mem_new(job->plan.n_tasks, sizeof *job->absent);
-	for (uint32_t i = 0; job->absent && i < job->plan.n_tasks; i++)
-		job->absent[i] = read_u8(r);
+	if (flags & FLAG_HELD)
+		job->held = mem_new(job->plan.n_tasks, sizeof *job->held);
+	for (uint32_t i = 0; job->held && i < job->plan.n_tasks; i++)
+		job->held[i] = load_share(r);
 	if (flags & FLAG_ARRAY)
 		job->array = load_array(r);
 	if (flags & FLAG_EXTRA)

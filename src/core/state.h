@@ -51,7 +51,7 @@ struct core {
 
 /* apply.c: the only writer. The event follows the state, or the process stops by an assert. */
 void apply(struct core *core, const struct event *event);
-/* Whether an event from outside could follow the state: what replay checks before it applies. */
+/* fits.c: whether an event from outside could follow the state: what replay checks before it applies. */
 bool apply_fits(const struct core *core, const struct event *event);
 
 /* Makes all that is kept to be quick, of a state that was loaded; reserved: the plan of the reservation of `job`, 0: none. */
@@ -82,6 +82,13 @@ bool pass_next(struct core *core, us_t now_us, struct event *ret);
 bool pass_may_start(const struct core *core, const struct shape *shape, us_t limit_us, bool is_first, us_t now_us,
                     struct arena *arena, struct plan *ret);
 
+/* apply.c, for check.c: whether a job stands in line (an array: while it has elements left and fewer run than may), when it
+ * next changes by itself, and a reservation with all that follows from it. */
+bool job_stands_in_line(const struct job *job);
+us_t job_timer(const struct core *core, const struct job *job);
+void apply_reservation(struct core *core, uint32_t job, const struct plan *plan);
+/* What a live job holds of the node of one of its tasks; false where that node left the pool. */
+bool job_holds(const struct core *core, const struct job *job, uint32_t task, uint32_t *ret_node, struct share *ret_share);
 /* What a job asks for, and the one of its requests by which it was placed. */
 const struct shape *core_shape(const struct core *core, const struct job *job);
 const struct request *job_request(const struct core *core, const struct job *job);

@@ -164,9 +164,14 @@ static int make_aside(int claims, char *name, size_t size, struct err *err)
  */
 static int put_in_place(int claims, const char *aside, const char *name, struct err *err)
 {
+	int code;
+
 	if (renameat(claims, aside, claims, name))
 		return err_from_errno(err, name, "can't be claimed");
-	return folder_sync(claims, err);
+	code = folder_sync(claims, err);
+	if (code) /* nothing has started: it is given back, so that another may try when the disk is well */
+		renameat(claims, name, claims, aside);
+	return code;
 }
 
 static int lock_new(int folder, struct err *err)

@@ -172,7 +172,7 @@ static int read_limit(struct form *form, const char *text, us_t *ret)
 {
 	static const us_t by_colons[2][3] = {{US_MINUTE, US_MINUTE, US_HOUR}, {US_HOUR, US_HOUR, US_HOUR}};
 	const char *dash = strchr(text, '-'), *p = dash ? dash + 1 : text;
-	us_t sum = dash ? (us_t)strtoul(text, NULL, 10) * US_DAY : 0, unit;
+	us_t sum, unit;
 	int colons = 0;
 
 	if (!strcasecmp(text, "UNLIMITED") || !strcasecmp(text, "INFINITE") || !strcmp(text, "-1") || !strcmp(text, "0")) {
@@ -183,6 +183,7 @@ static int read_limit(struct form *form, const char *text, us_t *ret)
 		colons += *c == ':';
 	if (colons > 2 || (dash && (dash == text || dash - text > 5 || strspn(text, "0123456789") != (size_t)(dash - text))))
 		goto bad;
+	sum = dash ? (us_t)strtoul(text, NULL, 10) * US_DAY : 0;
 	for (unit = by_colons[dash != NULL][colons];; unit /= 60) {
 		size_t digits = strspn(p, "0123456789");
 

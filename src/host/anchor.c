@@ -21,10 +21,10 @@ static const char word[] = "suan-anchor-1";
 
 static int fail(struct err *err, const char *doing, const char *path)
 {
-	int code = errno == ENOSPC || errno == EDQUOT   ? ERR_FULL
-	           : errno == ENOENT                    ? ERR_NOT_FOUND
+	int code = errno == ENOSPC || errno == EDQUOT  ? ERR_FULL
+	           : errno == ENOENT                   ? ERR_NOT_FOUND
 	           : errno == EACCES || errno == EPERM ? ERR_DENIED
-	                                                : ERR_IO;
+	                                               : ERR_IO;
 
 	return err_set(err, code, "anchors", "%.400s: can't %s: %s", path, doing, strerror(errno));
 }
@@ -175,9 +175,10 @@ static bool read_line(const char *line, const char *end, const uint8_t *key, str
 	uint64_t sequence, at_us;
 	size_t len = 0;
 
-	if ((size_t)(end - line) > ANCHOR_LINE_MAX || (size_t)(end - line) < sizeof word || memcmp(line, word, sizeof word - 1) != 0 ||
-	    at[-1] != ' ' || !read_number(&at, INT64_MAX, &sequence) || !read_number(&at, INT64_MAX, &at_us) || !sequence ||
-	    end - at != 2 * HASH_BYTES + 1 + HEX_SIGNATURE || at[2 * HASH_BYTES] != ' ')
+	if ((size_t)(end - line) > ANCHOR_LINE_MAX || (size_t)(end - line) < sizeof word ||
+	    memcmp(line, word, sizeof word - 1) != 0 || at[-1] != ' ' || !read_number(&at, INT64_MAX, &sequence) ||
+	    !read_number(&at, INT64_MAX, &at_us) || !sequence || end - at != 2 * HASH_BYTES + 1 + HEX_SIGNATURE ||
+	    at[2 * HASH_BYTES] != ' ')
 		return false;
 	ret->sequence = sequence;
 	ret->at_us = (us_t)at_us;
@@ -248,8 +249,8 @@ static int read_open(int fd, const char *path, const uint8_t *key, uint32_t chec
 	return 0;
 }
 
-int anchors_read(const char *path, const uint8_t key[ANCHOR_KEY_BYTES], uint32_t checked_max, struct anchor **ret, uint32_t *ret_n,
-                 struct err *err)
+int anchors_read(const char *path, const uint8_t key[ANCHOR_KEY_BYTES], uint32_t checked_max, struct anchor **ret,
+                 uint32_t *ret_n, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), code;
 	size_t size;

@@ -4,7 +4,8 @@
  * The chain alone can't show that its end was cut off, nor that all of it was written anew: whoever can write the store can do
  * both. An anchor says what the chain was at an event; a copy of the file where no one else can write makes that last.
  *
- * A line each, appended and synced: suan-anchor-1 SEQUENCE TIME_US HASH SIGNATURE. The signature (Ed25519) is of all before it. */
+ * A line each, appended and synced: suan-anchor-1 SEQUENCE TIME_US HASH SIGNATURE. The signature (Ed25519) is of all before it.
+ */
 #ifndef SUAN_HOST_ANCHOR_H
 #define SUAN_HOST_ANCHOR_H
 
@@ -35,10 +36,10 @@ void anchors_done(struct anchors *anchors);
 /* Appends an anchor; durable when it returns 0. ERR_IO, ERR_FULL: it isn't there, and may be tried again. */
 int anchors_add(struct anchors *anchors, const struct anchor *anchor, struct err *err);
 
-/* Reads a file of anchors for one who checks it. key: of the file STATE/anchor.pub; checked_max: that many of the newest signatures
- * are checked. *ret is the caller's, to free. ERR_NOT_FOUND: there is no such file; ERR_CORRUPT: names the line. */
-int anchors_read(const char *path, const uint8_t key[ANCHOR_KEY_BYTES], uint32_t checked_max, struct anchor **ret, uint32_t *ret_n,
-                 struct err *err);
+/* Reads a file of anchors for one who checks it. key: of the file STATE/anchor.pub; checked_max: that many of the newest
+ * signatures are checked. *ret is the caller's, to free. ERR_NOT_FOUND: there is no such file; ERR_CORRUPT: names the line. */
+int anchors_read(const char *path, const uint8_t key[ANCHOR_KEY_BYTES], uint32_t checked_max, struct anchor **ret,
+                 uint32_t *ret_n, struct err *err);
 
 /* Reads a public key, 64 hex digits. ERR_NOT_FOUND, ERR_INVALID, ERR_IO. */
 int anchor_key_read(const char *path, uint8_t key[ANCHOR_KEY_BYTES], struct err *err);

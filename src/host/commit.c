@@ -2,7 +2,8 @@
  * commit.c: a step becomes durable, and only then can be seen.
  *
  * Nothing is rolled back: a batch that the store wouldn't take is kept and tried again. Meanwhile new calls are
- * refused, for nobody could tell their callers when they would be durable; reports wait in the queue. */
+ * refused, for nobody could tell their callers when they would be durable, and those of the batch itself are told so after a
+ * moment; reports wait in the queue. */
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 #include "host/log.h"
 #include "host/secret.h"
 
-enum { RETRY_FIRST_US = 10000, RETRY_MOST_US = 1000000 };
+/* PATIENCE_US: how long the callers of a batch that isn't taken wait before they are told. */
+enum { RETRY_FIRST_US = 10000, RETRY_MOST_US = 1000000, PATIENCE_US = 400000 };
 
 void drop_secrets(const struct host *host, struct service_call *call, bool only_unused)
 {
@@ -88,10 +90,38 @@ static bool refuse_waiting(struct host *host, us_t wait_us, const struct err *er
 	return open;
 }
 
+static void keep_blobs(struct host *host)
+{
+	for (uint32_t i = 0; i < host->n_blobs; i++) {
+		void *copy = arena_new(&host->kept, host->blobs[i].len, 1);
+
+		memcpy(copy, host->blobs[i].bytes, host->blobs[i].len);
+		host->blobs[i].bytes = copy;
+	}
+}
+
+/* Nobody waits for a sick disk without a word: what the step's callers asked for will be done, but nobody can tell them when. */
+static void answer_undecided(struct host *host, const struct err *why)
+{
+	struct service_call *next;
+
+	if (!host->calls)
+		return;
+	keep_blobs(host);
+	for (struct service_call *call = host->calls; call; call = next) {
+		next = call->next;
+		drop_secrets(host, call, true);
+		call->code = err_set(&call->err, why->code, why->subject,
+		                     "%.400s; it is tried again, so this may be done later: ask again with the same Idempotency-Key", why->text);
+		call->done(call);
+	}
+	host->calls = NULL;
+}
+
 static bool append_until_durable(struct host *host, const struct batch *batch)
 {
 	struct err err = {0};
-	us_t wait_us = RETRY_FIRST_US;
+	us_t wait_us = RETRY_FIRST_US, begun_us = stopwatch();
 	int code;
 
 	while ((code = append(host, batch, &err)) < 0) {
@@ -103,6 +133,8 @@ static bool append_until_durable(struct host *host, const struct batch *batch)
 		if (!atomic_load(&host->failing))
 			log_failure(LOG_ERROR, "commit", &err);
 		atomic_store(&host->failing, code);
+		if (stopwatch() - begun_us > PATIENCE_US)
+			answer_undecided(host, &err);
 		if (!refuse_waiting(host, wait_us, &err))
 			return false;
 		wait_us = wait_us * 2 < RETRY_MOST_US ? wait_us * 2 : RETRY_MOST_US;

@@ -162,7 +162,7 @@ void effects_send(struct host *host, const struct effect *effects, uint32_t n)
 		bool erases = effects[i].type == EFFECT_ERASE;
 		int code = erases ? erase(host, &effects[i].payload, &err) : send_to_engine(host, &effects[i], &arena, &err);
 
-		arena_reset_secret(&arena);
+		arena_reset(&arena);
 		if (code >= 0)
 			continue;
 		log_entry(LOG_WARNING, "effect", "type=%d job=%u attempt=%u code=%s text=\"%s\"", (int)effects[i].type, effects[i].job,
@@ -172,5 +172,5 @@ void effects_send(struct host *host, const struct effect *effects, uint32_t n)
 		else if (effects[i].type != EFFECT_FORGET && !erases)
 			report_failure(host, &effects[i], &err);
 	}
-	arena_done_secret(&arena);
+	arena_done(&arena);
 }

@@ -95,7 +95,8 @@ struct merge {
 
 static bool is_wanted(const struct past_query *query, const struct past_job *job)
 {
-	return job->id > query->after && job->id < query->before && (query->state < 0 || job->state == (enum job_state)query->state) &&
+	return job->id > query->after && job->id < query->before &&
+	       (query->state < 0 || job->state == (enum job_state)query->state) &&
 	       (!query->project || !strcmp(query->project, job->project)) &&
 	       (!query->array_of || (job->array_of == query->array_of && job->array_index == query->array_index));
 }

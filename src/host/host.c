@@ -191,6 +191,7 @@ struct host *host_close(struct host *host)
 	if (host->secrets >= 0)
 		close(host->secrets);
 	step_done(&host->step);
+	arena_done(&host->kept);
 	free(host->blobs);
 	free(host->stale);
 	keeper_done(&host->keeper);

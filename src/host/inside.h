@@ -45,6 +45,8 @@ struct host {
 	struct step step;
 	struct blob *blobs;
 	uint32_t n_blobs, blobs_cap;
+	struct service_call *calls; /* of the step, not answered yet */
+	struct arena kept;          /* the bytes of its blobs, where the calls that they were of have been answered */
 	char (*stale)[SERVICE_SECRET_NAME]; /* secrets of jobs that the batch ended */
 	uint32_t n_stale, stale_cap;
 	us_t resend_us; /* when to send again what engines couldn't take; US_NEVER: nothing */

@@ -97,6 +97,7 @@ static void begin_step(struct host *host)
 {
 	step_reset(&host->step);
 	host->n_blobs = 0;
+	arena_reset(&host->kept);
 }
 
 static void count_inputs(struct host *host, const struct taken *taken)
@@ -127,9 +128,11 @@ static bool turn(struct host *host, const struct taken *taken)
 	for (struct service_call *call = taken->calls; call; call = call->next)
 		take_call(host, call, now_us);
 	take_clock(host, now_us);
+	host->calls = taken->calls;
 	durable = commit(host);
 	count_inputs(host, taken);
-	answer(host, taken->calls, durable);
+	answer(host, host->calls, durable);
+	host->calls = NULL;
 	free_reports(taken->reports);
 	if (durable) {
 		effects_send(host, host->step.effects, host->step.n_effects);

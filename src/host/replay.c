@@ -82,8 +82,9 @@ static int apply_batch(void *ctx, const struct batch *batch)
 	code = core_apply(host->core, batch->events, batch->len, on_event, replay, &why);
 	if (code < 0 || core_sequence(host->core) != replay->walk.sequence) {
 		replay->walk = before;
-		return err_set(replay->err, ERR_CORRUPT, "journal", "events %" PRIu64 " to %" PRIu64 ": %s; the last good event is %" PRIu64,
-		               batch->sequence, batch->sequence + batch->n_events - 1,
+		return err_set(replay->err, ERR_CORRUPT, "journal",
+		               "events %" PRIu64 " to %" PRIu64 ": %s; the last good event is %" PRIu64, batch->sequence,
+		               batch->sequence + batch->n_events - 1,
 		               code < 0 ? why.text : "they hold another number of events than they say", before.good);
 	}
 	keeper_note(&host->keeper, batch);

@@ -40,8 +40,8 @@ struct memory_store {
 	pthread_mutex_t mutex; /* over all that follows */
 	struct kept_batch **batches;
 	uint32_t n_batches, batches_cap;
-	struct tree payloads;      /* by hash */
-	uint64_t bytes, bytes_max; /* bytes_max 0: no bound */
+	struct tree payloads;                           /* by hash */
+	uint64_t bytes, bytes_max;                      /* bytes_max 0: no bound */
 	struct kept_snapshot snapshots[SNAPSHOTS_KEPT]; /* the newest first */
 	uint32_t n_snapshots;
 	struct kept_job **jobs; /* by their number */

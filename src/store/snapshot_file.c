@@ -2,7 +2,8 @@
  * snapshot_file.c: snapshots as files beside the journal; see snapshot_file.h.
  *
  * A file is a head and the bytes. It is written under another name, synced piece by piece so that the journal's own syncs never
- * wait behind all of it, and renamed: so a file of this name is whole, unless the disk has lost something, which the digests show. */
+ * wait behind all of it, and renamed: so a file of this name is whole, unless the disk has lost something, which the digests
+ * show. */
 #include "store/snapshot_file.h"
 
 #include <dirent.h>

@@ -88,20 +88,19 @@ static const char schema[] = "CREATE TABLE batch("
 							 "CREATE TABLE payload(hash BLOB PRIMARY KEY, bytes BLOB NOT NULL);";
 
 /* Since version 2. */
-static const char schema_of_history[] =
-	"CREATE TABLE history("
-	" id INTEGER PRIMARY KEY,"
-	" array_of INTEGER NOT NULL," /* 0: not an element */
-	" array_index INTEGER NOT NULL,"
-	" attempt INTEGER NOT NULL,"
-	" state INTEGER NOT NULL,"
-	" ended_us INTEGER NOT NULL,"
-	" project TEXT NOT NULL,"
-	" centre TEXT NOT NULL,"
-	" record TEXT NOT NULL);" /* JSON */
-	"CREATE INDEX history_by_state ON history(state, id);"
-	"CREATE INDEX history_by_project ON history(project, id);"
-	"CREATE INDEX history_by_array ON history(array_of, array_index) WHERE array_of > 0;";
+static const char schema_of_history[] = "CREATE TABLE history("
+										" id INTEGER PRIMARY KEY,"
+										" array_of INTEGER NOT NULL," /* 0: not an element */
+										" array_index INTEGER NOT NULL,"
+										" attempt INTEGER NOT NULL,"
+										" state INTEGER NOT NULL,"
+										" ended_us INTEGER NOT NULL,"
+										" project TEXT NOT NULL,"
+										" centre TEXT NOT NULL,"
+										" record TEXT NOT NULL);" /* JSON */
+										"CREATE INDEX history_by_state ON history(state, id);"
+										"CREATE INDEX history_by_project ON history(project, id);"
+										"CREATE INDEX history_by_array ON history(array_of, array_index) WHERE array_of > 0;";
 
 /* A connection with its statements, which are prepared when they are first used. */
 struct connection {

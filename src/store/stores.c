@@ -33,17 +33,25 @@ static bool has_scheme(const char *where)
 	return len && where[len] == ':';
 }
 
-static int open_any(const char *where, bool reader, struct store **ret, struct err *err)
+const char *store_directory(const char *where)
 {
 	const char *dir = after(where, "sqlite:");
 
-	if (has_scheme(where) && !dir && strcmp(where, "memory:") != 0)
-		return refuse_url(where, err);
-	dir = dir ? dir : where;
-	if (!*dir)
+	if (!dir)
+		return *where && !has_scheme(where) ? where : NULL;
+	return *dir && strncmp(dir, "//", 2) != 0 ? dir : NULL;
+}
+
+static int open_any(const char *where, bool reader, struct store **ret, struct err *err)
+{
+	const char *dir = store_directory(where);
+
+	if (dir)
+		return sqlite_store_open(dir, reader, ret, err);
+	if (!*where || !strcmp(where, "sqlite:"))
 		return err_set(err, ERR_INVALID, "store", "expected a directory, sqlite:DIRECTORY or memory:");
 	if (strcmp(where, "memory:") != 0)
-		return sqlite_store_open(dir, reader, ret, err);
+		return refuse_url(where, err);
 	if (reader)
 		return err_set(err, ERR_NOT_FOUND, "store", "memory: holds nothing that another process could read");
 	return memory_store_open(ret, err);

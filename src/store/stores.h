@@ -19,6 +19,9 @@ int store_open(const char *where, struct store **ret, struct err *err);
  * ERR_DENIED. */
 int store_open_reader(const char *where, struct store **ret, struct err *err);
 
+/* The directory that `where` names for SQLite, to lock before store_open; NULL where it names none. Borrowed from `where`. */
+const char *store_directory(const char *where);
+
 /* Bounds what a store may take on its device: an append that would pass it is ERR_FULL. bytes: 0 for no bound. It is rounded
  * up to whole pages, and one that is below what is there already lets nothing more in. */
 int store_limit(struct store *store, uint64_t bytes, struct err *err);

@@ -79,9 +79,15 @@ static int tear_down(void **state)
 	static const char *const names[] = {"journal.db", "journal.db-wal", "journal.db-shm", "lock"};
 	struct fixture *f = *state;
 
+	char name[40];
+
 	close_store(f);
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		remove_file(f, names[i]);
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof name, "snapshot-%020d", i);
+		remove_file(f, name);
+	}
 	assert_int_equal(rmdir(f->dir), 0);
 	free(f);
 	return 0;
@@ -520,6 +526,269 @@ static void time_that_goes_back_is_found(void **state)
 	assert_non_null(strstr(f->err.text, "time goes back"));
 }
 
+/* ---- Payloads, snapshots, the history ---- */
+
+static int count_payload(void *ctx, const struct hash *hash)
+{
+	struct blob first = blob_of("first"), second = blob_of("second");
+	unsigned *seen = ctx;
+
+	*seen += !memcmp(hash, &first.hash, sizeof *hash) ? 1 : !memcmp(hash, &second.hash, sizeof *hash) ? 10 : 100;
+	return *seen >= 1000 ? 77 : 0;
+}
+
+static void payloads_are_listed(void **state)
+{
+	struct fixture *f = *state;
+	struct blob blobs[] = {blob_of("first"), blob_of("second"), blob_of("third")};
+	struct batch batch = next_batch(f, 1, "a", 1);
+	unsigned seen = 0;
+
+	assert_ok(f, f->store->ops->payloads(f->store, count_payload, &seen, &f->err));
+	assert_int_equal(seen, 0);
+	assert_ok(f, append_with(f, &batch, blobs, 3));
+	assert_ok(f, f->store->ops->erase(f->store, &blobs[2].hash, &f->err));
+	assert_ok(f, f->store->ops->payloads(f->store, count_payload, &seen, &f->err));
+	assert_int_equal(seen, 11);
+	seen = 999;
+	assert_int_equal(f->store->ops->payloads(f->store, count_payload, &seen, &f->err), 77);
+}
+
+static int put_snapshot(struct fixture *f, uint64_t sequence, const char *text)
+{
+	struct snapshot snapshot = {.sequence = sequence, .at_us = 1000 + (us_t)sequence, .bytes = text, .len = strlen(text)};
+
+	snapshot.digest = hash_of(text, strlen(text));
+	snapshot.chain = hash_of(&sequence, sizeof sequence);
+	return f->store->ops->snapshot_put(f->store, &snapshot, &f->err);
+}
+
+static void assert_snapshot(struct fixture *f, uint32_t nth, uint64_t sequence, const char *text)
+{
+	struct hash chain = hash_of(&sequence, sizeof sequence), digest = hash_of(text, strlen(text));
+	struct snapshot got;
+	struct buf bytes = {0};
+
+	buf_put(&bytes, "kept: ", 6);
+	assert_ok(f, f->store->ops->snapshot(f->store, nth, &got, &bytes, &f->err));
+	assert_int_equal(got.sequence, sequence);
+	assert_int_equal(got.at_us, 1000 + sequence);
+	assert_int_equal(got.len, strlen(text));
+	assert_memory_equal(&got.chain, &chain, sizeof chain);
+	assert_memory_equal(&got.digest, &digest, sizeof digest);
+	assert_null(got.bytes);
+	assert_int_equal(bytes.len, 6 + strlen(text));
+	assert_memory_equal(bytes.data + 6, text, strlen(text));
+	buf_done(&bytes);
+}
+
+static void assert_no_snapshot(struct fixture *f, uint32_t nth, int code)
+{
+	struct snapshot got;
+	struct buf bytes = {0};
+
+	assert_int_equal(f->store->ops->snapshot(f->store, nth, &got, &bytes, &f->err), code);
+	assert_int_equal(bytes.len, 0);
+}
+
+static void snapshots_are_kept_by_age(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_no_snapshot(f, 0, ERR_NOT_FOUND);
+	assert_ok(f, put_snapshot(f, 9, "nine"));
+	assert_snapshot(f, 0, 9, "nine");
+	assert_no_snapshot(f, 1, ERR_NOT_FOUND);
+	assert_ok(f, put_snapshot(f, 10, ""));
+	assert_snapshot(f, 0, 10, "");
+	assert_snapshot(f, 1, 9, "nine");
+	assert_ok(f, put_snapshot(f, 19, "later"));
+	assert_snapshot(f, 0, 19, "later");
+	assert_snapshot(f, 1, 10, "");
+	assert_no_snapshot(f, 2, ERR_NOT_FOUND);
+}
+
+static void a_snapshot_of_another_journal_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_ok(f, put_snapshot(f, 5, "five"));
+	assert_ok(f, put_snapshot(f, 9, "nine"));
+	assert_ok(f, put_snapshot(f, 7, "seven")); /* so there is no event 9 in this journal */
+	assert_snapshot(f, 0, 7, "seven");
+	assert_snapshot(f, 1, 5, "five");
+	assert_no_snapshot(f, 2, ERR_NOT_FOUND);
+	assert_ok(f, put_snapshot(f, 7, "again"));
+	assert_snapshot(f, 0, 7, "again");
+	assert_snapshot(f, 1, 5, "five");
+}
+
+static void a_large_snapshot_is_read_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+	size_t len = (3 << 20) + 7; /* of several pieces */
+	char *text = malloc(len + 1);
+
+	for (size_t i = 0; i < len; i++)
+		text[i] = (char)('a' + i * 7919 % 26);
+	text[len] = 0;
+	assert_ok(f, put_snapshot(f, 3, text));
+	assert_snapshot(f, 0, 3, text);
+	free(text);
+}
+
+static void put_past(struct fixture *f, uint32_t id, uint32_t array_of, uint32_t index, enum job_state job_state,
+                     const char *project)
+{
+	struct past_job job = {.id = id,
+	                       .array_of = array_of,
+	                       .array_index = index,
+	                       .attempt = id % 5,
+	                       .state = job_state,
+	                       .ended_us = id * 100,
+	                       .project = project,
+	                       .centre = "c",
+	                       .record = "{\"x\": 1}"};
+
+	assert_ok(f, f->store->ops->history_put(f->store, &job, 1, &f->err));
+}
+
+static int note_past(void *ctx, const struct past_job *job)
+{
+	struct reading *r = ctx;
+
+	assert_int_equal(job->attempt, job->id % 5);
+	assert_int_equal(job->ended_us, job->id * 100);
+	assert_string_equal(job->centre, "c");
+	assert_string_equal(job->record, "{\"x\": 1}");
+	r->len += (size_t)snprintf(r->text + r->len, sizeof r->text - r->len, "%u ", job->id);
+	r->n++;
+	return r->n == r->stop_after ? 77 : 0;
+}
+
+static void assert_past(struct fixture *f, const struct past_query *query, const char *expected)
+{
+	struct reading r = {0};
+
+	assert_ok(f, f->store->ops->history(f->store, query, note_past, &r, &f->err));
+	assert_string_equal(r.text, expected);
+}
+
+static void the_history_is_queried(void **state)
+{
+	static const struct {
+		struct past_query query;
+		const char *expected;
+	} cases[] = {
+		{{.before = UINT32_MAX, .state = -1, .limit = 100}, "12 11 9 8 5 4 "},
+		{{.before = UINT32_MAX, .state = -1, .limit = 2}, "12 11 "},
+		{{.before = 11, .state = -1, .limit = 2}, "9 8 "},
+		{{.before = 11, .after = 8, .state = -1, .limit = 100}, "9 "},
+		{{.before = 6, .after = 4, .state = -1, .limit = 100}, "5 "},
+		{{.before = 8, .after = 5, .state = -1, .limit = 100}, ""},
+		{{.before = UINT32_MAX, .state = JOB_FAILED, .limit = 100}, "11 5 "},
+		{{.before = 11, .state = JOB_FAILED, .limit = 100}, "5 "},
+		{{.before = UINT32_MAX, .state = JOB_QUEUED, .limit = 100}, ""},
+		{{.before = UINT32_MAX, .state = -1, .project = "q", .limit = 100}, "12 5 "},
+		{{.before = UINT32_MAX, .state = JOB_FAILED, .project = "q", .limit = 100}, "5 "},
+		{{.before = UINT32_MAX, .state = -1, .project = "none", .limit = 100}, ""},
+		{{.before = UINT32_MAX, .state = -1, .array_of = 4, .array_index = 30, .limit = 1}, "9 "},
+		{{.before = UINT32_MAX, .state = JOB_FAILED, .array_of = 4, .array_index = 30, .limit = 1}, ""},
+		{{.before = UINT32_MAX, .state = -1, .array_of = 4, .array_index = 31, .limit = 1}, ""},
+	};
+	struct fixture *f = *state;
+	struct reading r = {.stop_after = 2};
+
+	put_past(f, 9, 4, 30, JOB_COMPLETED, "p");
+	put_past(f, 4, 0, 0, JOB_COMPLETED, "p");
+	put_past(f, 12, 0, 0, JOB_CANCELED, "q");
+	put_past(f, 5, 0, 0, JOB_FAILED, "q");
+	put_past(f, 8, 4, 20, JOB_COMPLETED, "p");
+	put_past(f, 11, 0, 0, JOB_FAILED, "p");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_past(f, &cases[i].query, cases[i].expected);
+	assert_int_equal(f->store->ops->history(f->store, &cases[0].query, note_past, &r, &f->err), 77);
+	assert_string_equal(r.text, "12 11 ");
+}
+
+static void a_job_of_the_history_stays_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+	struct past_job again[] = {
+		{.id = 3, .state = JOB_FAILED, .project = "other", .centre = "", .record = "{}"},
+		{.id = 5, .attempt = 0, .state = JOB_FAILED, .ended_us = 500, .project = "q", .centre = "c", .record = "{\"x\": 1}"}};
+
+	put_past(f, 3, 0, 0, JOB_COMPLETED, "p");
+	assert_ok(f, f->store->ops->history_put(f->store, again, 2, &f->err));
+	assert_past(f, &(struct past_query){.before = UINT32_MAX, .state = JOB_COMPLETED, .limit = 9}, "3 ");
+	assert_past(f, &(struct past_query){.before = UINT32_MAX, .state = JOB_FAILED, .limit = 9}, "5 ");
+	append(f, 1, "a"); /* and the journal goes on */
+	assert_reads(f, 0, "1+1:a ");
+}
+
+static int past_within(void *ctx, const struct past_job *job)
+{
+	struct fixture *f = ctx;
+
+	(void)job;
+	assert_past(f, &(struct past_query){.before = UINT32_MAX, .state = -1, .limit = 1}, "3 ");
+	put_past(f, 2, 0, 0, JOB_COMPLETED, "p");
+	return 1;
+}
+
+static void the_history_may_be_read_while_it_grows(void **state)
+{
+	struct fixture *f = *state;
+	struct past_query all = {.before = UINT32_MAX, .state = -1, .limit = 9};
+
+	put_past(f, 3, 0, 0, JOB_COMPLETED, "p");
+	assert_int_equal(f->store->ops->history(f->store, &all, past_within, f, &f->err), 1);
+	assert_past(f, &all, "3 2 ");
+}
+
+/* ---- Anchors ---- */
+
+static void an_anchor_shows_a_rewritten_chain(void **state)
+{
+	struct fixture *f = *state;
+	struct anchor anchors[2];
+	struct journal_walk walk = {.anchors = anchors, .n_anchors = 2};
+
+	append(f, 2, "ab");
+	anchors[0] = (struct anchor){.sequence = 2, .hash = f->last.hash};
+	append(f, 1, "c");
+	append(f, 1, "d");
+	anchors[1] = (struct anchor){.sequence = 4, .hash = f->last.hash};
+	append(f, 1, "e");
+	assert_ok(f, journal_verify_walk(f->store, &walk, &f->err));
+	assert_int_equal(walk.sequence, 5);
+	assert_int_equal(walk.anchored, 4);
+	anchors[1].hash.bytes[7] ^= 1;
+	walk = (struct journal_walk){.anchors = anchors, .n_anchors = 2};
+	assert_int_equal(journal_verify_walk(f->store, &walk, &f->err), ERR_CORRUPT);
+	assert_non_null(strstr(f->err.text, "events 3 to 4 were rewritten"));
+	assert_int_equal(walk.good, 2);
+	anchors[0].sequence = 1; /* within a commit: there it ended once */
+	walk = (struct journal_walk){.anchors = anchors, .n_anchors = 2};
+	assert_int_equal(journal_verify_walk(f->store, &walk, &f->err), ERR_CORRUPT);
+	assert_non_null(strstr(f->err.text, "events 1 to 1 were rewritten"));
+	assert_int_equal(walk.good, 0);
+}
+
+static void an_anchor_shows_a_cut_end(void **state)
+{
+	struct fixture *f = *state;
+	struct anchor anchors[2];
+	struct journal_walk walk = {.anchors = anchors, .n_anchors = 2};
+
+	append(f, 2, "ab");
+	anchors[0] = (struct anchor){.sequence = 2, .hash = f->last.hash};
+	anchors[1] = (struct anchor){.sequence = 9, .hash = f->last.hash};
+	assert_int_equal(journal_verify_walk(f->store, &walk, &f->err), ERR_CORRUPT);
+	assert_non_null(strstr(f->err.text, "events 3 to 9 are missing: the end was cut off"));
+	assert_int_equal(walk.good, 2);
+}
+
 static void close_accepts_null(void **state)
 {
 	struct fixture *f = *state;
@@ -608,6 +877,57 @@ static void its_files_are_their_owners_alone(void **state)
 	assert_int_equal(rmdir(dir), 0); /* and a clean close leaves nothing else */
 }
 
+static void a_snapshot_outlives_its_store(void **state)
+{
+	struct fixture *f = *state;
+	struct fixture reader = {0};
+	struct stat st;
+	char path[128];
+
+	assert_ok(f, put_snapshot(f, 4, "four"));
+	assert_ok(f, put_snapshot(f, 6, "six"));
+	reopen_store(f);
+	assert_snapshot(f, 0, 6, "six");
+	assert_ok(&reader, store_open_reader(f->dir, &reader.store, &reader.err));
+	assert_snapshot(&reader, 1, 4, "four");
+	assert_int_equal(put_snapshot(&reader, 8, "eight"), ERR_DENIED);
+	assert_int_equal(reader.store->ops->history_put(reader.store, NULL, 0, &reader.err), ERR_DENIED);
+	close_store(&reader);
+	snprintf(path, sizeof path, "%s/snapshot-%020d", f->dir, 6);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+/* Every byte of its file counts, and so does its length. */
+static void a_damaged_snapshot_is_corrupt(void **state)
+{
+	struct fixture *f = *state;
+	char path[128], byte;
+	struct stat st;
+	int fd;
+
+	assert_ok(f, put_snapshot(f, 4, "four"));
+	assert_ok(f, put_snapshot(f, 6, "six"));
+	snprintf(path, sizeof path, "%s/snapshot-%020d", f->dir, 6);
+	fd = open(path, O_RDWR);
+	assert_int_equal(fstat(fd, &st), 0);
+	for (off_t at = 0; at < st.st_size; at++) {
+		assert_int_equal(pread(fd, &byte, 1, at), 1);
+		byte ^= 4;
+		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+		assert_no_snapshot(f, 0, ERR_CORRUPT);
+		byte ^= 4;
+		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	}
+	assert_snapshot(f, 0, 6, "six");
+	for (off_t len = 0; len < st.st_size; len++) {
+		assert_int_equal(ftruncate(fd, st.st_size - 1 - len), 0);
+		assert_no_snapshot(f, 0, ERR_CORRUPT);
+	}
+	close(fd);
+	assert_snapshot(f, 1, 4, "four"); /* the one before is still there */
+}
+
 /* Runs SQL on the file as another program would. */
 static void tamper(struct fixture *f, const char *sql)
 {
@@ -636,11 +956,25 @@ static void a_newer_schema_is_refused(void **state)
 	struct fixture *f = *state;
 
 	append(f, 1, "a");
+	tamper(f, "PRAGMA user_version = 3");
+	assert_not_opened(f, ERR_UNSUPPORTED, "schema version 3 is newer");
 	tamper(f, "PRAGMA user_version = 2");
-	assert_not_opened(f, ERR_UNSUPPORTED, "schema version 2 is newer");
-	tamper(f, "PRAGMA user_version = 1");
 	open_store(f);
 	assert_reads(f, 0, "1+1:a ");
+}
+
+static void an_older_schema_gets_what_it_lacks(void **state)
+{
+	struct fixture *f = *state;
+
+	append(f, 1, "a");
+	tamper(f, "DROP TABLE history; PRAGMA user_version = 1");
+	open_store(f);
+	assert_reads(f, 0, "1+1:a ");
+	assert_past(f, &(struct past_query){.before = UINT32_MAX, .state = -1, .limit = 10}, "");
+	put_past(f, 7, 0, 0, JOB_COMPLETED, "p");
+	reopen_store(f);
+	assert_past(f, &(struct past_query){.before = UINT32_MAX, .state = -1, .limit = 10}, "7 ");
 }
 
 static void a_database_of_another_program_is_left_alone(void **state)
@@ -835,6 +1169,10 @@ static void a_url_that_is_no_store_is_refused(void **state)
 		{"postgresql://me:hunter2@db/suan", ERR_INVALID, "password"},
 		{"postgresql://db/suan", ERR_UNSUPPORTED, "PostgreSQL"},
 		{"mysql://db/suan", ERR_INVALID, "unknown"},
+		{"bogus:", ERR_INVALID, "unknown"},
+		{"mem:x", ERR_INVALID, "unknown"},
+		{"memory:x", ERR_INVALID, "unknown"},
+		{"me:hunter2@db", ERR_INVALID, "unknown"},
 		{"", ERR_INVALID, "expected a directory"},
 		{"sqlite:", ERR_INVALID, "expected a directory"},
 		{"/proc/no/such/parent", ERR_NOT_FOUND, "can't make"},
@@ -873,6 +1211,15 @@ int main(void)
 		test(a_visitor_may_read),
 		test(a_broken_chain_is_found),
 		test(time_that_goes_back_is_found),
+		test(payloads_are_listed),
+		test(snapshots_are_kept_by_age),
+		test(a_snapshot_of_another_journal_goes),
+		test(a_large_snapshot_is_read_as_it_was),
+		test(the_history_is_queried),
+		test(a_job_of_the_history_stays_as_it_was),
+		test(the_history_may_be_read_while_it_grows),
+		test(an_anchor_shows_a_rewritten_chain),
+		test(an_anchor_shows_a_cut_end),
 		test(close_accepts_null),
 	};
 	const struct CMUnitTest sqlite_alone[] = {
@@ -880,6 +1227,9 @@ int main(void)
 		test(what_was_acknowledged_survives_a_kill),
 		test(its_files_are_their_owners_alone),
 		test(a_newer_schema_is_refused),
+		test(an_older_schema_gets_what_it_lacks),
+		test(a_snapshot_outlives_its_store),
+		test(a_damaged_snapshot_is_corrupt),
 		test(a_database_of_another_program_is_left_alone),
 		test(a_file_that_is_no_database_is_corrupt),
 		test(a_dropped_or_damaged_row_is_found),

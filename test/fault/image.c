@@ -118,12 +118,17 @@ static void remove_below(const char *path)
 	rmdir(path);
 }
 
+/* Where the process ended before it did what it had logged, the name is there already. */
+static void put_back(const char *kept, const char *path)
+{
+	if (link(kept, path))
+		return;
+}
+
 static void undo_rename(const char *from, const char *to, const char *kept)
 {
-	if (rename(to, from) || !kept[0])
-		return;
-	if (link(kept, to))
-		perror("image: what a rename replaced can't be put back");
+	if (!rename(to, from) && kept[0])
+		put_back(kept, to);
 }
 
 static void undo_name(const struct control *control, const struct record *record)
@@ -140,10 +145,7 @@ static void undo_name(const struct control *control, const struct record *record
 	case ENTRY_CREATE: unlink(path); break;
 	case ENTRY_MKDIR: remove_below(path); break;
 	case ENTRY_RMDIR: mkdir(path, 0700); break;
-	case ENTRY_UNLINK:
-		if (link(kept, path))
-			perror("image: what was removed can't be put back");
-		break;
+	case ENTRY_UNLINK: put_back(kept, path); break;
 	case ENTRY_RENAME:
 		snprintf(to, sizeof to, "%s/%s", folder, second);
 		undo_rename(path, to, kept);

@@ -241,6 +241,35 @@ static void accelerators_take_their_forms(void **state)
 	}
 }
 
+/* libfyaml 0.7 alone would read some of these as something else, and lose memory over it. */
+static void single_quotes_are_read(void **state)
+{
+	static const struct {
+		const char *yaml, *value;
+	} cases[] = {
+		{"''", ""},
+		{"'a''b'", "a'b"},
+		{"'a''''b'", "a''b"},
+		{"''''''''''''", "'''''"},
+		{"'a\n  b'", "a b"},
+		{"'a  \n\n  \n  b '", "a\n\nb "},
+		{"'a\r\n\r\n  b'", "a\nb"},
+		{"'\\n # \"'", "\\n # \""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[256];
+		struct read r;
+
+		snprintf(text, sizeof text, "name: x\nrun: echo\nenvs:\n A: %s\n", cases[i].yaml);
+		r = read_good(text);
+		assert_int_equal(r.job.payload.n_envs, 1);
+		assert_string_equal(r.job.payload.envs[0].value, cases[i].value);
+		done(&r);
+	}
+}
+
 /* SkyPilot's rule: an alternative is laid over the keys beside it, wherever they stand. */
 static void alternatives_are_laid_over_the_rest(void **state)
 {
@@ -339,8 +368,8 @@ static const struct {
 	const char *part; /* of the error's text */
 } bad[] = {
 	/* The whole */
-	{"", "", 0, "empty"},
-	{"# nothing\n", "", 0, "empty"},
+	{"", "", 1, "empty"},
+	{"# nothing\n", "", 1, "empty"},
 	{"hello", "", 1, "expected a map"},
 	{"[1, 2]", "", 1, "expected a map"},
 	{"name: x\n", "run", 0, "nothing to run"},
@@ -1429,6 +1458,7 @@ int main(void)
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(the_payload_is_hashed_without_secrets),
 		cmocka_unit_test(accelerators_take_their_forms),
+		cmocka_unit_test(single_quotes_are_read),
 		cmocka_unit_test(alternatives_are_laid_over_the_rest),
 		cmocka_unit_test(amounts_round_up),
 		cmocka_unit_test(arrays_take_their_forms),

@@ -593,12 +593,12 @@ static void promises_move_for_a_cause(void **state)
 	struct story *s = *state;
 
 	promise(s);
-	assert_wrong(reserve(s, 200 * US_SECOND, CAUSE_FREED), "moves from 100000000 to 200000000");
+	assert_wrong(reserve(s, 200 * US_SECOND, CAUSE_FIRST), "moves from 100000000 to 200000000");
 	teardown(state);
 	assert_int_equal(setup(state), 0);
 	promise(s);
 	assert_right(reserve(s, 200 * US_SECOND, CAUSE_CAPACITY));
-	assert_right(reserve(s, 150 * US_SECOND, CAUSE_FREED));
+	assert_right(reserve(s, 150 * US_SECOND, CAUSE_FIRST));
 }
 
 static void promises_are_possible(void **state)
@@ -606,7 +606,7 @@ static void promises_are_possible(void **state)
 	struct story *s = *state;
 
 	promise(s);
-	assert_wrong(reserve(s, 99 * US_SECOND, CAUSE_FREED), "has it until 100000000");
+	assert_wrong(reserve(s, 99 * US_SECOND, CAUSE_FIRST), "has it until 100000000");
 	teardown(state);
 	assert_int_equal(setup(state), 0);
 	promise(s);

@@ -58,6 +58,20 @@ static void bad_durations_are_refused(void **state)
 	}
 }
 
+/* Thousands of terms that are each within the bound. */
+static void a_long_sum_does_not_overflow(void **state)
+{
+	static char text[6 * 4000 + 1];
+	struct err err = {0};
+	us_t us = -7;
+
+	(void)state;
+	for (size_t i = 0; i < 4000; i++)
+		memcpy(text + 6 * i, "36500d", 6);
+	assert_int_equal(us_parse_duration(text, &us, &err), ERR_INVALID);
+	assert_int_equal(us, -7);
+}
+
 static void a_bare_number_is_told_its_fix(void **state)
 {
 	us_t us;
@@ -104,6 +118,9 @@ static void bad_instants_are_refused(void **state)
 	                                    "2026-12-01T02:00:00+8",
 	                                    "2026-12-01T02:00:00+99:00",
 	                                    "1969-12-31T23:59:59Z",
+	                                    "-026-12-01T02:00:00Z",
+	                                    "2026-12-01T02:00: 0Z",
+	                                    "2026-12-01T02:00:00++8:00",
 	                                    "1970-01-01T00:00:00+01:00",
 	                                    "-199-12-01T02:00:00Z"};
 
@@ -213,6 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations_are_read),
 		cmocka_unit_test(bad_durations_are_refused),
+		cmocka_unit_test(a_long_sum_does_not_overflow),
 		cmocka_unit_test(a_bare_number_is_told_its_fix),
 		cmocka_unit_test(instants_are_read),
 		cmocka_unit_test(bad_instants_are_refused),

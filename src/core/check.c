@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * check.c: core_check(): what is kept to be quick is what the state says. Each part is made anew and compared. */
+#include <assert.h>
+#include <string.h>
+
+#include "core/state.h"
+
+static void check_capacity(const struct core *core)
+{
+	struct capacity fresh;
+	struct share share;
+	uint32_t id;
+
+	capacity_init(&fresh, core->pool);
+	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
+		const struct job *job = tree_entry(node, struct job, in_live);
+
+		assert(job_is_live(job));
+		for (uint32_t i = 0; i < job->plan.n_tasks; i++)
+			if (job_holds(core, job, i, &id, &share))
+				capacity_take(&fresh, id, &share);
+	}
+	assert(fresh.size == core->capacity.size);
+	assert(!memcmp(fresh.memory, core->capacity.memory, fresh.size));
+	capacity_done(&fresh);
+	capacity_check(&core->capacity);
+}
+
+/* A reservation made anew from the state gives what was kept up step by step. */
+static void check_reservation(const struct core *core)
+{
+	struct core copy = *core;
+
+	if (!core->reservation.job)
+		return;
+	capacity_check(&core->reservation.kept);
+	copy.reservation = (struct reservation){0};
+	apply_reservation(&copy, core->reservation.job, &core->reservation.plan);
+	assert(!memcmp(copy.reservation.kept.memory, core->reservation.kept.memory, core->reservation.kept.size));
+	reservation_clear(&copy.reservation);
+}
+
+void core_check(const struct core *core)
+{
+	uint32_t in_state[JOB_STATE_COUNT] = {0}, waiting = 0, live = 0, over = 0;
+
+	if (!core->pool)
+		return;
+	for (uint32_t id = 1; id <= core->last_job; id++) {
+		const struct job *job = core->jobs[id];
+
+		if (!job)
+			continue;
+		in_state[job->state]++;
+		waiting += job_stands_in_line(job);
+		live += job_is_live(job);
+		assert(job_stands_in_line(job) == queue_has(&core->queue, job));
+		assert(job->timer_us == (job_is_over(job) ? job->ended_us : job_timer(core, job)));
+		over += job_is_over(job);
+		assert(!job_is_live(job) || job->plan.n_tasks == core_shape(core, job)->group.nodes);
+	}
+	assert(!memcmp(in_state, core->in_state, sizeof in_state));
+	assert(waiting == core->queue.waiting && live == core->live.count && over == core->over.count);
+	queue_check(&core->queue);
+	for (uint32_t i = 0; i < core->n_calendars; i++)
+		calendar_check(&core->calendars[i]);
+	check_capacity(core);
+	check_reservation(core);
+}
