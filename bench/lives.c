@@ -10,7 +10,8 @@
 #include "pool.h"
 #include "sim/world.h"
 
-enum { POOL_CARDS = 10240, BATCH_BYTES = 4096, GAP_US = 1900000, GANG_EVERY = 20, RUN_LEAST_S = 600, RUN_SPREAD_S = 6600 };
+/* 100,000 jobs within a day: none of them is old enough for a daemon that starts on this journal to forget it. */
+enum { POOL_CARDS = 10240, BATCH_BYTES = 4096, GAP_US = 800000, GANG_EVERY = 20, RUN_LEAST_S = 200, RUN_SPREAD_S = 2800 };
 
 static int keep_batch(void *ctx, const struct core *core, const struct world_batch *from, struct err *err)
 {
@@ -76,7 +77,7 @@ void lives_make(struct lives *lives, uint32_t jobs, uint64_t events, uint64_t se
 	struct world_config config = {
 		.ctx = lives, .fate = fate, .commit = keep_batch, .startup_us = US_SECOND, .batch_bytes = BATCH_BYTES, .unchecked = true};
 	struct rng rng = {.state = seed};
-	us_t at_us = now_us - (us_t)jobs * GAP_US - 4 * US_HOUR;
+	us_t at_us = now_us - (us_t)jobs * GAP_US - US_HOUR;
 	struct world *world;
 	struct err err;
 
@@ -85,7 +86,7 @@ void lives_make(struct lives *lives, uint32_t jobs, uint64_t events, uint64_t se
 	set_up(world, at_us);
 	for (uint32_t i = 0; i < jobs && (!events || lives->n_events < events); i++)
 		arrive(world, at_us += GAP_US, &rng);
-	check(world_run(world, at_us + 4 * US_HOUR, &err), &err);
+	check(world_run(world, at_us + US_HOUR, &err), &err);
 	check(world_finish(world, &(struct hash){0}, &err), &err);
 	world_free(world);
 }

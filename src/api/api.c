@@ -204,6 +204,16 @@ int api_start(const struct api_config *config, struct api **ret, struct err *err
 	return 0;
 }
 
+int api_check_tls(const char *cert, const char *key, struct err *err)
+{
+	struct tls *tls;
+	int code = tls_open(cert, key, &tls, err);
+
+	if (!code)
+		tls_close(tls);
+	return code;
+}
+
 const char *api_url(const struct api *api)
 {
 	return api->url;

@@ -40,6 +40,9 @@ struct api *api_stop(struct api *api);
  * certificate. Returns 0, ERR_INVALID, or without TLS ERR_UNSUPPORTED for an address beyond loopback. */
 int api_parse_listen(const char *text, bool tls, char *address, uint16_t *ret_port, struct err *err);
 
+/* Whether these are a certificate and its key, as api_start takes them. Returns 0, ERR_INVALID or ERR_NOMEM. */
+int api_check_tls(const char *cert, const char *key, struct err *err);
+
 /* ---- The token (token.c) ---- */
 
 enum { TOKEN_SIZE = 65 };

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "api/inside.h"
+#include "base/mem.h"
 
 const char *exchange_query(const struct exchange *ex, const char *name)
 {
@@ -194,6 +195,11 @@ static enum MHD_Result begin(struct exchange *ex, const char *url, const char *m
 		return reply_problem(ex, ex->allow[0] ? MHD_HTTP_METHOD_NOT_ALLOWED : 0, &err);
 	}
 	code = check_head(ex, &err, &status);
+	/* What can't fail draws on a reserve; until that is back, nothing more is begun but what says how the daemon fares. */
+	if (code >= 0 && !strncmp(url, "/v1/", 4) && mem_is_low()) {
+		status = 0;
+		code = err_set(&err, ERR_NOMEM, NULL, "the daemon has no memory for more just now; jobs that run go on");
+	}
 	return code < 0 ? reply_problem(ex, status, &err) : MHD_YES;
 }
 

@@ -192,6 +192,8 @@ bool tls_names(const struct tls *tls, const char *host, size_t len);
 
 /* ---- Answering (reply.c, problem.c) ---- */
 
+/* A document as the body of an answer; json is given away. type: its media type. NULL: no memory. */
+struct MHD_Response *response_of_json(struct exchange *ex, json_t *json, const char *type);
 /* Each queues the answer and returns MHD's result for it. json is given away. */
 enum MHD_Result reply_json(struct exchange *ex, unsigned status, json_t *json);
 enum MHD_Result reply_json_with(struct exchange *ex, unsigned status, json_t *json, const char *header, const char *value);

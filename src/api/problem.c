@@ -58,22 +58,13 @@ json_t *problem_json(const struct err *err, unsigned status)
 
 enum MHD_Result reply_problem(struct exchange *ex, unsigned status, const struct err *err)
 {
-	char *text;
 	struct MHD_Response *response;
-	json_t *json;
 
 	if (!status)
 		status = problem_status(err);
-	json = problem_json(err, status);
-	text = json_dumps(json, JSON_COMPACT);
-	json_decref(json);
-	if (!text)
-		return MHD_NO;
-	peer_takes(ex, strlen(text));
-	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	response = response_of_json(ex, problem_json(err, status), "application/problem+json");
 	if (!response)
 		return MHD_NO;
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/problem+json");
 	if (status == MHD_HTTP_UNAUTHORIZED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"suan\"");
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)

@@ -28,19 +28,27 @@ enum MHD_Result reply_response(struct exchange *ex, unsigned status, struct MHD_
 	return result;
 }
 
-enum MHD_Result reply_json_with(struct exchange *ex, unsigned status, json_t *json, const char *header, const char *value)
+struct MHD_Response *response_of_json(struct exchange *ex, json_t *json, const char *type)
 {
 	char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	struct MHD_Response *response;
 
 	json_decref(json);
 	if (!text)
-		return MHD_NO;
+		return NULL;
 	peer_takes(ex, strlen(text));
 	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	if (response)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	return response;
+}
+
+enum MHD_Result reply_json_with(struct exchange *ex, unsigned status, json_t *json, const char *header, const char *value)
+{
+	struct MHD_Response *response = response_of_json(ex, json, "application/json");
+
 	if (!response)
 		return MHD_NO;
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
 	if (header)
 		MHD_add_response_header(response, header, value);
 	return reply_response(ex, status, response);

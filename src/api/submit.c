@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * submit.c: POST /v1/jobs: one job, a batch of jobs in one commit, or a dry run. */
+#include <sodium.h>
 #include <string.h>
 #include <strings.h>
 
@@ -8,12 +9,12 @@
 #include "base/mem.h"
 #include "format/job_file.h"
 
-enum { KEY_LEN_MAX = 255 };
+enum { KEY_LEN_MAX = 255, STACK_WIPED = 64 << 10 };
 
 /* One job of the request. */
 struct entry {
 	struct job_file file;
-	struct err err; /* code below 0: it couldn't be read, and has no item */
+	struct err err;     /* code below 0: it couldn't be read, and has no item */
 	struct err refusal; /* code below 0: why the core will refuse it, better than the core knows */
 	struct service_item *item;
 	uint8_t idempotency[IDEMPOTENCY_BYTES];
@@ -92,6 +93,7 @@ static int read_body(struct exchange *ex, struct submission *s, struct err *err)
 	jobs = batch_of(ex);
 	code = jobs ? read_batch(ex, jobs, s, err) : read_single(ex, s, err);
 	json_decref(jobs);
+	sodium_stackzero(STACK_WIPED); /* where the readers of YAML and JSON had secrets */
 	return code;
 }
 

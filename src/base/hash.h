@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define HASH_BYTES 32
 #define HASH_HEX_SIZE (2 * HASH_BYTES + 1)
@@ -12,6 +13,15 @@
 struct hash {
 	uint8_t bytes[HASH_BYTES];
 };
+
+/* The first 8 bytes of a hash as a number: a key for a table, whose owner compares the rest where it matters. */
+static inline uint64_t hash_word(const uint8_t *bytes)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes, sizeof word);
+	return word;
+}
 
 /* The hash of `len` bytes. */
 struct hash hash_of(const void *bytes, size_t len);

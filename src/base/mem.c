@@ -4,32 +4,76 @@
 
 #include <assert.h>
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+/* What is set aside; NULL while it is drawn on, or where nothing is. */
+static _Atomic(void *) reserve;
+static size_t reserve_bytes;
+
+/* Gives the reserve to whoever needs it now. */
+static void draw(void)
+{
+	free(atomic_exchange(&reserve, NULL));
+}
 
 static void *must(void *p)
 {
 	if (!p) {
 		fputs("suan: out of memory\n", stderr);
-		abort();
+		_exit(EXIT_FAILURE);
 	}
 	return p;
 }
 
 void *mem_new(size_t count, size_t size)
 {
-	return must(calloc(count ? count : 1, size ? size : 1));
+	void *p = calloc(count ? count : 1, size ? size : 1);
+
+	if (!p) {
+		draw();
+		p = must(calloc(count ? count : 1, size ? size : 1));
+	}
+	return p;
 }
 
 void *mem_resize(void *old, size_t count, size_t size)
 {
-	return must(reallocarray(old, count ? count : 1, size ? size : 1));
+	void *p = reallocarray(old, count ? count : 1, size ? size : 1);
+
+	if (!p) {
+		draw();
+		p = must(reallocarray(old, count ? count : 1, size ? size : 1));
+	}
+	return p;
 }
 
 char *mem_strdup(const char *text)
 {
-	return must(strdup(text));
+	size_t size = strlen(text) + 1;
+
+	return memcpy(mem_resize(NULL, size, 1), text, size);
+}
+
+bool mem_set_aside(size_t bytes)
+{
+	reserve_bytes = bytes;
+	return !mem_is_low();
+}
+
+bool mem_is_low(void)
+{
+	void *none = NULL, *p;
+
+	if (!reserve_bytes || atomic_load(&reserve))
+		return false;
+	p = malloc(reserve_bytes);
+	if (p && !atomic_compare_exchange_strong(&reserve, &none, p))
+		free(p); /* another thread was first */
+	return !p;
 }
 
 void mem_free_secret(void *p)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * mem.h: the heap as the core uses it.
  *
- * The core's apply can't fail, so its allocations may not: these abort where the machine has no memory
- * left. Edges that take input from outside use malloc and return ERR_NOMEM instead. */
+ * The core's apply can't fail, so its allocations may not. Where the machine has no memory left they draw on a reserve that was
+ * set aside while there was some; whoever takes input from outside looks at mem_is_low first, and refuses it then. Where the
+ * reserve is gone too, the process says so and exits with status 1, without a core dump: what is durable is safe, and secrets
+ * stay out of dumps. Edges use malloc and return ERR_NOMEM where that is simple. */
 #ifndef SUAN_BASE_MEM_H
 #define SUAN_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,11 +21,18 @@ void *mem_resize(void *old, size_t count, size_t size);
 /* A copy of the string. Never NULL. */
 char *mem_strdup(const char *text);
 
-/* As free, and leaves zeros: for libraries through whose hands secrets go. Accepts NULL. */
-void mem_free_secret(void *p);
-
 /* Makes room for one more element in a growing array: *array has *cap elements of `size` bytes, `used`
  * of them taken. Grows by half, 8 at least. */
 void mem_grow(void **array, uint32_t *cap, uint32_t used, size_t size);
+
+/* As free, and leaves zeros: for libraries through whose hands secrets go. Accepts NULL. */
+void mem_free_secret(void *p);
+
+/* Sets memory aside for when there is none; once, before there is another thread. It is address space until it is needed. Returns
+ * whether it could be had. */
+bool mem_set_aside(size_t bytes);
+
+/* Whether the reserve was drawn on, and can't be had back yet: tries that first. Always false without one. Any thread. */
+bool mem_is_low(void);
 
 #endif

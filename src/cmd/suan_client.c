@@ -473,17 +473,19 @@ void complain_warnings(const json_t *answer)
 			complain(0, "warning: %s", json_string_value(warning));
 }
 
+int client_ask(struct client *client, const struct call *call, struct answer *ret)
+{
+	struct err err;
+
+	return client_call(client, call, ret, &err) < 0 ? client_lost(client, &err) : answer_status(client, ret);
+}
+
 int client_get(struct client *client, const char *path, json_t **ret)
 {
-	struct call call = {.method = "GET", .path = path, .timeout_s = 60};
+	const struct call call = {.method = "GET", .path = path, .timeout_s = 60};
 	struct answer answer = {0};
-	struct err err;
-	int status;
+	int status = client_ask(client, &call, &answer);
 
-	if (client_call(client, &call, &answer, &err) < 0)
-		status = client_lost(client, &err);
-	else
-		status = answer_status(client, &answer);
 	if (status == STATUS_DONE)
 		*ret = json_incref(answer.json);
 	answer_done(&answer);

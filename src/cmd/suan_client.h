@@ -56,6 +56,10 @@ char *client_escape(struct client *client, const char *text);
 /* Opens the client for a verb; says why not. Returns STATUS_DONE or STATUS_USAGE. */
 int client_start(struct client **ret);
 
+/* A call that must be answered with 2xx and JSON; says on stderr what went wrong. Returns an exit status; *ret is the caller's
+ * to answer_done, whatever that is. */
+int client_ask(struct client *client, const struct call *call, struct answer *ret);
+
 /* One GET that must be answered with 2xx and JSON; says on stderr what went wrong. Returns an exit status; *ret, on
  * STATUS_DONE, is the caller's. */
 int client_get(struct client *client, const char *path, json_t **ret);

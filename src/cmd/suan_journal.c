@@ -522,28 +522,7 @@ static void print_copied(const struct copying *copying, bool json)
 	json_decref(object);
 }
 
-static void show_copied(const struct copying *copying, bool as_json)
-{
-	char hash[HASH_HEX_SIZE];
-	json_t *json;
-
-	hash_hex(&copying->walk.chain.hash, hash, sizeof hash);
-	if (!as_json) {
-		printf("copied %" PRIu64 " events in %" PRIu64 " batches and %" PRIu64 " payloads, last hash %s\n",
-		       copying->walk.chain.sequence, copying->walk.batches, copying->n_payloads, hash);
-		return;
-	}
-	json = json_object();
-	json_object_set_new(json, "events", json_integer((json_int_t)copying->walk.chain.sequence));
-	json_object_set_new(json, "batches", json_integer((json_int_t)copying->walk.batches));
-	json_object_set_new(json, "payloads", json_integer((json_int_t)copying->n_payloads));
-	json_object_set_new(json, "payloads_erased", json_integer((json_int_t)copying->n_erased));
-	json_object_set_new(json, "last_hash", json_string(hash));
-	print_json(json, true);
-	json_decref(json);
-}
-
-static int copy(struct store *from, struct store *to, const char *to_name, uint64_t until, bool as_json)
+static int copy(struct store *from, struct store *to, const char *to_name, uint64_t until, bool json)
 {
 	struct copying copying = {.from = from, .to = to, .walk = {.until = until}};
 	struct err *err = &copying.walk.err;
@@ -558,7 +537,7 @@ static int copy(struct store *from, struct store *to, const char *to_name, uint6
 	free(copying.blobs);
 	if (rc < 0)
 		return complain_err(STATUS_NO, NULL, err);
-	show_copied(&copying, as_json);
+	print_copied(&copying, json);
 	if (copying.n_erased)
 		complain(0, "%" PRIu64 " payloads were erased before", copying.n_erased);
 	if (until != UINT64_MAX && copying.walk.chain.sequence != until)

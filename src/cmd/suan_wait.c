@@ -104,6 +104,16 @@ static void gather(json_t **all, json_t *job, int n_ids)
 	json_array_append_new(*all, job);
 }
 
+/* Prints what was gathered, where JSON is wanted, and closes. Returns status. */
+static int finish(struct client *client, bool json, json_t *all, int status)
+{
+	if (json && all)
+		print_json(all, true);
+	json_decref(all);
+	client_close(client);
+	return status;
+}
+
 static int check_ids(int n, char **argv)
 {
 	for (int i = 1; i <= n; i++)
@@ -139,11 +149,7 @@ int cmd_wait(int argc, char **argv)
 		}
 		worst = status > worst ? status : worst;
 	}
-	if (json && all)
-		print_json(all, true);
-	json_decref(all);
-	client_close(client);
-	return worst;
+	return finish(client, json, all, worst);
 }
 
 /* ---- suan cancel ---- */
@@ -153,13 +159,8 @@ static int cancel_one(struct client *client, const char *id, json_t **ret)
 	char path[JOB_PATH_SIZE];
 	struct call call = {.method = "POST", .path = job_path(path, id, "/cancel"), .body = "{}", .body_len = 2, .timeout_s = 60};
 	struct answer answer = {0};
-	struct err err;
-	int status;
+	int status = client_ask(client, &call, &answer);
 
-	if (client_call(client, &call, &answer, &err) < 0)
-		status = client_lost(client, &err);
-	else
-		status = answer_status(client, &answer);
 	/* 200 is also what a job gets that needed nothing but leaving the queue. */
 	if (status == STATUS_DONE && answer.status == 200 && strcmp(text_of(answer.json, "state", ""), "canceled") != 0)
 		complain(0, "job %s is over already: %s", id, text_of(answer.json, "state", "?"));
@@ -191,9 +192,5 @@ int cmd_cancel(int argc, char **argv)
 			gather(&all, job, n);
 		worst = status > worst ? status : worst;
 	}
-	if (json && all)
-		print_json(all, true);
-	json_decref(all);
-	client_close(client);
-	return worst;
+	return finish(client, json, all, worst);
 }

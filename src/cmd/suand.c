@@ -24,7 +24,7 @@
 #include "host/log.h"
 #include "store/stores.h"
 
-enum { EXIT_USAGE = 2, FILES_WANTED = 8192, PEM_BYTES_MAX = 256 << 10 };
+enum { EXIT_USAGE = 2, FILES_WANTED = 8192, PEM_BYTES_MAX = 256 << 10, RESERVE_BYTES = 32 << 20 };
 
 static const char usage[] =
 	"usage: suand --pool FILE [--state DIR] [--store URL] [--listen ADDR:PORT] [--config FILE]\n"
@@ -74,18 +74,12 @@ struct suand {
 /* Returns below 0 to go on, else an exit status. */
 static int read_options(int argc, char **argv, struct options *ret)
 {
-	static const struct option known[] = {{"pool", required_argument, NULL, 'p'},
-	                                      {"state", required_argument, NULL, 's'},
-	                                      {"store", required_argument, NULL, 'S'},
-	                                      {"listen", required_argument, NULL, 'l'},
-	                                      {"config", required_argument, NULL, 'c'},
-	                                      {"tls-cert", required_argument, NULL, 'C'},
-	                                      {"tls-key", required_argument, NULL, 'K'},
-	                                      {"new-token", no_argument, NULL, 'T'},
-	                                      {"anchors", required_argument, NULL, 'a'},
-	                                      {"version", no_argument, NULL, 'V'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {0}};
+	static const struct option known[] = {{"pool", required_argument, NULL, 'p'},    {"state", required_argument, NULL, 's'},
+	                                      {"store", required_argument, NULL, 'S'},   {"listen", required_argument, NULL, 'l'},
+	                                      {"config", required_argument, NULL, 'c'},  {"tls-cert", required_argument, NULL, 'C'},
+	                                      {"tls-key", required_argument, NULL, 'K'}, {"new-token", no_argument, NULL, 'T'},
+	                                      {"anchors", required_argument, NULL, 'a'}, {"version", no_argument, NULL, 'V'},
+	                                      {"help", no_argument, NULL, 'h'},          {0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
@@ -294,7 +288,9 @@ static int read_tls(struct suand *d)
 		return 0;
 	if (read_pem(d->options.tls_cert, false, &d->tls_cert, &err) < 0)
 		return complain(d->options.tls_cert, &err);
-	return read_pem(d->options.tls_key, true, &d->tls_key, &err) < 0 ? complain(d->options.tls_key, &err) : 0;
+	if (read_pem(d->options.tls_key, true, &d->tls_key, &err) < 0)
+		return complain(d->options.tls_key, &err);
+	return api_check_tls((char *)d->tls_cert.data, (char *)d->tls_key.data, &err) < 0 ? complain(NULL, &err) : 0;
 }
 
 /* ---- The state directory ---- */
@@ -507,6 +503,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	umask(077);
+	if (!mem_set_aside(RESERVE_BYTES))
+		fputs("suand: no memory can be set aside\n", stderr);
 	keep_to_ourselves();
 	raise_file_limit();
 	status = run(&d);

@@ -12,16 +12,6 @@
 
 /* ---- Small parts ---- */
 
-const struct shape *core_shape(const struct core *core, const struct job *job)
-{
-	return core->queue.shapes[job->shape];
-}
-
-const struct request *job_request(const struct core *core, const struct job *job)
-{
-	return &core->queue.shapes[job->shape]->group.requests[job->plan.request];
-}
-
 static int compare_live(const struct tree_node *a, const struct tree_node *b)
 {
 	uint32_t x = tree_entry(a, struct job, in_live)->id, y = tree_entry(b, struct job, in_live)->id;
@@ -108,31 +98,18 @@ static struct job *job_at(struct core *core, uint32_t id)
 	return core->jobs[id];
 }
 
-static uint64_t first_word(const uint8_t *bytes)
-{
-	uint64_t word;
-
-	memcpy(&word, bytes, sizeof word);
-	return word;
-}
-
-uint32_t apply_payload_users(const struct core *core, const struct hash *payload)
-{
-	return map_get(&core->payloads, first_word(payload->bytes), 0);
-}
-
 /* One job more, or less, that has a payload. */
 static void use_payload(struct core *core, const struct hash *payload, int change)
 {
 	static const struct hash none;
-	uint32_t users = apply_payload_users(core, payload) + (uint32_t)change;
+	uint32_t users = core_payload_users(core, payload) + (uint32_t)change;
 
 	if (!memcmp(payload, &none, sizeof none))
 		return;
 	if (users)
-		map_set(&core->payloads, first_word(payload->bytes), users);
+		map_set(&core->payloads, hash_word(payload->bytes), users);
 	else
-		map_remove(&core->payloads, first_word(payload->bytes));
+		map_remove(&core->payloads, hash_word(payload->bytes));
 }
 
 static struct job *add_job(struct core *core, uint32_t id)
@@ -204,15 +181,6 @@ static void remove_claims(struct core *core, const struct plan *plan)
 		if (calendar)
 			calendar_remove(calendar, c->amount, c->from_us, c->until_us);
 	}
-}
-
-bool job_holds(const struct core *core, const struct job *job, uint32_t i, uint32_t *ret_node, struct share *ret_share)
-{
-	const struct task *task = &job->plan.tasks[i];
-
-	*ret_node = pool_node(core->pool, task->centre, task->node);
-	*ret_share = job->held ? job->held[i] : place_share(task, job_request(core, job));
-	return *ret_node != NODE_NONE;
 }
 
 static void take_plan(struct core *core, struct job *job)
@@ -449,7 +417,7 @@ static void apply_submitted(struct core *core, const struct event *e)
 	if (s->idempotency) {
 		job_extra(job)->has_idempotency = true;
 		memcpy(job->extra->idempotency, s->idempotency, IDEMPOTENCY_BYTES);
-		map_set(&core->idempotency, first_word(s->idempotency), job->id);
+		map_set(&core->idempotency, hash_word(s->idempotency), job->id);
 	}
 	if (s->n_array)
 		add_array(job, s);
@@ -700,8 +668,8 @@ static void apply_forgotten(struct core *core, const struct event *e)
 	assert(job_is_over(job));
 	tree_remove(&core->over, &job->in_timers);
 	if (job->extra && job->extra->has_idempotency &&
-	    map_get(&core->idempotency, first_word(job->extra->idempotency), 0) == job->id)
-		map_remove(&core->idempotency, first_word(job->extra->idempotency));
+	    map_get(&core->idempotency, hash_word(job->extra->idempotency), 0) == job->id)
+		map_remove(&core->idempotency, hash_word(job->extra->idempotency));
 	use_payload(core, &job->payload, -1);
 	queue_leave_shape(&core->queue, job->shape);
 	core->in_state[job->state]--;
@@ -814,7 +782,7 @@ static void index_job(struct core *core, struct job *job)
 	use_payload(core, &job->payload, 1);
 	job->timer_us = US_NEVER;
 	if (job->extra && job->extra->has_idempotency)
-		map_set(&core->idempotency, first_word(job->extra->idempotency), job->id);
+		map_set(&core->idempotency, hash_word(job->extra->idempotency), job->id);
 	if (job->state == JOB_QUEUED && job->extra)
 		watch_dependencies(core, job);
 	if (job_is_over(job))

@@ -80,7 +80,7 @@ static void add_effects_of(const struct core *core, const struct event *e, struc
 
 static void add_erase(const struct core *core, const struct job *job, struct step *step)
 {
-	if (apply_payload_users(core, &job->payload) != 1)
+	if (core_payload_users(core, &job->payload) != 1)
 		return;
 	mem_grow((void **)&step->effects, &step->effects_cap, step->n_effects, sizeof *step->effects);
 	step->effects[step->n_effects++] = (struct effect){.type = EFFECT_ERASE, .job = job->id, .payload = job->payload};
@@ -198,10 +198,8 @@ static int take_config(const struct core *core, const struct input *in, struct a
 static int find_repeated(const struct core *core, const uint8_t *key, struct step *step, struct err *err)
 {
 	const struct job *job;
-	uint64_t word;
 
-	memcpy(&word, key, sizeof word);
-	job = core_job(core, map_get(&core->idempotency, word, 0));
+	job = core_job(core, map_get(&core->idempotency, hash_word(key), 0));
 	if (!job || memcmp(job->extra->idempotency, key, IDEMPOTENCY_BYTES / 2) != 0)
 		return 0;
 	if (memcmp(job->extra->idempotency, key, IDEMPOTENCY_BYTES) != 0)
@@ -508,103 +506,4 @@ int core_apply(struct core *core, const void *events, size_t len,
 		apply(core, &event);
 	}
 	return 0;
-}
-
-/* ---- Looking ---- */
-
-uint64_t core_sequence(const struct core *core)
-{
-	return core->sequence;
-}
-
-us_t core_now(const struct core *core)
-{
-	return core->now_us;
-}
-
-const struct config_spec *core_config(const struct core *core)
-{
-	return &core->config;
-}
-
-const struct pool *core_pool(const struct core *core)
-{
-	return core->pool;
-}
-
-const struct capacity *core_capacity(const struct core *core)
-{
-	return &core->capacity;
-}
-
-const struct job *core_job(const struct core *core, uint32_t id)
-{
-	return id >= 1 && id <= core->last_job ? core->jobs[id] : NULL;
-}
-
-const struct job *core_element(const struct core *core, uint32_t array, uint32_t index)
-{
-	const struct job *job = core_job(core, array);
-
-	for (uint32_t i = 0; job && job->array && i < job->array->taken; i++)
-		if (ranges_value(job->array->ranges, job->array->n_ranges, i) == index)
-			return core_job(core, job->array->elements[i]);
-	return NULL;
-}
-
-const struct job *core_job_after(const struct core *core, uint32_t after)
-{
-	for (uint32_t id = after + 1; id <= core->last_job; id++)
-		if (core->jobs[id])
-			return core->jobs[id];
-	return NULL;
-}
-
-const struct job *core_job_before(const struct core *core, uint32_t before)
-{
-	for (uint32_t id = before > core->last_job ? core->last_job : before - 1; id >= 1 && before; id--)
-		if (core->jobs[id])
-			return core->jobs[id];
-	return NULL;
-}
-
-uint32_t core_jobs_in_state(const struct core *core, enum job_state state)
-{
-	return core->in_state[state];
-}
-
-const char *core_user(const struct core *core, uint32_t user)
-{
-	return strtab_name(&core->users, user);
-}
-
-const char *core_project_name(const struct core *core, uint32_t project)
-{
-	return strtab_name(&core->projects, project);
-}
-
-bool core_payload_used(const struct core *core, const struct hash *payload)
-{
-	return apply_payload_users(core, payload) > 0;
-}
-
-const struct group *core_job_group(const struct core *core, const struct job *job)
-{
-	return &core_shape(core, job)->group;
-}
-
-bool core_centre_silent(const struct core *core, uint32_t centre)
-{
-	return core->silent[centre];
-}
-
-enum job_state core_job_state(const struct core *core, const struct job *job)
-{
-	return job_is_live(job) && core->silent[job->plan.tasks[0].centre] ? JOB_UNKNOWN : job->state;
-}
-
-const struct plan *core_reservation(const struct core *core, uint32_t *ret_job)
-{
-	*ret_job = core->reservation.job;
-	return core->reservation.job ? &core->reservation.plan : NULL;
 }

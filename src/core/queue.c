@@ -21,18 +21,10 @@ static struct hash key_of(const struct group *group)
 	return key;
 }
 
-static uint64_t key_word(const struct hash *key)
-{
-	uint64_t word;
-
-	memcpy(&word, key->bytes, sizeof word);
-	return word;
-}
-
 uint32_t queue_find_shape(const struct queue *queue, const struct group *group)
 {
 	struct hash key = key_of(group);
-	uint32_t id = map_get(&queue->shape_of_key, key_word(&key), UINT32_MAX);
+	uint32_t id = map_get(&queue->shape_of_key, hash_word(key.bytes), UINT32_MAX);
 
 	assert(id == UINT32_MAX || !memcmp(&queue->shapes[id]->key, &key, sizeof key));
 	return id;
@@ -61,7 +53,7 @@ uint32_t queue_shape(struct queue *queue, const struct group *group, bool *ret_n
 		id = queue->n_shapes++;
 	}
 	queue->shapes[id] = shape;
-	map_set(&queue->shape_of_key, key_word(&shape->key), id);
+	map_set(&queue->shape_of_key, hash_word(shape->key.bytes), id);
 	return id;
 }
 
@@ -80,7 +72,7 @@ void queue_leave_shape(struct queue *queue, uint32_t id)
 
 	if (--shape->users)
 		return;
-	map_remove(&queue->shape_of_key, key_word(&shape->key));
+	map_remove(&queue->shape_of_key, hash_word(shape->key.bytes));
 	shape_free(shape);
 	queue->shapes[id] = NULL;
 	mem_grow((void **)&queue->free_shapes, &queue->free_shapes_cap, queue->n_free_shapes, sizeof *queue->free_shapes);

@@ -56,8 +56,8 @@ bool apply_fits(const struct core *core, const struct event *event);
 
 /* Makes all that is kept to be quick, of a state that was loaded; reserved: the plan of the reservation of `job`, 0: none. */
 void apply_index(struct core *core, const struct plan *reserved, uint32_t job);
-/* Jobs of the core that have this payload; 0 for the zero hash, which is no payload. */
-uint32_t apply_payload_users(const struct core *core, const struct hash *payload);
+/* view.c: jobs of the core that have this payload; 0 for the zero hash, which is no payload. */
+uint32_t core_payload_users(const struct core *core, const struct hash *payload);
 
 /* admit.c: a job's spec as an event, or why not. What *ret points to is the spec's or in the arena. */
 int admit(const struct core *core, const struct job_spec *spec, const void *idempotency, us_t now_us, struct arena *arena,
@@ -87,7 +87,7 @@ bool pass_may_start(const struct core *core, const struct shape *shape, us_t lim
 bool job_stands_in_line(const struct job *job);
 us_t job_timer(const struct core *core, const struct job *job);
 void apply_reservation(struct core *core, uint32_t job, const struct plan *plan);
-/* What a live job holds of the node of one of its tasks; false where that node left the pool. */
+/* view.c: what a live job holds of the node of one of its tasks; false where that node left the pool. */
 bool job_holds(const struct core *core, const struct job *job, uint32_t task, uint32_t *ret_node, struct share *ret_share);
 /* What a job asks for, and the one of its requests by which it was placed. */
 const struct shape *core_shape(const struct core *core, const struct job *job);

@@ -117,7 +117,7 @@ static void recover_all(struct local *e, const struct letter *letter)
  * then finds. */
 static void take_letters(struct local *e)
 {
-	for (struct letter *letter = mailbox_take(&e->box), *next; letter; letter = next) {
+	for (struct letter *letter = mailbox_take(&e->posted.box), *next; letter; letter = next) {
 		next = letter->next;
 		letter->next = NULL;
 		if (letter->type == LETTER_HOLD) {
@@ -289,7 +289,8 @@ static int open_wakes(struct local *e, struct err *err)
 	e->epoll = epoll_create1(EPOLL_CLOEXEC);
 	e->clock = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (e->epoll < 0 || e->clock < 0 || timerfd_settime(e->clock, 0, &every, NULL) ||
-	    add_wake(e, e->box.event_fd, WAKE_MAILBOX) || add_wake(e, e->socket, WAKE_SOCKET) || add_wake(e, e->clock, WAKE_CLOCK))
+	    add_wake(e, e->posted.box.event_fd, WAKE_MAILBOX) || add_wake(e, e->socket, WAKE_SOCKET) ||
+	    add_wake(e, e->clock, WAKE_CLOCK))
 		return err_from_errno(err, "engine", "its events can't be watched");
 	return 0;
 }
@@ -323,7 +324,7 @@ static void say_limits(struct local *e)
 
 static int open_parts(struct local *e, const struct engine_config *config, struct err *err)
 {
-	int code = mailbox_init(&e->box, err);
+	int code = mailbox_init(&e->posted.box, err);
 
 	if (!code)
 		code = find_supervisor(&e->supervisor, err);
@@ -344,7 +345,7 @@ static int start_thread(struct local *e, struct err *err)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	number = pthread_create(&e->thread, NULL, thread_main, e);
+	number = pthread_create(&e->posted.thread, NULL, thread_main, e);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	errno = number;
 	return number ? err_from_errno(err, "engine", "no thread can be had") : 0;
@@ -363,8 +364,8 @@ static void free_parts(struct local *e)
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	if (e->box.last)
-		mailbox_done(&e->box);
+	if (e->posted.box.last)
+		mailbox_done(&e->posted.box);
 	map_done(&e->index);
 	free(e->table);
 	free(e->state_dir);
@@ -378,7 +379,7 @@ static int local_open(const struct engine_config *config, const struct engine_si
 	int code;
 
 	*ret = NULL;
-	*e = (struct local){.engine.ops = &engine_local,
+	*e = (struct local){.posted.engine.ops = &engine_local,
 	                    .sink = *sink,
 	                    .now = config->now,
 	                    .state = -1,
@@ -401,7 +402,7 @@ static int local_open(const struct engine_config *config, const struct engine_si
 		free_parts(e);
 		return code;
 	}
-	*ret = &e->engine;
+	*ret = &e->posted.engine;
 	return 0;
 }
 
@@ -411,24 +412,12 @@ static struct engine *local_close(struct engine *engine)
 
 	if (!e)
 		return NULL;
-	mailbox_put(&e->box, letter_new(LETTER_CLOSE, 0, 0), NULL);
-	pthread_join(e->thread, NULL);
+	posted_stop(&e->posted);
 	free_parts(e);
 	return NULL;
 }
 
 /* ---- The calls ---- */
-
-static int local_recover(struct engine *engine, const struct known *known, uint32_t n, struct err *err)
-{
-	struct letter *letter = letter_new(LETTER_RECOVER, 0, 0);
-
-	letter->known = mem_new(n, sizeof *known);
-	if (n)
-		memcpy(letter->known, known, n * sizeof *known);
-	letter->n_known = n;
-	return mailbox_put(&local_of(engine)->box, letter, err);
-}
 
 /* Why this machine won't have a launch; NULL: it will. */
 static const char *refusal_of(const struct launch *launch)
@@ -455,26 +444,7 @@ static int local_hold(struct engine *engine, const struct launch *launch, struct
 		if (launch->n_secrets)
 			variables_encode(launch->secrets, launch->n_secrets, &letter->secrets);
 	}
-	return mailbox_put(&local_of(engine)->box, letter, err);
-}
-
-static int local_release(struct engine *engine, uint32_t job, uint32_t attempt, struct err *err)
-{
-	return mailbox_put(&local_of(engine)->box, letter_new(LETTER_RELEASE, job, attempt), err);
-}
-
-static int local_kill(struct engine *engine, uint32_t job, uint32_t attempt, enum cause cause, us_t grace_us, struct err *err)
-{
-	struct letter *letter = letter_new(LETTER_KILL, job, attempt);
-
-	letter->cause = cause;
-	letter->grace_us = grace_us;
-	return mailbox_put(&local_of(engine)->box, letter, err);
-}
-
-static int local_forget(struct engine *engine, uint32_t job, uint32_t attempt, struct err *err)
-{
-	return mailbox_put(&local_of(engine)->box, letter_new(LETTER_FORGET, job, attempt), err);
+	return mailbox_put(&local_of(engine)->posted.box, letter, err);
 }
 
 /* A script's own output on another file system: the supervisor left a link to it, with a name that has no link in it. */
@@ -533,11 +503,11 @@ const struct engine_ops engine_local = {
 	.capabilities = CAN_EXACT_CARDS | CAN_FRACTIONS | CAN_BARE | CAN_LOGS | CAN_SIGNALS | CAN_START_ONCE | CAN_LIMIT,
 	.discover = local_discover,
 	.open = local_open,
-	.recover = local_recover,
+	.recover = posted_recover,
 	.hold = local_hold,
-	.release = local_release,
-	.kill = local_kill,
-	.forget = local_forget,
+	.release = posted_release,
+	.kill = posted_kill,
+	.forget = posted_forget,
 	.log_open = local_log_open,
 	.close = local_close,
 };

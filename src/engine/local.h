@@ -7,7 +7,7 @@
 #define SUAN_ENGINE_LOCAL_H
 
 #include "base/map.h"
-#include "engine/mailbox.h"
+#include "engine/posted.h"
 
 /* An attempt to look at. */
 struct attempt {
@@ -21,15 +21,13 @@ struct attempt {
 };
 
 struct local {
-	struct engine engine;
+	struct posted posted; /* first */
 	struct engine_sink sink;
 	us_t (*now)(void);
 	char *state_dir;             /* canonical */
 	char *supervisor;            /* the program */
 	int state, attempts, claims; /* folders */
 	int epoll, socket, clock;
-	pthread_t thread;
-	struct mailbox box;
 	struct attempt **table;
 	uint32_t n, cap;
 	struct map index;                  /* key of (job, attempt): its place in the table */

@@ -26,7 +26,7 @@
 #include "base/tree.h"
 #include "engine/engines.h"
 #include "engine/files.h"
-#include "engine/mailbox.h"
+#include "engine/posted.h"
 #include "engine/simulated_log.h"
 
 enum { FAILURE_SCALE = 1000000, REWRITE_RECORDS_MIN = 10000, CODE_TERMINATED = 128 + SIGTERM };
@@ -49,14 +49,12 @@ struct sim_attempt {
 };
 
 struct sim {
-	struct engine engine;
+	struct posted posted; /* first */
 	struct engine_sink sink;
 	us_t (*now)(void);
 	struct sim_options options;
 	int dir;
 	struct simulated_log log;
-	struct mailbox box;
-	pthread_t thread;
 	struct sim_attempt **table;
 	uint32_t n, cap;
 	struct map index;
@@ -393,7 +391,7 @@ static void commit(struct sim *e)
 
 static void take_letters(struct sim *e)
 {
-	for (struct letter *letter = mailbox_take(&e->box), *next; letter; letter = next) {
+	for (struct letter *letter = mailbox_take(&e->posted.box), *next; letter; letter = next) {
 		next = letter->next;
 		doers[letter->type](e, letter);
 		letter_free(letter);
@@ -420,7 +418,7 @@ static us_t next_wake(const struct sim *e)
 
 static void wait_for_work(struct sim *e)
 {
-	struct pollfd wake = {.fd = e->box.event_fd, .events = POLLIN};
+	struct pollfd wake = {.fd = e->posted.box.event_fd, .events = POLLIN};
 	us_t next = next_wake(e), us = next == US_NEVER ? US_DAY : next - e->now();
 	struct timespec timeout = {0};
 
@@ -523,7 +521,7 @@ static int start_thread(struct sim *e, struct err *err)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	number = pthread_create(&e->thread, NULL, thread_main, e);
+	number = pthread_create(&e->posted.thread, NULL, thread_main, e);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	errno = number;
 	return number ? err_from_errno(err, "engine", "no thread can be had") : 0;
@@ -536,7 +534,7 @@ static int open_parts(struct sim *e, const struct engine_config *config, struct 
 	for (uint32_t i = 0; i < config->centre->n_options && !code; i++)
 		code = read_option(&e->options, &config->centre->options[i], err);
 	if (!code)
-		code = mailbox_init(&e->box, err);
+		code = mailbox_init(&e->posted.box, err);
 	if (code)
 		return code;
 	e->dir = folder_open(AT_FDCWD, config->state_dir, err);
@@ -553,8 +551,8 @@ static void free_parts(struct sim *e)
 	simulated_log_close(&e->log);
 	if (e->dir >= 0)
 		close(e->dir);
-	if (e->box.last)
-		mailbox_done(&e->box);
+	if (e->posted.box.last)
+		mailbox_done(&e->posted.box);
 	map_done(&e->index);
 	free(e->table);
 	free(e->changed);
@@ -568,7 +566,7 @@ static int sim_open(const struct engine_config *config, const struct engine_sink
 
 	*ret = NULL;
 	*e = (struct sim){
-		.engine.ops = &engine_simulated,
+		.posted.engine.ops = &engine_simulated,
 		.sink = *sink,
 		.now = config->now,
 		.options = {.startup_us = US_SECOND, .run_us = 10 * US_SECOND, .seed = config->seed},
@@ -581,7 +579,7 @@ static int sim_open(const struct engine_config *config, const struct engine_sink
 		free_parts(e);
 		return code;
 	}
-	*ret = &e->engine;
+	*ret = &e->posted.engine;
 	return 0;
 }
 
@@ -591,24 +589,12 @@ static struct engine *sim_close(struct engine *engine)
 
 	if (!e)
 		return NULL;
-	mailbox_put(&e->box, letter_new(LETTER_CLOSE, 0, 0), NULL);
-	pthread_join(e->thread, NULL);
+	posted_stop(&e->posted);
 	free_parts(e);
 	return NULL;
 }
 
 /* ---- The calls ---- */
-
-static int sim_recover(struct engine *engine, const struct known *known, uint32_t n, struct err *err)
-{
-	struct letter *letter = letter_new(LETTER_RECOVER, 0, 0);
-
-	letter->known = mem_new(n, sizeof *known);
-	if (n)
-		memcpy(letter->known, known, n * sizeof *known);
-	letter->n_known = n;
-	return mailbox_put(&sim_of(engine)->box, letter, err);
-}
 
 static int sim_hold(struct engine *engine, const struct launch *launch, struct err *err)
 {
@@ -620,26 +606,7 @@ static int sim_hold(struct engine *engine, const struct launch *launch, struct e
 	buf_put_int(&letter->launch, s.run_us);
 	buf_put_int(&letter->launch, launch->limit_us);
 	buf_put_int(&letter->launch, s.exit_code);
-	return mailbox_put(&e->box, letter, err);
-}
-
-static int sim_release(struct engine *engine, uint32_t job, uint32_t attempt, struct err *err)
-{
-	return mailbox_put(&sim_of(engine)->box, letter_new(LETTER_RELEASE, job, attempt), err);
-}
-
-static int sim_kill(struct engine *engine, uint32_t job, uint32_t attempt, enum cause cause, us_t grace_us, struct err *err)
-{
-	struct letter *letter = letter_new(LETTER_KILL, job, attempt);
-
-	letter->cause = cause;
-	letter->grace_us = grace_us;
-	return mailbox_put(&sim_of(engine)->box, letter, err);
-}
-
-static int sim_forget(struct engine *engine, uint32_t job, uint32_t attempt, struct err *err)
-{
-	return mailbox_put(&sim_of(engine)->box, letter_new(LETTER_FORGET, job, attempt), err);
+	return mailbox_put(&e->posted.box, letter, err);
 }
 
 static int sim_log_open(struct engine *engine, uint32_t job, uint32_t attempt, uint32_t rank, int *ret_fd, struct err *err)
@@ -661,11 +628,11 @@ const struct engine_ops engine_simulated = {
 	.capabilities = CAN_EXACT_CARDS | CAN_FRACTIONS | CAN_BARE | CAN_IMAGES | CAN_LOGS | CAN_SIGNALS | CAN_START_ONCE |
                     CAN_LIMIT | IS_SIMULATED,
 	.open = sim_open,
-	.recover = sim_recover,
+	.recover = posted_recover,
 	.hold = sim_hold,
-	.release = sim_release,
-	.kill = sim_kill,
-	.forget = sim_forget,
+	.release = posted_release,
+	.kill = posted_kill,
+	.forget = posted_forget,
 	.log_open = sim_log_open,
 	.close = sim_close,
 };

@@ -192,7 +192,7 @@ static bool read_line(const char *line, const char *end, const uint8_t *key, str
 
 static int bad_line(const char *path, uint32_t n, const char *why, struct err *err)
 {
-	return err_set(err, ERR_CORRUPT, "anchors", "%.300s: line %" PRIu32 " %s", path, n, why);
+	return err_set(err, ERR_CORRUPT, "anchors", "%.300s: line %" PRIu32 " %s (docs/record.md)", path, n, why);
 }
 
 static uint32_t count_lines(const struct buf *text)

@@ -26,7 +26,8 @@ static void drop_first(struct history *history, uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 		drop(&history->waiting[i]);
 	history->n -= n;
-	memmove(history->waiting, history->waiting + n, history->n * sizeof *history->waiting);
+	if (history->n)
+		memmove(history->waiting, history->waiting + n, history->n * sizeof *history->waiting);
 }
 
 void history_done(struct history *history)

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { STACK_WIPED = 64 << 10 };
+
 static const char suffix[] = ".json";
 
 static int fail(struct err *err, const char *doing)
@@ -88,6 +90,7 @@ int secret_write(int dir, const struct variable *secrets, uint32_t n, char name[
 		close(fd);
 	sodium_memzero(text, strlen(text));
 	free(text);
+	sodium_stackzero(STACK_WIPED);
 	if (!code)
 		memcpy(name, file, sizeof file);
 	return code;
@@ -123,6 +126,7 @@ int secret_read(int dir, const char *name, struct arena *arena, const struct var
 	close(fd);
 	code = json_is_object(object) ? from_json(object, arena, ret, ret_n) : ERR_CORRUPT;
 	json_decref(object);
+	sodium_stackzero(STACK_WIPED); /* where the reader of JSON had them */
 	return code < 0 ? err_set(err, code, "secrets", "the file of the job's secrets isn't what was written") : 0;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "host/clock.h"
 #include "host/inside.h"
 #include "host/secret.h"
@@ -29,7 +30,9 @@ static void service_call(struct service *service, struct service_call *call)
 	struct host *host = of(service);
 	int code = atomic_load(&host->failing);
 
-	if (code)
+	if (mem_is_low()) /* before the core is entered, whose own allocations can't fail */
+		code = err_set(&call->err, ERR_NOMEM, NULL, "the daemon has no memory for more just now; nothing was done, and jobs that run go on");
+	else if (code)
 		code = err_set(&call->err, code, NULL, "the journal can't be written for now; nothing was done, and jobs that run go on");
 	else
 		code = write_secrets(host, call, &call->err);

@@ -35,8 +35,8 @@ static const char *const job_seeds[] = {
 	"workdir: /tmp\nsetup: |\n  true\nrun: |\n  true\nrecovery: {max_restarts: 3, on_lost: ask}\n"
 	"checkpoint: {every: 30m, signal: TERM}\npreemptible_after: 2h\n",
 	"name: array\narray: 0-9:3%2\nresources:\n  any_of:\n    - {accelerators: \"test-card:1\"}\n    - {cpus: 2, memory: 1}\nrun: 'true'\n",
-	"{\"name\":\"json\",\"resources\":{\"accelerators\":{\"test-card\":2}},\"time\":\"1d12h\",\"envs\":{\"A\":\"1\"},\"run\":\"true\\n\","
-	"\"depends_on\":[{\"job\":1,\"when\":\"afterany\"}],\"secrets\":{\"TOKEN\":\"x\"}}",
+	("{\"name\":\"json\",\"resources\":{\"accelerators\":{\"test-card\":2}},\"time\":\"1d12h\",\"envs\":{\"A\":\"1\"},\"run\":\"true\\n\","
+     "\"depends_on\":[{\"job\":1,\"when\":\"afterany\"}],\"secrets\":{\"TOKEN\":\"x\"}}"),
 	"#!/bin/bash\n#SBATCH --job-name=script --gpus=2 -N 1 -t 1:00:00\n#SBATCH --mem=4G --dependency=afterany:1\n#SUAN priority: 7\ntrue\n",
 	"{\"script\":\"#!/bin/sh\\n#SBATCH -n 2 --cpus-per-task=2 --time=10\\ntrue\\n\",\"workdir\":\"/tmp\",\"name\":\"wrapped\"}",
 	"{\"jobs\":[{\"run\":\"true\"},{\"run\":\"true\",\"num_nodes\":2,\"resources\":{\"accelerators\":\"test-card:4\"}}]}",

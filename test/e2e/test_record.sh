@@ -91,7 +91,7 @@ again=$(suan submit --key the-key "$work/local.yaml")
 ok "a key is free again once its job has left the core" $?
 suan wait "$again" >/dev/null
 sql "PRAGMA wal_checkpoint" >/dev/null
-is "its payload is there while a job has it" "$(grep -c 'canary-in-a-payload' "$state/journal.db" "$state/journal.db-wal" | awk -F: '{ n += $2 } END { print n > 0 }')" 1
+is "its payload is there while a job has it" "$(grep -c 'canary-in-a-payload' "$state/journal.db" "$state/journal.db-wal" | awk -F: '{ n += $2 } END { print (n > 0) }')" 1
 submit_many 10 n >/dev/null
 until_over
 sleep 0.3
@@ -177,7 +177,7 @@ tampered() {
 	local status
 	suan journal verify --state "$state" >"$work/said" 2>&1
 	status=$?
-	grep -q -- "$2" "$work/said" || { sed "s/^/# verify: /' "$work/said"; status=0; }
+	grep -q -- "$2" "$work/said" || { sed 's/^/# verify: /' "$work/said"; status=0; }
 	is "$1: verify names it" $status 1
 	"$SUAN_BUILD/suand" --pool "$pool" --state "$state" --listen "127.0.0.1:$port" >"$work/out" 2>"$work/said" &
 	wait $!

@@ -103,12 +103,16 @@ static void run_io_supervisor(struct rig *rig, uint64_t seed, uint64_t k, struct
 }
 
 const struct campaign campaigns[] = {
-	{"crash", "suand is killed at the k-th point", run_crash_daemon, 40, 7000, false},
-	{"crash-supervisor", "a supervisor is killed at the k-th point", run_crash_supervisor, 20, 3000, false},
-	{"torn", "the power goes at the k-th point, and a part of what was never synced with it", run_torn, 50, 5000, false},
-	{"full", "the disk is full from the k-th call of suand on", run_full, 25, 1500, false},
-	{"io", "the disk fails from the k-th call of suand on", run_io, 25, 1500, false},
-	{"full-supervisor", "the disk is full from the k-th call of a supervisor on", run_full_supervisor, 10, 500, false},
-	{"io-supervisor", "the disk fails from the k-th call of a supervisor on", run_io_supervisor, 10, 500, false},
+	{"crash", "suand is killed at the k-th point", run_crash_daemon, 40, 7000, false, false},
+	{"crash-supervisor", "a supervisor is killed at the k-th point", run_crash_supervisor, 20, 3000, false, false},
+	{"torn", "the power goes at the k-th point, and a part of what was never synced with it", run_torn, 50, 5000, false, false},
+	{"full", "the disk is full from the k-th call of suand on", run_full, 25, 1500, false, false},
+	{"io", "the disk fails from the k-th call of suand on", run_io, 25, 1500, false, false},
+	{"full-supervisor", "the disk is full from the k-th call of a supervisor on", run_full_supervisor, 10, 500, false, false},
+	{"io-supervisor", "the disk fails from the k-th call of a supervisor on", run_io_supervisor, 10, 500, false, false},
+	{"no-memory", "an allocation of suand fails while a route is asked, each in turn", run_heap_routes, 0, 28, true, true},
+	{"no-memory-suan", "an allocation of suan fails, each in turn", run_heap_suan, 0, 19, true, true},
+	{"little-memory", "suand has no memory left while jobs are submitted", run_heap_limit, 3, 50, false, false},
+	{"clock", "the wall clock is set a year forward and back", run_clock, 2, 20, false, false},
 };
 const unsigned n_campaigns = sizeof campaigns / sizeof *campaigns;

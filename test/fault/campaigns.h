@@ -21,16 +21,18 @@ struct campaign {
 	void (*run)(struct rig *rig, uint64_t seed, uint64_t k, struct outcome *ret);
 	unsigned sample; /* runs where none are asked for */
 	unsigned full;   /* and in a soak */
-	bool heap;
+	bool heap;       /* with heap.so */
+	bool every;      /* a test, too, runs each place, once */
 };
 
 extern const struct campaign campaigns[];
 extern const unsigned n_campaigns;
 
-/* heap.c's: allocations fail while every route is asked; while suan runs; while the daemon truly has no memory. */
+/* shortage.c: allocations fail while each route is asked; while each verb of suan runs; and a daemon truly has no memory. */
 void run_heap_routes(struct rig *rig, uint64_t seed, uint64_t k, struct outcome *ret);
 void run_heap_suan(struct rig *rig, uint64_t seed, uint64_t k, struct outcome *ret);
 void run_heap_limit(struct rig *rig, uint64_t seed, uint64_t k, struct outcome *ret);
+/* clocks.c */
 void run_clock(struct rig *rig, uint64_t seed, uint64_t k, struct outcome *ret);
 
 #endif

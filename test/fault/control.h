@@ -21,7 +21,7 @@ struct control {
 	_Atomic uint64_t points, kill_at;
 	bool power;
 	_Atomic bool off;
-	char killed_call[CONTROL_NAME]; /* which call it was at; the test empties it once it knows */
+	char killed_call[CONTROL_NAME];                          /* which call it was at; the test empties it once it knows */
 	char last_call[CONTROL_NAME], killed_what[CONTROL_NAME]; /* the same, kept; of a supervisor, its attempt */
 
 	/* Calls on files of the state directory that could fail, and those that do: from the fail_from-th up to, not including,

@@ -108,8 +108,10 @@ static int sample(const struct campaign *campaign, uint64_t seed, unsigned n)
 	if (outcome.failed[0])
 		say_failure(campaign, seed, 0, &outcome, stdout);
 	printf("%sok 1 - %s: without a fault\n", outcome.failed[0] || !places ? "not " : "", campaign->name);
+	if (campaign->every)
+		n = (unsigned)places;
 	for (unsigned i = 0; i < n && places && failures < 3; i++) {
-		uint64_t k = 1 + rng_below(&rng, places);
+		uint64_t k = campaign->every ? i + 1 : 1 + rng_below(&rng, places);
 
 		outcome = (struct outcome){0};
 		campaign->run(&rig, seed, k, &outcome);
@@ -135,10 +137,11 @@ static int once(const struct campaign *campaign, uint64_t seed, uint64_t k)
 	rig_init(&rig, campaign->name);
 	rig.heap = campaign->heap;
 	campaign->run(&rig, seed, k, &outcome);
-	printf("%s: %s%s; %" PRIu64 " places; the slowest answer took %.3f s; undone: %u of %u names, %u of %u blocks of %u files\n%s\n",
-	       campaign->name, outcome.hit ? "hit at " : "not hit", outcome.hit ? outcome.where : "", outcome.places,
-	       (double)outcome.slowest_us / 1e6, outcome.image.names_undone, outcome.image.names_unsynced, outcome.image.blocks_undone,
-	       outcome.image.blocks_unsynced, outcome.image.files, outcome.failed[0] ? outcome.failed : "all holds");
+	printf(
+		"%s: %s%s; %" PRIu64 " places; the slowest answer took %.3f s; undone: %u of %u names, %u of %u blocks of %u files\n%s\n",
+		campaign->name, outcome.hit ? "hit at " : "not hit", outcome.hit ? outcome.where : "", outcome.places,
+		(double)outcome.slowest_us / 1e6, outcome.image.names_undone, outcome.image.names_unsynced, outcome.image.blocks_undone,
+		outcome.image.blocks_unsynced, outcome.image.files, outcome.failed[0] ? outcome.failed : "all holds");
 	printf("left in %s\n", rig.dir);
 	rig_done(&rig, true);
 	return outcome.failed[0] != 0;
@@ -191,7 +194,8 @@ static int soak(const struct campaign *campaign, const char *path, unsigned seco
 		save(path, &progress);
 	}
 	rig_done(&rig, false);
-	printf("%s: %" PRIu64 " of %u runs, %" PRIu64 " failures\n", campaign->name, progress.runs, campaign->full, progress.failures);
+	printf("%s: %" PRIu64 " of %u runs, %" PRIu64 " failures\n", campaign->name, progress.runs, campaign->full,
+	       progress.failures);
 	return progress.failures != 0;
 }
 
@@ -220,9 +224,13 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option known[] = {{"seed", required_argument, NULL, 's'}, {"sample", required_argument, NULL, 'n'},
-	                                      {"at", required_argument, NULL, 'k'},   {"soak", required_argument, NULL, 'f'},
-	                                      {"seconds", required_argument, NULL, 't'}, {"list", no_argument, NULL, 'l'}, {0}};
+	static const struct option known[] = {{"seed", required_argument, NULL, 's'},
+	                                      {"sample", required_argument, NULL, 'n'},
+	                                      {"at", required_argument, NULL, 'k'},
+	                                      {"soak", required_argument, NULL, 'f'},
+	                                      {"seconds", required_argument, NULL, 't'},
+	                                      {"list", no_argument, NULL, 'l'},
+	                                      {0}};
 	const char *set = getenv("SUAN_SEED"), *file = NULL;
 	uint64_t seed = set ? strtoull(set, NULL, 10) : (uint64_t)time(NULL) ^ (uint64_t)getpid() << 8, at = 0;
 	unsigned n = 0, seconds = 0;

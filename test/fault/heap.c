@@ -12,10 +12,10 @@
 
 static struct control *control;
 
-#define NEXT(name)                                                                                                               \
-	static __typeof__(&name) next;                                                                                               \
-	if (!next)                                                                                                                   \
-		*(void **)&next = dlsym(RTLD_NEXT, #name)
+#define NEXT(name) \
+	static __typeof__(&name) next; \
+	if (!next) \
+	*(void **)&next = dlsym(RTLD_NEXT, #name)
 
 __attribute__((constructor)) static void load(void)
 {

@@ -97,7 +97,8 @@ static const char *sanitizer_options(char *out, size_t size)
 {
 	const char *set = getenv("ASAN_OPTIONS");
 
-	snprintf(out, size, "%s%sverify_asan_link_order=0:allocator_may_return_null=1:detect_leaks=0", set ? set : "", set ? ":" : "");
+	snprintf(out, size, "%s%sverify_asan_link_order=0:allocator_may_return_null=1:detect_leaks=0", set ? set : "",
+	         set ? ":" : "");
 	return out;
 }
 
@@ -106,10 +107,11 @@ static void write_supervisor(const struct rig *rig)
 	char text[4 * PATH_BYTES], path[PATH_BYTES], options[1024];
 	const char *ubsan = getenv("UBSAN_OPTIONS");
 
-	snprintf(text, sizeof text,
-	         "#!/bin/sh\nLD_PRELOAD='%s/test/fault/libfault_shim.so' SUAN_FAULT='%s/control' ASAN_OPTIONS='%s' UBSAN_OPTIONS='%s' "
-	         "exec '%s/suan-supervisor' \"$@\"\n",
-	         rig->build, rig->dir, sanitizer_options(options, sizeof options), ubsan ? ubsan : "", rig->build);
+	snprintf(
+		text, sizeof text,
+		"#!/bin/sh\nLD_PRELOAD='%s/test/fault/libfault_shim.so' SUAN_FAULT='%s/control' ASAN_OPTIONS='%s' UBSAN_OPTIONS='%s' "
+		"exec '%s/suan-supervisor' \"$@\"\n",
+		rig->build, rig->dir, sanitizer_options(options, sizeof options), ubsan ? ubsan : "", rig->build);
 	write_text(in_dir(rig, "supervisor", path), 0700, text);
 }
 
@@ -291,8 +293,9 @@ static void read_token(struct rig *rig)
 bool rig_start(struct rig *rig)
 {
 	char program[PATH_BYTES], pool_path[PATH_BYTES], state[PATH_BYTES], log[PATH_BYTES];
-	char *argv[] = {program, "--pool", in_dir(rig, "pool.yaml", pool_path), "--state", in_dir(rig, "state", state), "--listen",
-	                "127.0.0.1:0", NULL};
+	char *argv[] = {
+		program,       "--pool", in_dir(rig, "pool.yaml", pool_path), "--state", in_dir(rig, "state", state), "--listen",
+		"127.0.0.1:0", NULL};
 	int fd;
 
 	assert(!rig->daemon);
@@ -507,7 +510,7 @@ static int exchange(struct rig *rig, int fd, const struct buf *out, bool waits, 
 /* No answer: has it ended, or is that a fault of its own? */
 static int settle(struct rig *rig)
 {
-	for (int64_t until = rig_now_us() + 2000000; rig_now_us() < until; nap_us(500))
+	for (int64_t until = rig_now_us() + (rig->settle_us ? rig->settle_us : 2000000); rig_now_us() < until; nap_us(500))
 		if (!rig_runs(rig, NULL) || rig->control->off)
 			return 0;
 	return -1;

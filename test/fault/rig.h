@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * rig.h: a suand of a test's own, with the libraries of this folder preloaded, in a folder of its own; and one connection at a time
- * to ask it things. The test is the reaper of all that the daemon leaves behind. */
+ * rig.h: a suand of a test's own, with the libraries of this folder preloaded, in a folder of its own; and one connection at a
+ * time to ask it things. The test is the reaper of all that the daemon leaves behind. */
 #ifndef SUAN_TEST_FAULT_RIG_H
 #define SUAN_TEST_FAULT_RIG_H
 
@@ -20,6 +20,7 @@ struct rig {
 	char token[80];
 	bool heap; /* heap.so too */
 	unsigned boots;
+	int64_t settle_us;  /* how long an answer that doesn't come may be the end of the daemon; 0: 2 s */
 	int64_t slowest_us; /* of the answers so far, but for those that wait for a job */
 };
 

@@ -34,8 +34,8 @@ static const struct plan plans[SCENARIO_TASKS] = {
 	{"sleeper", "", "exec sleep 30", "canceled", 0, 1, -1, false, true, false},
 	{"later", ", \"begin\": \"2099-01-01T00:00:00Z\"", "exit 0", "canceled", 0, 1, -1, false, true, false},
 	{"afterwards", "", "exit 0", "completed", 0, 1, 1, false, false, false},
-	{"reruns", ", \"recovery\": {\"max_restarts\": 5, \"on_lost\": \"rerun\"}", "sleep 0.01; exit 0", "completed", 0, 1, -1, false,
-     false, true},
+	{"reruns", ", \"recovery\": {\"max_restarts\": 5, \"on_lost\": \"rerun\"}", "sleep 0.01; exit 0", "completed", 0, 1, -1,
+     false, false, true},
 	{"setup", ", \"setup\": \"echo ready\"", "exit 5", "failed", 5, 1, -1, false, false, false},
 };
 
@@ -388,8 +388,8 @@ static void check_job(struct scenario *s, const json_t *job, unsigned *seen)
 	for (unsigned rank = 0; !plans[which].array && !plans[which].cancel && !is_lost(job) && rank < plans[which].ranks; rank++) {
 		snprintf(path, sizeof path, "%s/starts/%u.%u.%u", s->rig->dir, id, attempt, rank);
 		if (count_lines(path) != 1)
-			scenario_fail(s, "%s is %s, and rank %u of attempt %u started %u times", plans[which].name, text_of(job, "state"), rank,
-			              attempt, count_lines(path));
+			scenario_fail(s, "%s is %s, and rank %u of attempt %u started %u times", plans[which].name, text_of(job, "state"),
+			              rank, attempt, count_lines(path));
 	}
 }
 
@@ -445,8 +445,8 @@ static void check_journal(struct scenario *s, const char *digest, uint64_t seque
 	status = rig_suan(s->rig, out, sizeof out, "journal", "replay", "--digest", "--check", "--json", "--until", until, "--state",
 	                  state, NULL);
 	if (status || !digest[0] || !strstr(out, digest))
-		scenario_fail(s, "the daemon showed digest %s at event %s, and its journal gives (status %d) %.300s", digest, until, status,
-		              out);
+		scenario_fail(s, "the daemon showed digest %s at event %s, and its journal gives (status %d) %.300s", digest, until,
+		              status, out);
 }
 
 /* Once more from what is on disk, without any fault. */

@@ -3,8 +3,8 @@
  * meanwhile: jobs that succeed, fail, wait, are canceled, come as an array or as a gang, need a secret, depend on one another;
  * repeated keys; a clean restart.
  *
- * The oracle: every acknowledged job is there under its number and ends with the right state and exit code; what a client saw to be
- * over stays as it was seen; no task starts twice for one attempt, and each that ended did start; no key makes two jobs; no
+ * The oracle: every acknowledged job is there under its number and ends with the right state and exit code; what a client saw to
+ * be over stays as it was seen; no task starts twice for one attempt, and each that ended did start; no key makes two jobs; no
  * secret is left behind; the journal is whole, and its replay gives the digest that the daemon shows. */
 #ifndef SUAN_TEST_FAULT_SCENARIO_H
 #define SUAN_TEST_FAULT_SCENARIO_H

@@ -33,10 +33,10 @@ static enum fault_scope scope;
 static char what[CONTROL_NAME];
 
 /* The function that ours stands before. */
-#define NEXT(name)                                                                                                               \
-	static __typeof__(&name) next;                                                                                               \
-	if (!next)                                                                                                                   \
-		*(void **)&next = dlsym(RTLD_NEXT, #name)
+#define NEXT(name) \
+	static __typeof__(&name) next; \
+	if (!next) \
+	*(void **)&next = dlsym(RTLD_NEXT, #name)
 
 /* ---- Loading ---- */
 
@@ -462,16 +462,16 @@ static mode_t mode_of(int flags, va_list args)
 	return (flags & (O_CREAT | __O_TMPFILE)) ? va_arg(args, mode_t) : 0;
 }
 
-#define OPEN(name, parameters, dir)                                                                                              \
-	int name parameters                                                                                                          \
-	{                                                                                                                            \
-		va_list args;                                                                                                            \
-		mode_t mode;                                                                                                             \
-                                                                                                                                 \
-		va_start(args, flags);                                                                                                   \
-		mode = mode_of(flags, args);                                                                                             \
-		va_end(args);                                                                                                            \
-		return open_by(dir, path, flags, mode);                                                                                  \
+#define OPEN(name, parameters, dir) \
+	int name parameters \
+	{ \
+		va_list args; \
+		mode_t mode; \
+\
+		va_start(args, flags); \
+		mode = mode_of(flags, args); \
+		va_end(args); \
+		return open_by(dir, path, flags, mode); \
 	}
 
 OPEN(open, (const char *path, int flags, ...), AT_FDCWD)

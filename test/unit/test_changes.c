@@ -62,9 +62,11 @@ static struct seen between(const struct buf *before, const struct pool_spec *poo
 {
 	struct seen seen = {0};
 	struct buf after = {0};
+	uint32_t n;
 
 	changes_describe_pool(pool, &after);
-	assert_int_equal(changes_between(before, &after, see, &seen), seen.n);
+	n = changes_between(before, &after, see, &seen);
+	assert_int_equal(n, seen.n);
 	buf_done(&after);
 	return seen;
 }

@@ -487,8 +487,8 @@ static const struct {
 	{"run: x\narray: 1,\n", "array", 2, "ranges"},
 	{"run: x\narray: -1\n", "array", 2, "ranges"},
 	/* Scripts */
-	{"#SUAN name: x\necho\n", "", 0, "#!"},
-	{"# hi\n#SBATCH -N1\necho\n", "", 0, "#!"},
+	{"#SUAN name: x\necho\n", "", 1, "#!"},
+	{"# hi\n#SBATCH -N1\necho\n", "", 1, "#!"},
 	{"#!/bin/sh\n#SUAN name: x\n#SBATCH -N1\n", "", 3, "both"},
 	{"#!/bin/sh\n\n#SUAN nam: x\n", "nam", 3, "did you mean \"name\"?"},
 	{"#!/bin/sh\n#SUAN run: x\n", "run", 2, "script itself"},
@@ -774,7 +774,7 @@ static void sbatch_lines_are_read_as_slurm_does(void **state)
 	assert_string_equal(r.job.payload.output, "out-%j.txt");
 	assert_string_equal(r.job.payload.error, "err %j.txt");
 	assert_string_equal(r.job.payload.workdir, "/data");
-	assert_int_equal(r.job.payload.n_envs, 2);
+	assert_int_equal(r.job.payload.n_envs, 2 + 9); /* and what it is told of its own options */
 	assert_string_equal(r.job.payload.envs[1].value, "x y");
 	assert_int_equal(r.job.payload.flavour, FLAVOUR_SBATCH);
 	assert_string_equal(r.job.payload.run, script);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * view.c: looking at the state, for everybody: the planner, the API, the simulator. Nothing here changes anything. */
+#include <string.h>
+
+#include "core/place.h"
+#include "core/state.h"
+
+/* ---- For the rest of the core ---- */
+
+const struct shape *core_shape(const struct core *core, const struct job *job)
+{
+	return core->queue.shapes[job->shape];
+}
+
+const struct request *job_request(const struct core *core, const struct job *job)
+{
+	return &core->queue.shapes[job->shape]->group.requests[job->plan.request];
+}
+
+bool job_holds(const struct core *core, const struct job *job, uint32_t i, uint32_t *ret_node, struct share *ret_share)
+{
+	const struct task *task = &job->plan.tasks[i];
+
+	*ret_node = pool_node(core->pool, task->centre, task->node);
+	*ret_share = job->held ? job->held[i] : place_share(task, job_request(core, job));
+	return *ret_node != NODE_NONE;
+}
+
+uint32_t core_payload_users(const struct core *core, const struct hash *payload)
+{
+	return map_get(&core->payloads, hash_word(payload->bytes), 0);
+}
+
+/* ---- For everybody ---- */
+
+uint64_t core_sequence(const struct core *core)
+{
+	return core->sequence;
+}
+
+us_t core_now(const struct core *core)
+{
+	return core->now_us;
+}
+
+const struct config_spec *core_config(const struct core *core)
+{
+	return &core->config;
+}
+
+const struct pool *core_pool(const struct core *core)
+{
+	return core->pool;
+}
+
+const struct capacity *core_capacity(const struct core *core)
+{
+	return &core->capacity;
+}
+
+const struct job *core_job(const struct core *core, uint32_t id)
+{
+	return id >= 1 && id <= core->last_job ? core->jobs[id] : NULL;
+}
+
+const struct job *core_element(const struct core *core, uint32_t array, uint32_t index)
+{
+	const struct job *job = core_job(core, array);
+
+	for (uint32_t i = 0; job && job->array && i < job->array->taken; i++)
+		if (ranges_value(job->array->ranges, job->array->n_ranges, i) == index)
+			return core_job(core, job->array->elements[i]);
+	return NULL;
+}
+
+const struct job *core_job_after(const struct core *core, uint32_t after)
+{
+	for (uint32_t id = after + 1; id <= core->last_job; id++)
+		if (core->jobs[id])
+			return core->jobs[id];
+	return NULL;
+}
+
+const struct job *core_job_before(const struct core *core, uint32_t before)
+{
+	for (uint32_t id = before > core->last_job ? core->last_job : before - 1; id >= 1 && before; id--)
+		if (core->jobs[id])
+			return core->jobs[id];
+	return NULL;
+}
+
+uint32_t core_jobs_in_state(const struct core *core, enum job_state state)
+{
+	return core->in_state[state];
+}
+
+const char *core_user(const struct core *core, uint32_t user)
+{
+	return strtab_name(&core->users, user);
+}
+
+const char *core_project_name(const struct core *core, uint32_t project)
+{
+	return strtab_name(&core->projects, project);
+}
+
+bool core_payload_used(const struct core *core, const struct hash *payload)
+{
+	return core_payload_users(core, payload) > 0;
+}
+
+const struct group *core_job_group(const struct core *core, const struct job *job)
+{
+	return &core_shape(core, job)->group;
+}
+
+bool core_centre_silent(const struct core *core, uint32_t centre)
+{
+	return core->silent[centre];
+}
+
+enum job_state core_job_state(const struct core *core, const struct job *job)
+{
+	return job_is_live(job) && core->silent[job->plan.tasks[0].centre] ? JOB_UNKNOWN : job->state;
+}
+
+const struct plan *core_reservation(const struct core *core, uint32_t *ret_job)
+{
+	*ret_job = core->reservation.job;
+	return core->reservation.job ? &core->reservation.plan : NULL;
+}

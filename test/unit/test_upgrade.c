@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * test_upgrade.c: journals and snapshots of earlier releases, in test/corpus/journal-VERSION, are read for ever: each replays to
+ * the state whose digest was written down beside it, and so does its snapshot with what follows it.
+ *
+ * test/corpus/regenerate writes the one of this version anew (SUAN_CORPUS_WRITE=DIR), which may be done until it is released. */
+#include "core_fixture.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/journal.h"
+#include "store/stores.h"
+
+#define MINUTE US_MINUTE
+
+/* ---- Making one: every type of event, and what a busy day has ---- */
+
+static const struct line_spec lines[] = {
+	{.count = 6, .kind = "a", .cards = 8, .cpus_milli = 64000, .memory_mib = 65536, .nodes_per_rack = 2, .racks_per_pod = 2},
+	{.count = 2, .cpus_milli = 32000, .memory_mib = 32768},
+};
+static const struct line_spec counted_lines[] = {
+	{.count = 3, .kind = "b", .cards = 4, .cpus_milli = UNCOUNTED, .memory_mib = UNCOUNTED}};
+static const struct centre_spec centres[] = {
+	{.name = "exact", .region = "r", .engine = "e", .capabilities = CAN_ALL, .lines = lines, .n_lines = 2},
+	{.name = "counted",
+     .region = "r",
+     .engine = "e",
+     .capabilities = CAN_ALL & ~(unsigned)(CAN_EXACT_CARDS | CAN_LIMIT),
+     .lines = counted_lines,
+     .n_lines = 1},
+};
+
+/* An engine whose centre chooses says which cards it chose. */
+static void run_bound(struct world *w, uint32_t job)
+{
+	static const uint64_t cards[] = {0xc};
+	struct report r = {.job = job, .attempt = 1, .state = ATTEMPT_RUNNING, .native_id = "native-7", .cards = cards, .n_cards = 1};
+
+	world_report(w, job, ATTEMPT_HELD, 0, 0);
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_REPORT, .report = r}), 0);
+	assert_int_equal(count_events(w, EVENT_BOUND), 1);
+}
+
+static void live_a_day(struct world *w)
+{
+	static const uint8_t key[IDEMPOTENCY_BYTES] = "a key";
+	uint32_t wide, gang, array, lost, doomed, counted, first;
+
+	first = world_submit(w, (struct want){.cards_milli = 8000, .nodes = 4, .limit_us = 60 * MINUTE, .key = key});
+	world_run(w, first);
+	wide = world_submit(w, (struct want){.cards_milli = 8000, .nodes = 5, .limit_us = 30 * MINUTE, .priority = 200});
+	gang = world_submit(w, (struct want){.cards_milli = 4000, .nodes = 2, .limit_us = 10 * MINUTE, .highest = TIER_RACK});
+	world_run(w, gang);
+	array = world_submit(
+		w, (struct want){.cpus_milli = 16000, .memory_mib = 8192, .limit_us = 5 * MINUTE, .array = {3, 9, 3}, .parallel_max = 2});
+	lost = world_submit(w,
+	                    (struct want){.cards_milli = 500, .limit_us = 8 * MINUTE, .rerun = true, .restarts = 2, .project = "q"});
+	doomed = world_submit(w, (struct want){.cards_milli = 1000, .on = {{lost, AFTER_OK}, {gang, AFTER_ANY}}, .n_on = 2});
+	counted = world_submit(
+		w, (struct want){.kind = "b", .cards_milli = 2000, .limit_us = 20 * MINUTE, .begin_us = w->now_us + MINUTE});
+	world_tick(w, 2 * MINUTE);
+	run_bound(w, counted);
+	world_silence(w, 1, true);
+	world_run(w, lost);
+	world_lose(w, lost);
+	world_tick(w, MINUTE);
+	world_silence(w, 1, false);
+	for (uint32_t id = array + 1; id <= doomed + 5 && core_job(w->core, id); id++)
+		if (job_of(w, id)->array_of == array && job_is_live(job_of(w, id)))
+			world_run(w, id);
+	world_end(w, gang, 3);
+	world_cancel(w, first);
+	world_report(w, first, ATTEMPT_ENDED, CAUSE_CANCEL, 143);
+	world_run(w, wide);
+	world_tick(w, 25 * MINUTE);
+	world_cancel(w, array);
+	for (uint32_t id = 1; core_job_before(w->core, UINT32_MAX)->id >= id; id++)
+		if (core_job(w->core, id) && job_of(w, id)->state == JOB_CLEANUP && job_is_live(job_of(w, id)))
+			world_report(w, id, ATTEMPT_ENDED, job_of(w, id)->cause, 143);
+	world_end(w, wide, 0);
+	world_tick(w, 10 * MINUTE);
+}
+
+static void change_the_pool(struct world *w)
+{
+	struct line_spec fewer[2] = {lines[0], lines[1]};
+	struct centre_spec changed[2] = {centres[0], centres[1]};
+	struct pool_spec pool = pool_of(changed, 2);
+	struct config_spec config = config_default();
+
+	fewer[0].count = 4;
+	changed[0].lines = fewer;
+	assert_int_equal(world_pool(w, &pool), 0);
+	config.kill_grace_us = 7 * US_SECOND;
+	config.history_jobs_max = 6;
+	assert_int_equal(world_config(w, config), 0);
+}
+
+static struct batch batch_at(const struct world *w, uint32_t i)
+{
+	size_t end = i + 1 < w->n_batches ? w->batch[i + 1] : w->journal.len;
+	struct batch batch = {.events = w->journal.data + w->batch[i], .len = end - w->batch[i]};
+	struct reader r = reader_of(batch.events, batch.len);
+	struct arena arena = {0};
+	struct event e;
+
+	for (; r.at != r.end; batch.at_us = e.at_us, batch.n_events++)
+		assert_int_equal(event_decode(&r, batch.at_us, &arena, &e), 0);
+	arena_done(&arena);
+	return batch;
+}
+
+static void put_snapshot(struct store *store, const struct core *core, const struct batch *last)
+{
+	struct snapshot snapshot = {.sequence = core_sequence(core), .at_us = core_now(core), .chain = last->hash};
+	struct buf bytes = {0};
+	struct err err;
+
+	core_save(core, &bytes);
+	snapshot.bytes = bytes.data;
+	snapshot.len = bytes.len;
+	snapshot.digest = core_digest(core);
+	assert_int_equal(store->ops->snapshot_put(store, &snapshot, &err), 0);
+	buf_done(&bytes);
+}
+
+/* Writes all of a world's journal, and a snapshot of its middle. */
+static void put_journal(struct store *store, const struct world *w)
+{
+	struct core *core = core_new();
+	struct batch last = {0};
+	struct err err;
+
+	for (uint32_t i = 0; i < w->n_batches; i++) {
+		struct batch batch = batch_at(w, i);
+
+		batch.sequence = last.sequence + last.n_events + (i == 0);
+		batch.hash = journal_hash(&last.hash, batch.sequence, batch.n_events, batch.at_us, batch.events, batch.len);
+		assert_int_equal(store->ops->append(store, &batch, NULL, 0, &err), 0);
+		assert_int_equal(core_apply(core, batch.events, batch.len, NULL, NULL, &err), 0);
+		last = batch;
+		if (i == w->n_batches / 2)
+			put_snapshot(store, core, &last);
+	}
+	core_free(core);
+}
+
+static void write_corpus(const char *dir)
+{
+	struct pool_spec pool = pool_of(centres, 2);
+	struct world *w = world_new(&pool);
+	struct store *store;
+	struct hash digest;
+	char path[512], hex[HASH_HEX_SIZE];
+	struct err err;
+	FILE *file;
+
+	live_a_day(w);
+	change_the_pool(w);
+	live_a_day(w);
+	if (store_open(dir, &store, &err) < 0)
+		fail_msg("%s: %s", err.subject, err.text);
+	put_journal(store, w);
+	store->ops->close(store);
+	snprintf(path, sizeof path, "%s/digest", dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	digest = core_digest(w->core);
+	fprintf(file, "%" PRIu64 " %s\n", core_sequence(w->core), hash_hex(&digest, hex, sizeof hex));
+	fclose(file);
+	world_free(w);
+}
+
+/* ---- Reading them ---- */
+
+/* A journal is opened where it may be brought up to date: in a copy. */
+static void copy_file(const char *from, const char *to)
+{
+	char bytes[65536];
+	FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+	size_t n;
+
+	assert_non_null(in);
+	assert_non_null(out);
+	while ((n = fread(bytes, 1, sizeof bytes, in)) > 0)
+		assert_int_equal(fwrite(bytes, 1, n, out), n);
+	fclose(in);
+	assert_int_equal(fclose(out), 0);
+}
+
+static void copy_dir(const char *from, const char *to)
+{
+	DIR *dir = opendir(from);
+	char a[512], b[512];
+
+	assert_non_null(dir);
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		snprintf(a, sizeof a, "%s/%s", from, entry->d_name);
+		snprintf(b, sizeof b, "%s/%s", to, entry->d_name);
+		if (entry->d_name[0] != '.')
+			copy_file(a, b);
+	}
+	closedir(dir);
+}
+
+static void remove_dir(const char *path)
+{
+	DIR *dir = opendir(path);
+	char name[512];
+
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
+		if (entry->d_name[0] != '.')
+			unlink(name);
+	}
+	closedir(dir);
+	assert_int_equal(rmdir(path), 0);
+}
+
+struct reading {
+	struct core *core;
+	uint32_t seen[EVENT_TYPE_COUNT];
+	struct err err;
+};
+
+static void count(void *ctx, const struct core *core, uint64_t sequence, const struct event *event)
+{
+	struct reading *reading = ctx;
+
+	(void)core;
+	(void)sequence;
+	reading->seen[event->type]++;
+}
+
+static int apply_one(void *ctx, const struct batch *batch)
+{
+	struct reading *reading = ctx;
+	int code = core_apply(reading->core, batch->events, batch->len, count, reading, &reading->err);
+
+	if (code == 0)
+		core_check(reading->core);
+	return code;
+}
+
+static void assert_digest(const char *dir, const struct core *core)
+{
+	struct hash digest = core_digest(core);
+	char path[512], expected[128] = "", got[128], hex[HASH_HEX_SIZE];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/digest", dir);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(expected, sizeof expected, file));
+	fclose(file);
+	snprintf(got, sizeof got, "%" PRIu64 " %s\n", core_sequence(core), hash_hex(&digest, hex, sizeof hex));
+	if (strcmp(got, expected) != 0)
+		fail_msg("%s: replay gives another state than the release that wrote it: %snot %s"
+		         "Only a version that isn't released yet may be written anew, by test/corpus/regenerate",
+		         dir, got, expected);
+}
+
+static void replay_from(const char *dir, struct store *store, uint64_t from, struct reading *reading)
+{
+	if (store->ops->read(store, from, apply_one, reading, &reading->err) < 0)
+		fail_msg("%s: %s: %s. Only a version that isn't released yet may be written anew, by test/corpus/regenerate", dir,
+		         reading->err.subject, reading->err.text);
+	assert_digest(dir, reading->core);
+	reading->core = core_free(reading->core);
+}
+
+static void check_journal(const char *dir)
+{
+	char copy[] = "/tmp/suan-corpus-XXXXXX";
+	struct reading reading = {.core = core_new()};
+	struct snapshot snapshot;
+	struct buf bytes = {0};
+	struct store *store;
+
+	assert_non_null(mkdtemp(copy));
+	copy_dir(dir, copy);
+	if (store_open(copy, &store, &reading.err) < 0 || journal_verify(store, NULL, &reading.err) < 0)
+		fail_msg("%s: %s: %s", dir, reading.err.subject, reading.err.text);
+	replay_from(dir, store, 1, &reading);
+	for (int type = 1; type < EVENT_FORGOTTEN + 1; type++)
+		if (!reading.seen[type])
+			fail_msg("%s: no event \"%s\"", dir, event_word((enum event_type)type));
+	assert_int_equal(store->ops->snapshot(store, 0, &snapshot, &bytes, &reading.err), 0);
+	if (core_load(bytes.data, bytes.len, &reading.core, &reading.err) == 0)
+		replay_from(dir, store, snapshot.sequence + 1, &reading);
+	else /* a later release may have another form of it, and then goes by the journal */
+		assert_true(strstr(dir, "journal-" SUAN_VERSION) == NULL);
+	buf_done(&bytes);
+	store->ops->close(store);
+	remove_dir(copy);
+}
+
+static void every_release_is_read(void **state)
+{
+	const char *source = getenv("SUAN_SOURCE");
+	char corpus[256], path[512];
+	unsigned n = 0;
+	DIR *dir;
+
+	(void)state;
+	snprintf(corpus, sizeof corpus, "%s/test/corpus", source ? source : ".");
+	dir = opendir(corpus);
+	assert_non_null(dir);
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		if (strncmp(entry->d_name, "journal-", 8) != 0)
+			continue;
+		snprintf(path, sizeof path, "%.255s/%.200s", corpus, entry->d_name);
+		check_journal(path);
+		n++;
+	}
+	closedir(dir);
+	assert_true(n >= 1);
+}
+
+/* What the script makes now is read as well, so that regenerating works when it is wanted. */
+static void one_that_is_made_now_is_read(void **state)
+{
+	char dir[] = "/tmp/suan-made-XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	write_corpus(dir);
+	check_journal(dir);
+	remove_dir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(every_release_is_read), cmocka_unit_test(one_that_is_made_now_is_read)};
+
+	if (getenv("SUAN_CORPUS_WRITE")) {
+		write_corpus(getenv("SUAN_CORPUS_WRITE"));
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
