@@ -720,8 +720,8 @@ static bool same_share(const struct share *a, const struct share *b)
 	return a->cards == b->cards && a->milli == b->milli && a->cpus_milli == b->cpus_milli && a->memory_mib == b->memory_mib;
 }
 
-/* Finds what a live job still holds of its nodes after the pool changed: nothing of one that left, or is of another kind now;
- * of one that lost cards, those that are left. Its tasks go on all the same. */
+/* Finds what a live job still holds of its nodes after the pool changed: nothing of one that left; of one
+ * that lost cards, those that are left. Its tasks go on all the same. */
 static void find_held(struct core *core, struct job *job)
 {
 	bool all = true;
@@ -733,7 +733,7 @@ static void find_held(struct core *core, struct job *job)
 		uint32_t node = pool_node(core->pool, task->centre, task->node);
 		struct share share = place_share(task, job_request(core, job));
 
-		if (node != NODE_NONE && (!share.cards || core->pool->shelves[core->pool->nodes[node].shelf].kind == job->plan.kind))
+		if (node != NODE_NONE)
 			job->held[i] = what_remains(core, node, share);
 		all = all && same_share(&job->held[i], &share);
 	}

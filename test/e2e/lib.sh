@@ -6,6 +6,7 @@ set -u
 : "${SUAN_BUILD:?the build folder, with suan and suand}"
 work=$(mktemp -d "${TMPDIR:-/tmp}/suan-e2e-XXXXXX")
 state=$work/state
+pool=$work/pool.yaml
 daemon_pid=
 cases=0
 case_failures=0
@@ -28,6 +29,21 @@ free_port() {
 
 port=$(free_port)
 export SUAN_URL=http://127.0.0.1:$port
+
+# local_pool COUNT CARDS CPUS GIB: the pool file is this machine, as so many virtual nodes.
+local_pool() {
+	cat >"$pool" <<-END
+		pool: test
+		kinds:
+		  test-card: {vendor: test, class: general, memory_gib: 16}
+		centres:
+		  - name: here
+		    region: test
+		    engine: {type: local}
+		    nodes:
+		      - {count: $1, kind: test-card, cards: $2, cpus: $3, memory_gib: $4}
+	END
+}
 
 # spawn_daemon POOL [WORD...]: starts one, and doesn't wait for it.
 spawn_daemon() {

@@ -27,18 +27,7 @@ job() { cat >"$work/$1.yaml"; }
 
 suan=$SUAN_BUILD/suan
 suand=$SUAN_BUILD/suand
-pool=$work/pool.yaml
-cat >"$pool" <<'END'
-pool: cli
-kinds:
-  test-card: {vendor: test, class: general, memory_gib: 16}
-centres:
-  - name: here
-    region: test
-    engine: {type: local}
-    nodes:
-      - {count: 2, kind: test-card, cards: 4, cpus: 16, memory_gib: 16}
-END
+local_pool 2 4 16 16
 
 # ---- Without a daemon ----
 
@@ -264,4 +253,29 @@ stop_daemon
 is "SIGTERM stops it with status 0" $? 0
 says "the journal is whole" 0 '' "$suan" journal verify --state "$state"
 says "it can be read" 0 'submitted' "$suan" journal cat --state "$state"
+
+# ---- Another pool file at the next start ----
+
+sed 's/count: 2/count: 3/' "$pool" >"$work/more.yaml"
+start_daemon "$work/more.yaml"
+ok "a start with another pool file" $?
+is "what was is printed" "$(grep -c 'pool was="centre here: 2 nodes with 4 test-card' "$work/log")" 1
+is "and what is now" "$(grep -c 'pool now="centre here: 3 nodes with 4 test-card' "$work/log")" 1
+is "and nothing else" "$(grep -c 'pool \(was\|now\)=' "$work/log")" 2
+is "it is the pool from then on" "$(suan nodes --json | jq '.nodes | length')" 3
+says "a second daemon on the same state" 1 'in use by another suand' "$suand" --pool "$pool" --state "$state" --listen 127.0.0.1:1
+stop_daemon
+
+# ---- Where the journal goes ----
+
+says "an unknown kind of store" 1 'unknown kind of store' "$suand" --pool "$pool" --state "$work/none" --store bogus: --listen "127.0.0.1:$port"
+state=$work/forgetful
+for round in first second; do
+	start_daemon "$pool" --store memory:
+	ok "a $round start whose journal is in memory" $?
+	is "knows of no job" "$(suan jobs --json | jq '.jobs | length')" 0
+	printf 'run: "true"\n' | suan submit - --wait >"$work/said"
+	ok "runs one" $?
+	stop_daemon
+done
 finish

@@ -4,7 +4,6 @@
 # input on purpose. What bad job and pool files get is in test_cli.sh.
 . "$(dirname "$0")/lib.sh"
 
-pool=$work/pool.yaml
 cat >"$pool" <<'END'
 pool: cli
 kinds:
@@ -248,6 +247,18 @@ run "an element" 0 job "${many}_3" --json
 json "it is that one" '[.array_id, .array_index, .state]' "[$many,3,\"completed\"]"
 run "an element's output" 0 logs "${many}_3"
 is "is its own" "$(cat "$work/out1")" 3
+job one-by-one 'array: 0-2%1' 'run: sleep 60'
+run "an array, one at a time" 0 submit "$work/one-by-one.yaml"
+slow=$(cat "$work/out1")
+for ((i = 0; i < 100; i++)); do [ "$(suan job "${slow}_0" --json | jq -r .state)" = active ] && break; sleep 0.1; done
+run "an element that waits" 0 job "${slow}_2" --json
+json "is queued, and says for what" '[.state, .reason.code, .placed_at, .started_at]' '["queued","array",null,null]'
+run "explain an element that waits" 0 explain "${slow}_2" --json
+json "says so too" '[.state, .reason]' '["queued","array"]'
+run "cancel the array" 0 cancel "$slow"
+run "wait for it" 1 wait "$slow"
+run "an element that never ran" 0 job "${slow}_2" --json
+json "was canceled with it" '[.state, .started_at]' '["canceled",null]'
 run "an array's output" 1 logs "$many"
 complained "is that of its elements" "suan logs ${many}_0"
 
@@ -309,6 +320,8 @@ is "numbered without a gap" "$(jq .sequence "$work/out1")" "$(seq "$(wc -l <"$wo
 run "cat --since" 0 journal cat --since 5 --state "$state"
 is "from there on" "$(head -n 1 "$work/out1" | jq .sequence)" 5
 run "copy" 0 journal copy --from "$state" --to "$work/copy"
+run "copy as JSON" 0 journal copy --from "$state" --to "$work/copy3" --json
+json "it says how much" '[.events >= '"$sequence"', .payloads_erased]' '[true,0]'
 run "the copy is whole" 0 journal verify --state "$work/copy"
 run "the copy gives the same state" 0 journal replay --digest --state "$work/copy"
 is "the same digest" "$(cat "$work/out1")" "$replayed"

@@ -12,19 +12,7 @@ kills=${SUAN_KILLS:-20}
 RANDOM=$seed
 echo "# seed $seed, $kills kills: SUAN_SEED=$seed test/e2e/test_crash.sh repeats it"
 
-pool=$work/pool.yaml
-cat >"$pool" <<'END'
-pool: crash
-kinds:
-  test-card: {vendor: test, class: general, memory_gib: 16}
-centres:
-  - name: here
-    region: test
-    engine: {type: local}
-    nodes:
-      - {count: 4, kind: test-card, cards: 8, cpus: 64, memory_gib: 64}
-END
-
+local_pool 4 8 64 64
 mkdir "$work/starts" "$work/jobs"
 
 # job_file N: sleeps a little, then exits with N mod 3. Each start of it adds a line to the file of its attempt.

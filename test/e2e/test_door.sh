@@ -7,7 +7,7 @@
 cat >"$work/pool.yaml" <<'END'
 pool: door
 centres:
-  - {name: here, engine: {type: local}, nodes: [{count: 2, kind: cpu-core, cards: 4}]}
+  - {name: here, engine: {type: local}, nodes: [{count: 2, kind: cpu-core, cards: 4, cpus: 4}]}
 END
 pool=$work/pool.yaml
 
@@ -194,11 +194,9 @@ is "a link in the place of a job's output shows no file of others" "$leaked" 0
 [ "$shown" -gt 0 ]
 ok "and its own output is shown" $?
 
-# sbatch PATTERN [WORKDIR]: a script with that output pattern; prints its id.
+# sbatch PATTERN WORKDIR: a script with that output pattern; prints its id.
 sbatch() {
-	printf '#!/bin/bash\n#SBATCH --output=%s\n%s#SUAN resources: {accelerators: cpu-core:1}\necho written\n' "$1" \
-		"${2:+#SBATCH --chdir=$2
-}" >"$work/script.sh"
+	printf '#!/bin/bash\n#SBATCH --output=%s\n#SBATCH --chdir=%s\necho written\n' "$1" "$2" >"$work/script.sh"
 	suan submit "$work/script.sh" 2>/dev/null
 }
 
@@ -217,16 +215,18 @@ is "a script's output isn't written through a link" "$(cat "$work/victim") $(sta
 	: >"$work/runs/.new" && mv -f "$work/runs/.new" "$work/runs/flip.out"
 done) &
 flipper=$!
-printf '#!/bin/bash\n#SBATCH --output=flip.out\n#SBATCH --chdir=%s\n#SBATCH --array=0-199\n#SUAN resources: {accelerators: cpu-core:1}\necho written\n' \
+printf '#!/bin/bash\n#SBATCH --output=flip.out\n#SBATCH --chdir=%s\n#SBATCH --array=0-199\n#SBATCH --cpus-per-task=1\necho written\n' \
 	"$work/runs" >"$work/script.sh"
 id=$(suan submit "$work/script.sh" 2>/dev/null)
 timeout 100 "$SUAN_BUILD/suan" wait "$id" >/dev/null 2>&1
 kill "$flipper"
 wait "$flipper" 2>/dev/null
 is "nor in 200 rounds of a race" "$(cat "$work/victim")" precious
-is "of which some were run, and some refused" "$(suan jobs --json | jq -r "[.jobs[] | select((.id | tostring) | startswith(\"${id}_\")) | .state] | unique | map(select(. == \"completed\" or . == \"failed\")) | length > 0")" true
+ran=$(curl -s "$SUAN_URL/v1/jobs?limit=1000&state=completed" | jq '.jobs | length') not=$(curl -s "$SUAN_URL/v1/jobs?limit=1000&state=failed" | jq '.jobs | length')
+echo "# $ran jobs have completed, $not have failed"
+[ "$ran" -gt 20 ] && [ "$not" -gt 5 ]
+ok "in which some found a file, and some a link" $?
 
-printf '%s' 'a%n%s%x%%y' >"$work/odd"
 id=$(sbatch 'a%n%%s.%j.out' "$work/runs")
 suan wait "$id" >/dev/null
 [ -e "$work/runs/a0%s.$id.out" ]
@@ -296,8 +296,7 @@ head -c 3000000 /dev/zero | tr '\0' ' ' >big
 echo "large=$(as -H "Authorization: Bearer $token" -H 'Content-Type: application/yaml' --data-binary @big "$url/v1/jobs")"
 SUAN_URL=http://$listen suan pool >/dev/null 2>said
 echo "clear=$? $(grep -c 'in the clear' said)"
-exec 3<>"/dev/tcp/${listen%:*}/$port" && printf 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n' >&3
-echo "plain=$(timeout 15 cat <&3 | grep -ac '200 OK')"
+echo "plain=$(as "http://$listen/livez")"
 kill "$pid"
 wait "$pid"
 echo "ended=$?"
@@ -317,7 +316,7 @@ tls_cases() {
 	is "$1: the name of the certificate is ours, others aren't; nor is an origin in the clear" "$(got name)" "200 403 200 403"
 	is "$1: events stream" "$([ "$(got stream)" -gt 3 ] && echo yes)" yes
 	is "$1: a body of 3 MB is read, and refused for what it is" "$(got large)" 400
-	is "$1: plain HTTP gets no answer" "$(got plain)" 0
+	is "$1: plain HTTP gets no answer" "$(got plain)" 000
 	is "$1: it stops when told" "$(got ended)" 0
 }
 

@@ -44,16 +44,33 @@ static void run_bound(struct world *w, uint32_t job)
 	assert_int_equal(count_events(w, EVENT_BOUND), 1);
 }
 
-static void live_a_day(struct world *w)
+static void run(struct world *w, uint32_t job)
 {
-	static const uint8_t key[IDEMPOTENCY_BYTES] = "a key";
-	uint32_t wide, gang, array, lost, doomed, counted, first;
+	if (job_of(w, job)->attempt_state == ATTEMPT_INTENT)
+		world_run(w, job);
+}
 
-	first = world_submit(w, (struct want){.cards_milli = 8000, .nodes = 4, .limit_us = 60 * MINUTE, .key = key});
-	world_run(w, first);
-	wide = world_submit(w, (struct want){.cards_milli = 8000, .nodes = 5, .limit_us = 30 * MINUTE, .priority = 200});
+static void end(struct world *w, uint32_t job, int32_t exit_code)
+{
+	if (job_of(w, job)->state == JOB_ACTIVE)
+		world_end(w, job, exit_code);
+}
+
+/* nodes: of 8 cards, that there are. */
+static void live_a_day(struct world *w, uint32_t nodes)
+{
+	const uint8_t key[IDEMPOTENCY_BYTES] = {(uint8_t)w->n_batches};
+	uint32_t wide, gang, array, lost, doomed, counted, first, endless, never;
+
+	first = world_submit(w, (struct want){.cards_milli = 8000, .nodes = nodes - 3, .limit_us = 60 * MINUTE, .key = key});
+	run(w, first);
+	endless = world_submit(w, (struct want){.cards_milli = 8000});
+	run(w, endless);
+	wide = world_submit(w, (struct want){.cards_milli = 8000, .nodes = nodes - 1, .limit_us = 30 * MINUTE, .priority = 200});
+	never = world_submit(w, (struct want){.cards_milli = 8000, .nodes = nodes, .limit_us = MINUTE, .priority = 300});
+	world_cancel(w, never);
 	gang = world_submit(w, (struct want){.cards_milli = 4000, .nodes = 2, .limit_us = 10 * MINUTE, .highest = TIER_RACK});
-	world_run(w, gang);
+	run(w, gang);
 	array = world_submit(
 		w, (struct want){.cpus_milli = 16000, .memory_mib = 8192, .limit_us = 5 * MINUTE, .array = {3, 9, 3}, .parallel_max = 2});
 	lost = world_submit(w,
@@ -64,23 +81,24 @@ static void live_a_day(struct world *w)
 	world_tick(w, 2 * MINUTE);
 	run_bound(w, counted);
 	world_silence(w, 1, true);
-	world_run(w, lost);
+	run(w, lost);
 	world_lose(w, lost);
 	world_tick(w, MINUTE);
 	world_silence(w, 1, false);
 	for (uint32_t id = array + 1; id <= doomed + 5 && core_job(w->core, id); id++)
 		if (job_of(w, id)->array_of == array && job_is_live(job_of(w, id)))
-			world_run(w, id);
-	world_end(w, gang, 3);
+			run(w, id);
+	end(w, gang, 3);
 	world_cancel(w, first);
 	world_report(w, first, ATTEMPT_ENDED, CAUSE_CANCEL, 143);
-	world_run(w, wide);
+	run(w, wide);
 	world_tick(w, 25 * MINUTE);
 	world_cancel(w, array);
 	for (uint32_t id = 1; core_job_before(w->core, UINT32_MAX)->id >= id; id++)
 		if (core_job(w->core, id) && job_of(w, id)->state == JOB_CLEANUP && job_is_live(job_of(w, id)))
 			world_report(w, id, ATTEMPT_ENDED, job_of(w, id)->cause, 143);
-	world_end(w, wide, 0);
+	end(w, wide, 0);
+	end(w, endless, 0);
 	world_tick(w, 10 * MINUTE);
 }
 
@@ -91,7 +109,7 @@ static void change_the_pool(struct world *w)
 	struct pool_spec pool = pool_of(changed, 2);
 	struct config_spec config = config_default();
 
-	fewer[0].count = 4;
+	fewer[0].count = 5;
 	changed[0].lines = fewer;
 	assert_int_equal(world_pool(w, &pool), 0);
 	config.kill_grace_us = 7 * US_SECOND;
@@ -158,9 +176,9 @@ static void write_corpus(const char *dir)
 	struct err err;
 	FILE *file;
 
-	live_a_day(w);
+	live_a_day(w, 6);
 	change_the_pool(w);
-	live_a_day(w);
+	live_a_day(w, 5);
 	if (store_open(dir, &store, &err) < 0)
 		fail_msg("%s: %s", err.subject, err.text);
 	put_journal(store, w);
