@@ -288,10 +288,11 @@ static void print_help(FILE *file)
 	fputs("suan: submit jobs to a pool of computing centres, and see what becomes of them.\n\n", file);
 	for (unsigned i = 0; i < N_VERBS; i++)
 		fprintf(file, "  %-14s  %s\n", verbs[i].name, verbs[i].brief);
-	fputs("\nsuan help VERB says what a verb takes. SUAN_URL (default http://127.0.0.1:7480) says where the daemon is; the\n"
-	      "token that it left in your configuration directory is used, or SUAN_TOKEN.\n"
-	      "Exit status: 0 done, 1 the answer is no, 2 usage, 3 the daemon can't be reached.\n",
-	      file);
+	fputs(
+		"\nsuan help VERB says what a verb takes. SUAN_URL (default http://127.0.0.1:7480) says where the daemon is; the\n"
+		"token that it left in your configuration directory is used, or SUAN_TOKEN. Of https://, SUAN_CACERT names whom to trust.\n"
+		"Exit status: 0 done, 1 the answer is no, 2 usage, 3 the daemon can't be reached.\n",
+		file);
 }
 
 /* Prints every verb that is `name`, or begins with it as its first word. Returns whether there was one. */

@@ -31,7 +31,7 @@
 #include "engine/start_claim.h"
 #include "engine/supervise.h"
 
-enum { EVENTS_AT_ONCE = 64 };
+enum { EVENTS_AT_ONCE = 64, KEEP_DAYS = 30 };
 
 /* What wakes the thread; above these, the key of an attempt whose supervisor has ended. */
 enum wake { WAKE_MAILBOX, WAKE_SOCKET, WAKE_CLOCK, WAKE_COUNT };
@@ -373,6 +373,20 @@ static void free_parts(struct local *e)
 	free(e);
 }
 
+static int read_options(struct local *e, const struct centre_spec *centre, struct err *err)
+{
+	e->keep_us = KEEP_DAYS * US_DAY;
+	for (uint32_t i = 0; i < centre->n_options; i++) {
+		const struct option_spec *option = &centre->options[i];
+
+		if (strcmp(option->key, "keep") != 0)
+			return err_set(err, ERR_INVALID, "engine", "\"%.60s\": the local engine has one option, keep", option->key);
+		if (us_parse_duration(option->value, &e->keep_us, NULL) < 0)
+			return err_set(err, ERR_INVALID, "engine.keep", "\"%.60s\": expected a duration, such as 30d", option->value);
+	}
+	return 0;
+}
+
 static int local_open(const struct engine_config *config, const struct engine_sink *sink, struct engine **ret, struct err *err)
 {
 	struct local *e = mem_new(1, sizeof *e);
@@ -390,9 +404,8 @@ static int local_open(const struct engine_config *config, const struct engine_si
 	                    .clock = -1};
 	e->last_hold = &e->holds;
 	e->purge_at_us = US_NEVER;
-	if (config->centre->n_options)
-		code = err_set(err, ERR_INVALID, "engine", "\"%.60s\": the local engine has no options", config->centre->options[0].key);
-	else
+	code = read_options(e, config->centre, err);
+	if (!code)
 		code = open_parts(e, config, err);
 	if (!code) {
 		say_limits(e);

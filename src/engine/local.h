@@ -33,6 +33,7 @@ struct local {
 	struct map index;                  /* key of (job, attempt): its place in the table */
 	struct letter *holds, **last_hold; /* still to be done: everything else goes first */
 	us_t purge_at_us;
+	us_t keep_us; /* what attempts printed stays this long after they are over */
 	bool closing;
 };
 
@@ -57,7 +58,8 @@ int local_do(struct local *e, struct attempt *a, struct letter *letter, struct e
 
 /* Sees to it that what has a folder here and isn't in the table never starts. Cost: O(folders). */
 void local_tidy(struct local *e);
-/* Removes the claims of attempts that were forgotten long ago. Cost: O(claims). */
+/* Removes the claims of attempts that were forgotten long ago, and what others printed longer ago than keep_us. Cost: O(claims and
+ * folders). */
 void local_purge(struct local *e);
 
 #endif

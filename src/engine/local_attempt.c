@@ -520,6 +520,17 @@ static void purge_one(struct local *e, uint32_t job, uint32_t attempt, const cha
 	}
 }
 
+/* What an attempt printed, that is all that is left of it. */
+static void purge_output(struct local *e, uint32_t job, uint32_t attempt, const char *name)
+{
+	struct stat st;
+
+	if (local_find_attempt(e, job, attempt) || could_run(e, name) || fstatat(e->attempts, name, &st, AT_SYMLINK_NOFOLLOW))
+		return;
+	if (process_wall_us() - (us_t)st.st_mtime * US_SECOND > e->keep_us)
+		folder_remove(e->attempts, name, NULL, NULL);
+}
+
 void local_tidy(struct local *e)
 {
 	each_folder(e, e->attempts, tidy_one);
@@ -528,6 +539,7 @@ void local_tidy(struct local *e)
 void local_purge(struct local *e)
 {
 	each_folder(e, e->claims, purge_one);
+	each_folder(e, e->attempts, purge_output);
 }
 
 static int (*const doers[])(struct local *, struct attempt *, struct letter *, struct err *) = {[LETTER_RECOVER] = do_recover,

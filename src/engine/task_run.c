@@ -134,11 +134,9 @@ static int open_pattern(const struct task_job *job, const char *pattern, struct 
 	int fd = path_open(AT_FDCWD, path, flags, 0644, rule_of(job, path));
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st))
-		give_up(job, EXIT_CANNOT_START, "output: \"%s\": %s", path,
+	if (fd < 0 || fstat(fd, &st) || (S_ISREG(st.st_mode) && job->launch->attempt <= 1 && st.st_size && ftruncate(fd, 0)))
+		give_up(job, EXIT_CANNOT_START, "output: \"%.100s\": %s", path,
 		        errno == EXDEV ? "leads out of the job's own working folder" : strerror(errno));
-	if (S_ISREG(st.st_mode) && job->launch->attempt <= 1 && st.st_size && ftruncate(fd, 0))
-		give_up(job, EXIT_CANNOT_START, "output: \"%s\": %s", path, strerror(errno));
 	fcntl(fd, F_SETFL, O_APPEND);
 	return fd;
 }

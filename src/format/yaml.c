@@ -12,7 +12,7 @@
 
 #include "format/job_file.h"
 
-enum { YAML_BLANKS_COST_MAX = 500000000 };
+enum { YAML_BLANKS_COST_MAX = 500000000, ROOM_BYTES = 1 << 20, ROOM_PER_BYTE = 16 };
 
 /* The open maps and lists, outermost first, and where in them the next node goes. */
 struct yaml_builder {
@@ -294,10 +294,19 @@ static int syntax_error(struct yaml_builder *b, struct fy_diag *diag)
 	return ERR_INVALID;
 }
 
+/* The library doesn't survive an allocation that fails, so what it may need is asked for first. */
+static bool have_room(size_t len)
+{
+	void *room = malloc(ROOM_BYTES + ROOM_PER_BYTE * len);
+
+	free(room);
+	return room;
+}
+
 static int parse_events(struct yaml_builder *b, const char *text, size_t len, struct fy_diag *diag)
 {
 	struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG, .diag = diag};
-	struct fy_parser *parser = fy_parser_create(&cfg);
+	struct fy_parser *parser = have_room(len) ? fy_parser_create(&cfg) : NULL;
 	struct fy_event *event;
 	int rc = 0;
 

@@ -312,13 +312,26 @@ void anchors_done(struct anchors *anchors)
 	anchors->fd = -1;
 }
 
+/* What an append that failed has left of its line, and couldn't be cut off then, would spoil the next one. */
+static int cut_rest(const struct anchors *anchors, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(anchors->fd, &st) == 0 && st.st_size <= anchors->size)
+		return 0;
+	return ftruncate(anchors->fd, anchors->size) < 0 ? fail(err, "cut off half a line of this file", anchors->path) : 0;
+}
+
 int anchors_add(struct anchors *anchors, const struct anchor *anchor, struct err *err)
 {
 	char line[ANCHOR_LINE_MAX + 1], hex[HASH_HEX_SIZE];
 	uint8_t signature[crypto_sign_BYTES];
 	size_t len;
 	ssize_t n;
+	int code = cut_rest(anchors, err);
 
+	if (code < 0)
+		return code;
 	len = (size_t)snprintf(line, sizeof line, "%s %" PRIu64 " %" PRId64 " %s", word, anchor->sequence, anchor->at_us,
 	                       hash_hex(&anchor->hash, hex, sizeof hex));
 	crypto_sign_detached(signature, NULL, (uint8_t *)line, len, anchors->secret);

@@ -1425,6 +1425,54 @@ static void test_forget(void **state)
 	assert_int_equal(mode_of(b, "claims/68.1/lock"), 0);
 }
 
+static void set_age(struct bench *b, const char *name, int days)
+{
+	const struct timespec now = {.tv_sec = time(NULL) - days * 86400L}, times[] = {now, now};
+	char path[256];
+
+	snprintf(path, sizeof path, "%s/attempts/%s", b->dir, name);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void await_no_output(struct bench *b, uint32_t job)
+{
+	for (int i = 0; i < 1000 && *log_of(b, job, 0); i++)
+		pause_ms(10);
+	assert_string_equal(log_of(b, job, 0), "");
+}
+
+/* What jobs printed goes after a month, or what the pool file says; what they made stays. */
+static void test_old_output_goes(void **state)
+{
+	static const struct option_spec keep = {"keep", "10d"}, bad = {"keep", "long"};
+	struct bench *b = *state;
+	const struct engine_ops *ops = b->engine->ops;
+	struct centre_spec centre = {.name = "here", .options = &bad, .n_options = 1};
+	const struct engine_config config = {.centre = &centre, .state_dir = b->dir, .now = process_wall_us};
+	struct engine *engine = NULL;
+	struct err err;
+
+	run_to_end(b, example(168, "echo kept; echo result > file"));
+	run_to_end(b, example(169, "echo old"));
+	forget(b, 168);
+	forget(b, 169);
+	pause_ms(300);
+	set_age(b, "168.1", 29);
+	set_age(b, "169.1", 31);
+	reopen(b);
+	recover(b, NULL, 0);
+	await_no_output(b, 169);
+	assert_string_equal(log_of(b, 168, 0), "kept\n");
+	assert_int_equal(mode_of(b, "attempts/169.1"), 0);
+	b->engine = ops->close(b->engine);
+	open_bench(b, ops, &keep, 1);
+	recover(b, NULL, 0);
+	await_no_output(b, 168);
+	assert_string_equal(slurp("%s/attempts/168.1/work/file", b->dir), "result\n");
+	assert_int_equal(ops->open(&config, &b->sink, &engine, &err), ERR_INVALID);
+	assert_string_equal(err.subject, "engine.keep");
+}
+
 static void test_groups_are_removed(void **state)
 {
 	struct bench *b = *state;
@@ -1625,6 +1673,7 @@ int main(void)
 		LOCAL(test_killed_after_restart),
 		LOCAL(test_other_boot),
 		LOCAL(test_forget),
+		LOCAL(test_old_output_goes),
 		LOCAL(test_groups_are_removed),
 		LOCAL(test_start_is_quick),
 		LOCAL(test_discover),

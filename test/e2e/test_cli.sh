@@ -72,7 +72,7 @@ says "a link to a centre that isn't there" 1 'links\[0\].*two' bash -c start_bad
 says "a pool file that isn't there" 1 'nowhere.yaml' "$suand" --pool "$work/nowhere.yaml" --state "$work/bad-state"
 says "no pool file is usage" 2 'pool' "$suand"
 says "an unknown option of suand is usage" 2 'pol' "$suand" --pol "$pool"
-says "an address beyond loopback is refused without TLS" 2 'TLS' "$suand" --pool "$pool" --state "$work/bad-state" --listen "0.0.0.0:$port"
+says "an address beyond loopback is refused without TLS" 2 'tls-cert' "$suand" --pool "$pool" --state "$work/bad-state" --listen "0.0.0.0:$port"
 says "a password in the store's URL is refused" 1 'password' "$suand" --pool "$pool" --state "$work/bad-state" \
 	--store 'postgresql://me:hunter2@db/suan'
 grep -q hunter2 "$work/said"

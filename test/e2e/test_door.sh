@@ -81,15 +81,17 @@ found_in_processes() {
 	done
 }
 
-# A dump of the daemon as root could take it; of a sanitizer's shadow memory it would be of terabytes.
+# Looks through the daemon's memory, as root can, and prints where it is.
+can_look() { "$SUAN_BUILD/test/e2e_test_door_c" scan "$daemon_pid" "$work/canary" >/dev/null 2>&1; [ $? != 3 ]; }
+found_in_memory() { "$SUAN_BUILD/test/e2e_test_door_c" scan "$daemon_pid" "$work/canary"; }
+
+# The same of a dump by a debugger; a sanitizer's would be of terabytes.
 can_dump() { [ "$(id -u)" = 0 ] && command -v gcore >/dev/null && ! grep -q __asan_init "$SUAN_BUILD/suand"; }
 
-found_in_memory() {
-	local n
-	gcore -o "$work/core" "$1" >/dev/null 2>&1 || { echo "no dump could be taken"; return; }
-	n=$(grep -acFf "$work/canary" "$work/core.$1")
-	rm -f "$work/core.$1"
-	[ "$n" = 0 ] || echo "$n lines of the dump"
+found_in_dump() {
+	gcore -o "$work/core" "$daemon_pid" >/dev/null 2>&1 || { echo "no dump could be taken"; return; }
+	grep -acFf "$work/canary" "$work/core.$daemon_pid" | grep -v '^0$'
+	rm -f "$work/core.$daemon_pid"
 }
 
 cat >"$work/secret.yaml" <<'END'
@@ -121,10 +123,10 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	is "nor the supervisor: /proc shows neither's memory to their user" \
 		"$(stat -c %u "/proc/$daemon_pid/mem" "/proc/${supervisor:-$daemon_pid}/mem" | sort -u)" 0
 fi
-if can_dump; then
-	is "the daemon's memory hasn't it any more, once the job has it" "$(found_in_memory "$daemon_pid")" ""
+if can_look; then
+	is "the daemon's memory hasn't it any more, once the job has it" "$(found_in_memory)" ""
 else
-	ok "the daemon's memory hasn't it any more, once the job has it # SKIP needs root, gdb and no sanitizer" 0
+	ok "the daemon's memory hasn't it any more, once the job has it # SKIP only root may look" 0
 fi
 touch "$work/dir/go"
 suan wait "$id" >/dev/null
@@ -157,10 +159,18 @@ done
 suan wait $(suan jobs --json | jq -r '.jobs[].id') >/dev/null
 sleep 0.3
 is "and it is nowhere" "$(found_in_files; found_in_processes)" ""
-if can_dump; then
-	is "nor in the daemon's memory" "$(found_in_memory "$daemon_pid")" ""
+if can_look; then
+	is "nor in the daemon's memory" "$(found_in_memory)" ""
+	printf '%s\n' "$(token)" >"$work/known"
+	"$SUAN_BUILD/test/e2e_test_door_c" scan "$daemon_pid" "$work/known" >/dev/null
+	is "where what must be there is found" "$?" 1
 else
-	ok "nor in the daemon's memory # SKIP needs root, gdb and no sanitizer" 0
+	ok "nor in the daemon's memory # SKIP only root may look" 0
+fi
+if can_dump; then
+	is "nor in a core dump" "$(found_in_dump)" ""
+else
+	ok "nor in a core dump # SKIP needs root, gdb and no sanitizer" 0
 fi
 rm -f "$work/literal.yaml" "$work/long" "$work/refused" "$work/batch"
 
@@ -208,6 +218,15 @@ ln -s "$work/victim" "$work/runs/link.out"
 id=$(sbatch link.out "$work/runs")
 suan wait "$id" >/dev/null
 is "a script's output isn't written through a link" "$(cat "$work/victim") $(state_of "$id")" "precious failed"
+
+# Without a working folder the job has one of its own, beside the files that it is made of.
+for path in ../launch ../../../../../token; do
+	id=$(curl -s -H "Authorization: Bearer $(token)" -H 'Content-Type: application/json' \
+		-d "{\"script\":\"#!/bin/bash\\n#SBATCH --output=$path\\necho written\\n\"}" "$SUAN_URL/v1/jobs" | jq -r .id)
+	suan wait "$id" >/dev/null
+	is "nor out of a working folder of its own, to $path" \
+		"$(state_of "$id") $(suan job "$id" --json | grep -c 'leads out of')" "failed 1"
+done
 
 # The name flips between a file and a link to the victim while scripts open it.
 (while :; do

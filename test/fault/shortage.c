@@ -154,7 +154,7 @@ static const char *const verbs[][4] = {
 	{"--help"},
 };
 
-enum { VERBS = sizeof verbs / sizeof *verbs };
+enum { VERBS = sizeof verbs / sizeof *verbs, VERB_RUNS = 25 };
 
 static int run_verb(struct rig *rig, const char *const *verb, char *out, size_t size)
 {
@@ -185,14 +185,15 @@ static void write_job(const struct rig *rig)
 	}
 }
 
-/* One verb with its first, second, third... allocation failing: an exit status of suan's own, not a signal. */
+/* One verb, again and again, each time with another of its allocations failing: an exit status of suan's own, not a signal. */
 void run_heap_suan(struct rig *rig, uint64_t seed, uint64_t k, struct outcome *ret)
 {
 	struct control *control = rig->control;
+	struct rng rng = {.state = rng_mix(seed)};
 	bool heap = rig->heap;
 	char out[1 << 16];
+	uint64_t all = 0;
 
-	(void)seed;
 	ret->places = VERBS;
 	rig->heap = false;
 	start(rig, ret);
@@ -201,21 +202,20 @@ void run_heap_suan(struct rig *rig, uint64_t seed, uint64_t k, struct outcome *r
 	rig_ask(rig, "POST", "/v1/jobs", plain, NULL, NULL);
 	if (k && k <= VERBS)
 		snprintf(ret->where, sizeof ret->where, "suan %s %s", verbs[k - 1][0], verbs[k - 1][1] ? verbs[k - 1][1] : "");
-	for (uint64_t i = 1; k && k <= VERBS && i < ALLOCATIONS_MAX && !ret->failed[0]; i++) {
-		uint64_t before = control->heap_failed;
+	for (unsigned run = 0; k && k <= VERBS && run <= VERB_RUNS && !ret->failed[0]; run++) {
 		int status;
 
+		/* The first run counts them. */
+		control->heap_from = control->heap_until = run ? 1 + rng_below(&rng, all ? all : 1) : 0;
+		control->heap_until += run != 0;
 		control->allocations = 0;
-		control->heap_from = i;
-		control->heap_until = i + 1;
 		control->heap_counts = true;
 		status = run_verb(rig, verbs[k - 1], out, sizeof out);
 		control->heap_counts = false;
+		all = run ? all : control->allocations;
 		if (status > 3)
-			say(ret, out[0] ? out : "it crashed", i);
-		if (control->heap_failed == before)
-			break;
-		ret->hit = true;
+			say(ret, out[0] ? out : "it crashed", control->heap_from);
+		ret->hit = control->heap_failed;
 	}
 	rig->heap = false;
 	if (!ret->failed[0])
