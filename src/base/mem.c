@@ -20,12 +20,16 @@ static void draw(void)
 	free(atomic_exchange(&reserve, NULL));
 }
 
+_Noreturn void mem_exhausted(void)
+{
+	fputs("suan: out of memory\n", stderr);
+	_exit(EXIT_FAILURE);
+}
+
 static void *must(void *p)
 {
-	if (!p) {
-		fputs("suan: out of memory\n", stderr);
-		_exit(EXIT_FAILURE);
-	}
+	if (!p)
+		mem_exhausted();
 	return p;
 }
 

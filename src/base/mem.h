@@ -28,6 +28,9 @@ void mem_grow(void **array, uint32_t *cap, uint32_t used, size_t size);
 /* As free, and leaves zeros: for libraries through whose hands secrets go. Accepts NULL. */
 void mem_free_secret(void *p);
 
+/* There is none, and nothing else can be done: says so and exits with status 1. */
+_Noreturn void mem_exhausted(void);
+
 /* Sets memory aside for when there is none; once, before there is another thread. It is address space until it is needed. Returns
  * whether it could be had. */
 bool mem_set_aside(size_t bytes);

@@ -291,11 +291,11 @@ static void add_header(struct curl_slist **headers, const char *fmt, ...)
 
 	va_start(args, fmt);
 	if (vasprintf(&line, fmt, args) < 0)
-		abort();
+		mem_exhausted();
 	va_end(args);
 	longer = curl_slist_append(*headers, line);
 	if (!longer)
-		abort();
+		mem_exhausted();
 	*headers = longer;
 	free(line);
 }
@@ -392,7 +392,7 @@ int client_call(struct client *client, const struct call *call, struct answer *r
 
 	answer_done(ret);
 	if (asprintf(&url, "%s%s", client->url, call->path) < 0)
-		abort();
+		mem_exhausted();
 	prepare(client, call, &receiving, url, headers);
 	code = curl_easy_perform(client->curl);
 	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &ret->status);

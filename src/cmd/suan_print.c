@@ -160,7 +160,7 @@ void table_add(struct table *table, enum colour colour, const char *mark, const 
 
 	va_start(args, fmt);
 	if (vasprintf(&text, fmt, args) < 0)
-		abort();
+		mem_exhausted();
 	va_end(args);
 	mem_grow((void **)&table->cells, &table->cells_cap, table->n_cells, sizeof *table->cells);
 	table->cells[table->n_cells++] = (struct cell){print_escape(&table->arena, text), mark, colour};
@@ -292,7 +292,7 @@ static void put_line(const char *before, const char *fmt, va_list args)
 	char *text;
 
 	if (vasprintf(&text, fmt, args) < 0)
-		abort();
+		mem_exhausted();
 	if (*text)
 		printf("%s%s\n", before, print_escape(&arena, text));
 	free(text);
@@ -398,7 +398,7 @@ void print_json(const json_t *json, bool pretty)
 	char *text = json_dumps(json, (pretty ? JSON_INDENT(2) : JSON_COMPACT) | JSON_REAL_PRECISION(15) | JSON_ENCODE_ANY);
 
 	if (!text)
-		abort();
+		mem_exhausted();
 	put_json(stdout, text);
 	putchar('\n');
 	free(text);

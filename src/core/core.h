@@ -89,7 +89,7 @@ const struct group *core_job_group(const struct core *core, const struct job *jo
 /* What is free now, node by node: capacity.h. Borrowed; valid once there is a pool. */
 const struct capacity *core_capacity(const struct core *core);
 bool core_centre_silent(const struct core *core, uint32_t centre);
-/* The state to show: the job's, or unknown where its centre is silent. */
+/* The state to show: the job's, or unknown where its centre is silent, or has left the pool. */
 enum job_state core_job_state(const struct core *core, const struct job *job);
 /* The reservation's job and plan; NULL where nobody holds one. Borrowed until the next step. */
 const struct plan *core_reservation(const struct core *core, uint32_t *ret_job);

@@ -388,6 +388,8 @@ struct pool *pool_new(const struct pool_spec *spec, struct strtab *kinds, struct
 		pool->kinds[strtab_find(kinds, spec->kinds[i].name)] = &spec->kinds[i];
 	pool->n_centres = centres->count;
 	pool->centres = arena_new(&pool->arena, centres->count, sizeof *pool->centres);
+	for (uint32_t i = 0; i < centres->count; i++)
+		pool->centres[i].name = arena_strdup(&pool->arena, strtab_name(centres, i));
 	pool->nodes = mem_new(n_nodes, sizeof *pool->nodes);
 	pool->node_of_number = mem_new(n_nodes, sizeof *pool->node_of_number);
 	pool->shelves = arena_new(&pool->arena, count_lines(spec), sizeof *pool->shelves);
@@ -463,7 +465,7 @@ const char *pool_kind_name(const struct pool *pool, uint32_t kind)
 
 const char *pool_centre_name(const struct pool *pool, uint32_t centre)
 {
-	return centre < pool->n_centres && pool->centres[centre].spec ? pool->centres[centre].spec->name : "?";
+	return centre < pool->n_centres ? pool->centres[centre].name : "?";
 }
 
 uint32_t pool_domain_of(const struct pool *pool, uint32_t node, enum tier tier)

@@ -59,6 +59,7 @@ static inline uint32_t resource_id(enum resource_type type, uint32_t centre, uin
 
 /* A centre; one that the pool no longer has keeps its number, with spec NULL and no nodes. */
 struct centre {
+	const char *name;
 	const struct centre_spec *spec;
 	uint32_t node_first, n_nodes;
 	uint32_t shelf_first, n_shelves;

@@ -119,9 +119,15 @@ bool core_centre_silent(const struct core *core, uint32_t centre)
 	return core->silent[centre];
 }
 
+/* Whether nothing is heard of a centre: it is silent, or the pool no longer has it, and no engine is asked. */
+static bool is_out_of_sight(const struct core *core, uint32_t centre)
+{
+	return core->silent[centre] || !core->pool->centres[centre].spec;
+}
+
 enum job_state core_job_state(const struct core *core, const struct job *job)
 {
-	return job_is_live(job) && core->silent[job->plan.tasks[0].centre] ? JOB_UNKNOWN : job->state;
+	return job_is_live(job) && is_out_of_sight(core, job->plan.tasks[0].centre) ? JOB_UNKNOWN : job->state;
 }
 
 const struct plan *core_reservation(const struct core *core, uint32_t *ret_job)

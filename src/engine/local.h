@@ -58,8 +58,8 @@ int local_do(struct local *e, struct attempt *a, struct letter *letter, struct e
 
 /* Sees to it that what has a folder here and isn't in the table never starts. Cost: O(folders). */
 void local_tidy(struct local *e);
-/* Removes the claims of attempts that were forgotten long ago, and what others printed longer ago than keep_us. Cost: O(claims and
- * folders). */
+/* Removes the claims of attempts that were forgotten long ago, and what others printed longer ago than keep_us. Cost: O(claims
+ * and folders). */
 void local_purge(struct local *e);
 
 #endif

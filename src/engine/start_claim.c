@@ -11,11 +11,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/files.h"
 
-enum { RECORD_BYTES_MAX = 64 << 10 };
+/* GIVE_BACK_TRIES: a supervisor has ten seconds for it, the daemon's thread none. */
+enum { RECORD_BYTES_MAX = 64 << 10, GIVE_BACK_TRIES = 200 };
 
 static const char *const cause_words[] = {
 	[CAUSE_NONE] = "none",       [CAUSE_EXIT] = "exit",     [CAUSE_SIGNAL] = "signal",         [CAUSE_LIMIT] = "limit",
@@ -162,15 +164,17 @@ static int make_aside(int claims, char *name, size_t size, struct err *err)
 /* Gives the folder its name, if nobody has it. That the name is there is what must outlast a loss of power, before anything
  * starts: a claim that then turns out to be empty belongs to an earlier boot, and counts all the same. So this is the one sync.
  */
-static int put_in_place(int claims, const char *aside, const char *name, struct err *err)
+static int put_in_place(int claims, const char *aside, const char *name, unsigned tries, struct err *err)
 {
 	int code;
 
 	if (renameat(claims, aside, claims, name))
 		return err_from_errno(err, name, "can't be claimed");
 	code = folder_sync(claims, err);
-	if (code) /* nothing has started: it is given back, so that another may try when the disk is well */
-		renameat(claims, name, claims, aside);
+	/* Nothing has started: the name is given back, so that another may try when the disk is well. Meanwhile a claim's lock says
+	 * that its maker lives. */
+	while (code && renameat(claims, name, claims, aside) && tries-- > 0)
+		nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
 	return code;
 }
 
@@ -200,7 +204,7 @@ int claim_make(int claims, const char *name, const struct claim_owner *owner, in
 	code = lock < 0 ? lock : file_put(folder, "claim", record.data, record.len, 0, err);
 	buf_done(&record);
 	if (!code)
-		code = put_in_place(claims, aside, name, err);
+		code = put_in_place(claims, aside, name, GIVE_BACK_TRIES, err);
 	if (!code) {
 		*ret_lock = lock;
 		return folder;
@@ -222,7 +226,7 @@ int claim_bury(int claims, const char *name, const struct claim_end *end, struct
 	code = claim_put_end(folder, end, err);
 	close(folder);
 	if (!code)
-		code = put_in_place(claims, aside, name, err);
+		code = put_in_place(claims, aside, name, 0, err);
 	if (code)
 		folder_remove(claims, aside, NULL, NULL);
 	return code;

@@ -112,7 +112,8 @@ static void answer_undecided(struct host *host, const struct err *why)
 		next = call->next;
 		drop_secrets(host, call, true);
 		call->code = err_set(&call->err, why->code, why->subject,
-		                     "%.400s; it is tried again, so this may be done later: ask again with the same Idempotency-Key", why->text);
+		                     "%.400s; it is tried again, so this may be done later: ask again with the same Idempotency-Key",
+		                     why->text);
 		call->done(call);
 	}
 	host->calls = NULL;

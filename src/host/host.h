@@ -30,9 +30,9 @@ struct host_config {
 	char *(*job_record)(const struct core *core, const struct job *job);
 };
 
-/* Loads the newest snapshot and replays the journal from there, checking all of its chain and its anchors; takes in what the pool and the configuration say now; opens the engines and tells
- * them what is known. Nothing runs yet. Returns 0; ERR_CORRUPT for a journal that isn't whole, or not what was anchored; or what the pool, the store or an
- * engine failed with. */
+/* Loads the newest snapshot and replays the journal from there, checking all of its chain and its anchors; takes in what the pool
+ * and the configuration say now; opens the engines and tells them what is known. Nothing runs yet. Returns 0; ERR_CORRUPT for a
+ * journal that isn't whole, or not what was anchored; or what the pool, the store or an engine failed with. */
 int host_open(const struct host_config *config, struct host **ret, struct err *err);
 
 /* Starts the loop. */

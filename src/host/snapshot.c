@@ -83,11 +83,20 @@ bool snapshot_load(struct host *host, struct snapshot *ret)
 
 /* ---- Taking ---- */
 
+/* Room for a state a little larger than the last: growing to it by and by takes half as long again. */
+static struct buf room_for(uint64_t last_len)
+{
+	struct buf buf = {.cap = last_len + last_len / 8};
+
+	buf.data = buf.cap ? malloc(buf.cap) : NULL;
+	return buf.data ? buf : (struct buf){0};
+}
+
 void snapshot_if_due(struct host *host, bool at_stop)
 {
 	struct snapshot snapshot = {
 		.sequence = core_sequence(host->follower), .at_us = core_now(host->follower), .chain = host->chain};
-	struct buf bytes = {0};
+	struct buf bytes;
 	struct err err;
 
 	if (!keeper_wants_snapshot(&host->keeper, at_stop))
@@ -96,6 +105,7 @@ void snapshot_if_due(struct host *host, bool at_stop)
 		log_failure(LOG_WARNING, "history", &err);
 		return;
 	}
+	bytes = room_for(host->keeper.last_len);
 	core_save(host->follower, &bytes);
 	keeper_take(&host->keeper, &snapshot, &bytes);
 }

@@ -31,7 +31,8 @@ static void service_call(struct service *service, struct service_call *call)
 	int code = atomic_load(&host->failing);
 
 	if (mem_is_low()) /* before the core is entered, whose own allocations can't fail */
-		code = err_set(&call->err, ERR_NOMEM, NULL, "the daemon has no memory for more just now; nothing was done, and jobs that run go on");
+		code = err_set(&call->err, ERR_NOMEM, NULL,
+		               "the daemon has no memory for more just now; nothing was done, and jobs that run go on");
 	else if (code)
 		code = err_set(&call->err, code, NULL, "the journal can't be written for now; nothing was done, and jobs that run go on");
 	else

@@ -9,9 +9,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "store/stores.h"
+
+enum { LOCK_TRIES = 50 };
 
 int file_failed(const char *what, const char *path, struct err *err)
 {
@@ -66,6 +69,17 @@ static void write_owner(int fd)
 		return;
 }
 
+/* What a daemon that was killed was just about to start may have its lock for a moment longer, until it is another program. */
+static int lock_patiently(int fd)
+{
+	for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+		if (errno != EWOULDBLOCK || tries == LOCK_TRIES)
+			return -1;
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	return 0;
+}
+
 int state_lock(const char *dir, int *ret_fd, struct err *err)
 {
 	char path[4096];
@@ -78,7 +92,7 @@ int state_lock(const char *dir, int *ret_fd, struct err *err)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return file_failed("open this file", path, err);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (lock_patiently(fd) < 0) {
 		code = errno == EWOULDBLOCK ? say_owner(fd, dir, err) : file_failed("lock this file", path, err);
 		close(fd);
 		return code;

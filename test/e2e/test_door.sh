@@ -76,9 +76,11 @@ found_in_answers() {
 found_in_processes() {
 	local file
 	grep -lFf "$work/canary" /proc/[0-9]*/cmdline 2>/dev/null
-	for file in $(grep -lFf "$work/canary" /proc/[0-9]*/environ 2>/dev/null); do
-		tr '\0' '\n' <"$file" 2>/dev/null | grep -q "^SUAN_JOB_ID=" || echo "$file"
-	done
+	for file in /proc/[0-9]*/environ; do # one look at each, for it may end any moment
+		tr '\0' '\n' 2>/dev/null <"$file" >"$work/environ" || continue
+		grep -qFf "$work/canary" "$work/environ" && ! grep -q '^SUAN_JOB_ID=' "$work/environ" && echo "$file"
+	done 2>/dev/null
+	rm -f "$work/environ"
 }
 
 # Looks through the daemon's memory, as root can, and prints where it is.

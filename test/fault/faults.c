@@ -81,8 +81,30 @@ static void save(const char *path, struct progress *progress)
 		perror(path);
 }
 
-static void say_failure(const struct campaign *campaign, uint64_t seed, uint64_t k, const struct outcome *outcome, FILE *to)
+/* The last lines that the daemon said. */
+static void say_log(const struct rig *rig, FILE *to)
 {
+	char path[CONTROL_PATH], text[1200];
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof path, "%s/daemon.log", rig->dir);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	if (fseek(file, -(long)(sizeof text - 1), SEEK_END))
+		rewind(file);
+	n = fread(text, 1, sizeof text - 1, file);
+	fclose(file);
+	text[n] = 0;
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		fprintf(to, "#   %s\n", line);
+}
+
+static void say_failure(const struct campaign *campaign, const struct rig *rig, uint64_t seed, uint64_t k,
+                        const struct outcome *outcome, FILE *to)
+{
+	say_log(rig, to);
 	fprintf(to, "# %s at %s: %s\n# repeat it: faults %s --seed %" PRIu64 " --at %" PRIu64 "\n", campaign->name, outcome->where,
 	        outcome->failed, campaign->name, seed, k);
 	fflush(to);
@@ -106,7 +128,7 @@ static int sample(const struct campaign *campaign, uint64_t seed, unsigned n)
 	slowest_us = outcome.slowest_us;
 	printf("1..2\n# %s; seed %" PRIu64 "; %" PRIu64 " places\n", campaign->what, seed, places);
 	if (outcome.failed[0])
-		say_failure(campaign, seed, 0, &outcome, stdout);
+		say_failure(campaign, &rig, seed, 0, &outcome, stdout);
 	printf("%sok 1 - %s: without a fault\n", outcome.failed[0] || !places ? "not " : "", campaign->name);
 	if (campaign->every)
 		n = (unsigned)places;
@@ -119,7 +141,7 @@ static int sample(const struct campaign *campaign, uint64_t seed, unsigned n)
 		slowest_us = outcome.slowest_us > slowest_us ? outcome.slowest_us : slowest_us;
 		if (outcome.failed[0]) {
 			failures++;
-			say_failure(campaign, seed, k, &outcome, stdout);
+			say_failure(campaign, &rig, seed, k, &outcome, stdout);
 		}
 	}
 	printf("# %u runs, the fault came in %u, the slowest answer took %.3f s\n", n, hits, (double)slowest_us / 1e6);
@@ -161,7 +183,7 @@ static void soak_one(const struct campaign *campaign, struct rig *rig, struct pr
 		progress->failures++;
 		snprintf(failures, sizeof failures, "%.1000s.failures", path);
 		file = fopen(failures, "ae");
-		say_failure(campaign, progress->seed, progress->k, &outcome, file ? file : stdout);
+		say_failure(campaign, rig, progress->seed, progress->k, &outcome, file ? file : stdout);
 		if (file)
 			fclose(file);
 	}

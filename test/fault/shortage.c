@@ -258,15 +258,15 @@ void run_heap_limit(struct rig *rig, uint64_t seed, uint64_t k, struct outcome *
 {
 	struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY}, limit = none;
 	struct rng rng = {.state = rng_mix(seed ^ k << 32)};
-	char *body = large_job(64 << 10);
+	char *body = large_job(3 << 20);
 	unsigned refused = 0;
 
 	ret->places = UINT32_MAX;
 	start(rig, ret);
 	if (k && !ret->failed[0]) {
-		limit.rlim_cur = address_space(rig->daemon) + (2u << 20) + rng_below(&rng, 24u << 20);
+		limit.rlim_cur = address_space(rig->daemon) + rng_below(&rng, 2u << 20);
 		prlimit(rig->daemon, RLIMIT_AS, &limit, NULL);
-		for (unsigned i = 0; i < 1500 && refused < 20 && !ret->failed[0]; i++) {
+		for (unsigned i = 0; i < 40 && refused < 20 && !ret->failed[0]; i++) {
 			int status = rig_ask(rig, "POST", "/v1/jobs", body, NULL, NULL);
 
 			refused += status == 503 || status <= 0;

@@ -158,6 +158,7 @@ struct fixture {
 	char dir[64];
 	struct store *store;
 	struct config_spec config;
+	uint64_t snapshot_events; /* 0: the usual */
 	struct host *host;
 	struct service *service;
 	_Atomic int stopped;
@@ -178,6 +179,7 @@ static inline int try_open_host(struct fixture *f)
 	                             .engines = fake_engines,
 	                             .n_engines = 1,
 	                             .stopped = on_stopped,
+	                             .snapshot_events = f->snapshot_events,
 	                             .ctx = f};
 
 	return host_open(&config, &f->host, &f->err);

@@ -766,7 +766,10 @@ static void test_pool_shrinks(void **state)
 	assert_int_equal(world_pool(w, &smaller), 0); /* the same again is no news */
 	assert_int_equal(w->step.n_events, 0);
 	assert_int_equal(world_pool(w, &only_y), 0);
-	assert_int_equal(world_pool(w, &spec), 0); /* it is back, with the job on it */
+	assert_state(w, gang, JOB_ACTIVE);
+	assert_int_equal(core_job_state(w->core, job_of(w, gang)), JOB_UNKNOWN); /* nobody is asked about it */
+	assert_int_equal(world_pool(w, &spec), 0);                               /* it is back, with the job on it */
+	assert_int_equal(core_job_state(w->core, job_of(w, gang)), JOB_ACTIVE);
 	assert_int_equal(core_capacity(w->core)->shelf_milli[pool_find_centre(core_pool(w->core), "x") == 0 ? 0 : 1], 0);
 	assert_int_equal(world_pool(w, &only_y), 0);
 	world_end(w, gang, 0);
