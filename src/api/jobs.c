@@ -75,7 +75,8 @@ const struct job *job_id_find(const struct core *core, const struct job_id *id, 
 	}
 	element = core_element(core, id->job, id->index);
 	place = place_of(job->array, id->index);
-	if (!element && (place == UINT32_MAX || place < job->array->taken)) { /* one that was placed, and is gone, is in the history */
+	if (!element &&
+	    (place == UINT32_MAX || place < job->array->taken)) { /* one that was placed, and is gone, is in the history */
 		err_set(err, ERR_NOT_FOUND, "id", "%u_%u: array %u has no such element", id->job, id->index, id->job);
 		return NULL;
 	}
@@ -209,8 +210,8 @@ static bool is_full(const struct list *list)
 	return json_array_size(list->jobs) >= list->limit || list->tasks >= LIST_TASKS_MAX;
 }
 
-/* The next job of the core that is listed; looks at no more than SCAN_MAX, so that commits need not wait for long. *ret_low: where it
- * stands, or how far was looked. Returns NULL where none was found; *ret_more: there are more to look at. */
+/* The next job of the core that is listed; looks at no more than SCAN_MAX, so that commits need not wait for long. *ret_low:
+ * where it stands, or how far was looked. Returns NULL where none was found; *ret_more: there are more to look at. */
 static json_t *next_in_core(struct list *list, uint32_t *ret_low, uint32_t *ret_tasks, bool *ret_more)
 {
 	struct service *service = list->ex->api->service;

@@ -5,10 +5,10 @@
  * the order is: as the user ordered them, or faster for this job's work; then the cheaper card-hour; then the
  * pool file's order. The earliest start is found by giving back, on a copy, what ends by its bound, from the instant
  * on before which the calendars say that even the sum of what is needed isn't free. */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "core/place.h"
 #include "core/state.h"
 
@@ -100,8 +100,7 @@ void plan_candidates(const struct core *core, struct shape *shape)
 	shape->n_candidates = made.n_candidates;
 	shape->never = made.never;
 	if (made.n_candidates) {
-		shape->candidates = reallocarray(NULL, made.n_candidates, sizeof *shape->candidates);
-		assert(shape->candidates);
+		shape->candidates = mem_resize(NULL, made.n_candidates, sizeof *shape->candidates);
 		memcpy(shape->candidates, made.candidates, made.n_candidates * sizeof *shape->candidates);
 	}
 	arena_done(&arena);

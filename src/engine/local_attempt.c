@@ -383,7 +383,7 @@ static int do_kill(struct local *e, struct attempt *a, struct letter *letter, st
 {
 	const struct claim_kill asked = {.cause = letter->cause, .grace_us = letter->grace_us};
 	char name[ATTEMPT_NAME_SIZE];
-	struct claim_view view;
+	struct claim_view view = {0};
 	int code = bury(e, a, letter->cause, "it never started", err);
 
 	if (!code)

@@ -138,7 +138,7 @@ int host_open(const struct host_config *config, struct host **ret, struct err *e
 	if (code >= 0)
 		code = replay_journal(host, err);
 	if (code >= 0)
-		code = sweep_payloads(host, err);
+		sweep_payloads(host);
 	if (code >= 0)
 		code = take_files(host, err);
 	if (code >= 0) {

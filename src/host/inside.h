@@ -45,8 +45,8 @@ struct host {
 	struct step step;
 	struct blob *blobs;
 	uint32_t n_blobs, blobs_cap;
-	struct service_call *calls; /* of the step, not answered yet */
-	struct arena kept;          /* the bytes of its blobs, where the calls that they were of have been answered */
+	struct service_call *calls;         /* of the step, not answered yet */
+	struct arena kept;                  /* the bytes of its blobs, where the calls that they were of have been answered */
 	char (*stale)[SERVICE_SECRET_NAME]; /* secrets of jobs that the batch ended */
 	uint32_t n_stale, stale_cap;
 	us_t resend_us; /* when to send again what engines couldn't take; US_NEVER: nothing */
@@ -72,8 +72,8 @@ void snapshot_if_due(struct host *host, bool at_stop);
 void remember(struct host *host, const struct core *core, const struct event *event);
 /* Writes the history that waits, where it is due. */
 void history_if_due(struct host *host, us_t now_us);
-/* Erases the payloads that no job has any more: of erasures that a crash cut off. */
-int sweep_payloads(struct host *host, struct err *err);
+/* Erases the payloads that no job has any more: of erasures that a crash or a full disk cut off. */
+void sweep_payloads(struct host *host);
 
 /* stations.c */
 int stations_open(struct host *host, struct err *err);

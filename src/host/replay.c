@@ -13,6 +13,7 @@ enum { HISTORY_PIECE = 1000 };
 struct replay {
 	struct host *host;
 	struct journal_walk walk;
+	uint32_t write_at; /* once so many wait for the history */
 	struct err *err;
 };
 
@@ -69,6 +70,17 @@ static void on_event(void *ctx, const struct core *core, uint64_t sequence, cons
 	remember(replay->host, core, event);
 }
 
+/* A disk that is full for now is no reason not to start: what waits is written later. */
+static void write_history(struct replay *replay)
+{
+	struct history *history = &replay->host->history;
+	struct err err;
+
+	if (history_write(history, replay->host->config.store, &err) < 0)
+		log_failure(LOG_WARNING, "history", &err);
+	replay->write_at = history->n + HISTORY_PIECE;
+}
+
 static int apply_batch(void *ctx, const struct batch *batch)
 {
 	struct replay *replay = ctx;
@@ -88,8 +100,8 @@ static int apply_batch(void *ctx, const struct batch *batch)
 		               code < 0 ? why.text : "they hold another number of events than they say", before.good);
 	}
 	keeper_note(&host->keeper, batch);
-	if (host->history.n >= HISTORY_PIECE)
-		return history_write(&host->history, host->config.store, replay->err);
+	if (host->history.n >= replay->write_at)
+		write_history(replay);
 	return 0;
 }
 
@@ -113,7 +125,7 @@ static int copy_core(struct host *host, struct err *err)
 static int apply_from(struct host *host, const struct snapshot *snapshot, struct journal_walk *walk, struct err *err)
 {
 	struct store *store = host->config.store;
-	struct replay replay = {.host = host, .walk = *walk, .err = err};
+	struct replay replay = {.host = host, .walk = *walk, .write_at = HISTORY_PIECE, .err = err};
 	int code;
 
 	if (snapshot->sequence) {
@@ -125,7 +137,7 @@ static int apply_from(struct host *host, const struct snapshot *snapshot, struct
 	if (!code)
 		code = journal_walk_end(&replay.walk, err);
 	if (!code)
-		code = history_write(&host->history, store, err);
+		write_history(&replay);
 	if (!code)
 		code = copy_core(host, err);
 	host->chain = replay.walk.hash;

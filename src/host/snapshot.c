@@ -151,19 +151,21 @@ static int note_unused(void *ctx, const struct hash *hash)
 	return 0;
 }
 
-int sweep_payloads(struct host *host, struct err *err)
+void sweep_payloads(struct host *host)
 {
 	struct store *store = host->config.store;
 	struct unused unused = {.core = host->core};
-	int code = store->ops->payloads(store, note_unused, &unused, err);
+	struct err err;
+	int code = store->ops->payloads(store, note_unused, &unused, &err);
 
 	for (uint32_t i = 0; !code && i < unused.n; i++) {
-		code = store->ops->erase(store, &unused.list[i], err);
+		code = store->ops->erase(store, &unused.list[i], &err);
 		if (code == ERR_BUSY) /* it is gone; an old reader may still look at where it was */
 			code = 0;
 	}
 	free(unused.list);
-	if (!code && unused.n)
+	if (code < 0)
+		log_failure(LOG_WARNING, "erasing payloads", &err);
+	else if (unused.n)
 		log_entry(LOG_INFO, "erased", "payloads=%" PRIu32, unused.n);
-	return code;
 }

@@ -82,12 +82,13 @@ struct store_ops {
 	int (*payloads)(struct store *store, int (*visit)(void *ctx, const struct hash *hash), void *ctx, struct err *err);
 
 	/* Keeps a snapshot, and of the older ones only the last SNAPSHOTS_KEPT − 1; any that is beyond it isn't of this journal, and
-	 * goes. Durable when it returns 0, and never seen in part. May be called from any one thread, beside append and reads, neither
-	 * of which waits for it. Cost: writes its bytes, in pieces. */
+	 * goes. Durable when it returns 0, and never seen in part. May be called from any one thread, beside append and reads,
+	 * neither of which waits for it. Cost: writes its bytes, in pieces. */
 	int (*snapshot_put)(struct store *store, const struct snapshot *snapshot, struct err *err);
 
 	/* The nth newest snapshot, from 0; its bytes, checked by their digest, are appended to *bytes, and ret->bytes is left NULL.
-	 * Returns 0; ERR_NOT_FOUND: there are no more than n; ERR_CORRUPT: this one isn't what was written. Then *bytes is as before. */
+	 * Returns 0; ERR_NOT_FOUND: there are no more than n; ERR_CORRUPT: this one isn't what was written. Then *bytes is as before.
+	 */
 	int (*snapshot)(struct store *store, uint32_t nth, struct snapshot *ret, struct buf *bytes, struct err *err);
 
 	/* Adds jobs to the history, all or nothing; returns 0 once they are durable. One that is there already stays as it is. Of the

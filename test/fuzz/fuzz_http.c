@@ -192,8 +192,8 @@ static void start_server(void)
 	waits_stop(&api.waits, &host.service);
 	api.daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request,
 	                              &api, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-	                              MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, &api,
-	                              MHD_OPTION_END);
+	                              MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, &api,
+	                              MHD_OPTION_NOTIFY_COMPLETED, on_completed, &api, MHD_OPTION_END);
 	CHECK(api.daemon);
 }
 

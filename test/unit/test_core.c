@@ -780,8 +780,8 @@ static void test_pool_shrinks(void **state)
 	world_free(w);
 }
 
-/* A node that loses some of its cards: a running job goes on holding those that are left, so nobody gets one twice; when the others
- * are back it holds them too. */
+/* A node that loses some of its cards: a running job goes on holding those that are left, so nobody gets one twice; when the
+ * others are back it holds them too. */
 static void test_pool_returns_taken(void **state)
 {
 	struct world *w = usual_world();
