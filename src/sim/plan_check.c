@@ -628,6 +628,9 @@ int plan_check_event(struct plan_check *c, const struct event *event, struct err
 		break;
 	case EVENT_FORGOTTEN: return take_forgotten(c, event->forgotten.job, err);
 	case EVENT_CONFIG:
+		if (!event->config.reservations)
+			book_end_promises(&c->book);
+		break;
 	case EVENT_ELIGIBLE:
 	case EVENT_TYPE_COUNT: break;
 	}

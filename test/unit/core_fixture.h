@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "core/core.h"
+#include "sim/plan_check.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -49,6 +50,8 @@ static inline struct pool_spec pool_of(const struct centre_spec *centres, uint32
 
 struct world {
 	struct core *core, *follower;
+	struct plan_check *checker; /* sees every plan, but for centres whose cards are only counted */
+	bool unchecked;
 	struct step step;   /* of the latest input alone */
 	struct buf journal; /* every batch so far, one behind the other */
 	size_t batch[4096]; /* where each begins in it */
@@ -127,6 +130,30 @@ static inline void world_compare_copy(const struct world *w, struct core *copy, 
 	core_free(copy);
 }
 
+/* The checker holds plans against cards named one by one: not where an engine chooses them. */
+static inline bool world_has_counted(const struct event *event)
+{
+	if (event->type != EVENT_POOL)
+		return event->type == EVENT_BOUND;
+	for (uint32_t i = 0; i < event->pool.n_centres; i++)
+		if (!(event->pool.centres[i].capabilities & CAN_EXACT_CARDS))
+			return true;
+	return false;
+}
+
+/* Every event that the follower applies goes through the independent checker. */
+static inline void world_see(void *ctx, const struct core *core, uint64_t sequence, const struct event *event)
+{
+	struct world *w = ctx;
+	struct err err;
+
+	(void)core;
+	(void)sequence;
+	w->unchecked |= world_has_counted(event);
+	if (!w->unchecked && plan_check_event(w->checker, event, &err) < 0)
+		fail_msg("%s: %s", err.subject, err.text);
+}
+
 /* Gives the core an input at the world's time. Returns what core_step does. */
 static inline int world_step(struct world *w, struct input in)
 {
@@ -149,7 +176,7 @@ static inline int world_step(struct world *w, struct input in)
 		assert_true(w->n_batches < COUNT(w->batch));
 		w->batch[w->n_batches++] = w->journal.len;
 		buf_put(&w->journal, w->step.events.data, w->step.events.len);
-		if (core_apply(w->follower, w->step.events.data, w->step.events.len, NULL, NULL, &err) < 0)
+		if (core_apply(w->follower, w->step.events.data, w->step.events.len, world_see, w, &err) < 0)
 			fail_msg("the follower refuses: %s", err.text);
 	}
 	if (rc == 0 && w->step.wake_us <= core_now(w->core)) { /* what was due is done */
@@ -180,6 +207,7 @@ static inline struct world *world_new(const struct pool_spec *spec)
 
 	w->core = core_new();
 	w->follower = core_new();
+	w->checker = plan_check_new();
 	w->now_us = 1000 * US_SECOND;
 	assert_int_equal(world_config(w, config_default()), 0);
 	assert_int_equal(world_pool(w, spec), 0);
@@ -190,6 +218,7 @@ static inline void world_free(struct world *w)
 {
 	core_free(w->core);
 	core_free(w->follower);
+	plan_check_free(w->checker);
 	step_done(&w->step);
 	buf_done(&w->journal);
 	free(w);
