@@ -375,6 +375,10 @@ static int call_failed(struct client *client, CURLcode code, const struct receiv
 			"its certificate isn't trusted, or is for another name (%s); SUAN_CACERT names a file with the certificate of who "
 			"signed it",
 			curl_easy_strerror(code));
+	if (code == CURLE_SSL_CACERT_BADFILE && !client->cacert)
+		return err_set(err, ERR_CORRUPT, client->url,
+		               "its certificate isn't trusted: this machine has no list of whom to trust (package ca-certificates); "
+		               "SUAN_CACERT names a file with the certificate of who vouches for it");
 	if (code == CURLE_SSL_CACERT_BADFILE)
 		return err_set(err, ERR_CORRUPT, "SUAN_CACERT", "\"%.200s\": expected a file with certificates as PEM", client->cacert);
 	if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY)

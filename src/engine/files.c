@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 int err_from_errno(struct err *err, const char *subject, const char *doing)
@@ -129,6 +130,25 @@ int path_open(int dir, const char *path, int flags, mode_t mode, enum path_rule 
 	for (int i = 0; (fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how)) < 0 && errno == EAGAIN && i < 100; i++)
 		;
 	return fd;
+}
+
+static const char mark_name[] = "user.suan.output";
+
+void file_mark(int fd, const char *attempt)
+{
+	/* Where it can't be marked, file_has_mark() says that nobody knows. */
+	if (fsetxattr(fd, mark_name, attempt, strlen(attempt), 0))
+		return;
+}
+
+enum mark file_has_mark(int fd, const char *attempt)
+{
+	char value[64];
+	ssize_t len = fgetxattr(fd, mark_name, value, sizeof value);
+
+	if (len < 0)
+		return errno == ENODATA || errno == ERANGE ? MARK_MISSING : MARK_UNKNOWN;
+	return (size_t)len == strlen(attempt) && !memcmp(value, attempt, (size_t)len) ? MARK_THERE : MARK_MISSING;
 }
 
 int folder_open(int dir, const char *name, struct err *err)

@@ -36,6 +36,13 @@ enum path_rule {
  * errno: ELOOP for a link, EXDEV for a way out. */
 int path_open(int dir, const char *path, int flags, mode_t mode, enum path_rule rule);
 
+enum mark { MARK_MISSING, MARK_THERE, MARK_UNKNOWN };
+
+/* Marks a file itself, whatever names it has, as the output of an attempt ("<job>.<attempt>"); and whether it bears that mark:
+ * MARK_UNKNOWN where the file system keeps no marks (extended attributes of users). */
+void file_mark(int fd, const char *attempt);
+enum mark file_has_mark(int fd, const char *attempt);
+
 /* Opens a folder; dir may be AT_FDCWD, and then the name has no link in it. Returns a descriptor, which is the caller's, or a
  * negative code. */
 int folder_open(int dir, const char *name, struct err *err);

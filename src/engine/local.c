@@ -472,16 +472,18 @@ static int open_linked(int attempt, const char *name)
 	return path_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0, PATH_NO_LINKS);
 }
 
-/* Whether an output may be shown to whoever may read logs. A job can write in its own folder, and put a link to any file of its
- * user's there: what was reached by a link, or has another name, is shown only where all users may read it, as they may what a
- * script's output pattern makes. So no link ever shows a key, the token or another job's secrets. */
-static int check_output(int fd, const char *name, bool linked, struct err *err)
+/* Whether an output may be shown to whoever may read logs. A job can write in its own folder, and put any file of its user's
+ * there, by a link or by moving it: what isn't the very file that the supervisor made and marked is shown only where all users
+ * may read it. So no link ever shows a key, the token or another job's secrets. Where files bear no marks, what was reached by a
+ * link, or has another name, is taken to be another's. */
+static int check_output(int fd, const char *name, const char *attempt, bool linked, struct err *err)
 {
+	enum mark mark = file_has_mark(fd, attempt);
 	struct stat st;
 
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return err_set(err, ERR_NOT_FOUND, name, "not a regular file");
-	if ((linked || st.st_nlink > 1) && !(st.st_mode & S_IROTH))
+	if (mark != MARK_THERE && (mark == MARK_MISSING || linked || st.st_nlink > 1) && !(st.st_mode & S_IROTH))
 		return err_set(err, ERR_DENIED, name, "is another file too, one that not everybody may read: look at it there");
 	return 0;
 }
@@ -503,7 +505,7 @@ static int local_log_open(struct engine *engine, uint32_t job, uint32_t attempt,
 	close(dir);
 	if (fd < 0)
 		return err_from_errno(err, name, "can't be opened");
-	code = check_output(fd, name, linked, err);
+	code = check_output(fd, name, folder, linked, err);
 	if (code < 0)
 		close(fd);
 	else

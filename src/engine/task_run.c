@@ -88,13 +88,17 @@ static const char *enter_workdir(const struct task_job *job, struct arena *arena
 	return workdir;
 }
 
-/* The output that Suan keeps. */
+/* The output that Suan keeps, marked as such: who looks at it later knows it from any other file put in its place. */
 static int open_kept(const struct task_job *job, uint32_t rank)
 {
 	char name[32];
+	int fd;
 
 	snprintf(name, sizeof name, "out.%" PRIu32, rank);
-	return openat(job->attempt, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(job->attempt, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		file_mark(fd, job->name);
+	return fd;
 }
 
 /* Lets Suan's log be the file that a script asked for: by a second name of it, or across file systems by where it is. */
@@ -106,6 +110,7 @@ static void keep_as_log(const struct task_job *job, int fd)
 
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return;
+	file_mark(fd, job->name);
 	unlinkat(job->attempt, "out.0", 0);
 	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 	if (!linkat(AT_FDCWD, link, job->attempt, "out.0", AT_SYMLINK_FOLLOW))
