@@ -20,6 +20,7 @@ struct rig {
 	char token[80];
 	bool heap; /* heap.so too */
 	unsigned boots;
+	int64_t short_us;   /* how long one request may be asked again with its next allocation failing; 0: until it makes no more */
 	int64_t settle_us;  /* how long an answer that doesn't come may be the end of the daemon; 0: 2 s */
 	int64_t slowest_us; /* of the answers so far, but for those that wait for a job */
 };

@@ -91,13 +91,14 @@ static void check_well(struct rig *rig, struct outcome *ret)
 	rig->settle_us = 0;
 }
 
-/* One request with its first, second, third... allocation failing, until it makes no more. */
+/* One request with its first, second, third... allocation failing, until it makes no more, or its time is over. */
 static void ask_short(struct rig *rig, const struct request *request, struct outcome *ret)
 {
 	struct control *control = rig->control;
+	int64_t until = rig->short_us ? rig_now_us() + rig->short_us : INT64_MAX;
 
 	control->heap_counts = true;
-	for (uint64_t i = 1; i < ALLOCATIONS_MAX && !ret->failed[0]; i++) {
+	for (uint64_t i = 1; i < ALLOCATIONS_MAX && !ret->failed[0] && rig_now_us() < until; i++) {
 		int64_t begun = rig_now_us();
 		uint64_t before = control->heap_failed;
 		json_t *answer;
