@@ -178,15 +178,17 @@ rm -f "$work/literal.yaml" "$work/long" "$work/refused" "$work/batch"
 
 # ---- Links and names ----
 
-# A job that puts links to files of its user's in the place of its output, again and again; the daemon shows none of them.
+# A job that puts links to files of its user's in the place of its output, again and again; the daemon shows none of them. Between them
+# stand its output itself, which is shown where files bear marks, and a copy of it, which is shown where they bear none.
 cat >"$work/swap.yaml" <<END
 resources: {accelerators: "cpu-core:1"}
 run: |
-  echo plain; cp ../out.0 mine
+  echo plain; ln ../out.0 mine
   for ((i = 0; i < 3000; i++)); do
     ln -sf "$state/token" ../new && mv -f ../new ../out.0
     ln -f "$state/token" ../new && mv -f ../new ../out.0
-    cp mine ../new && mv -f ../new ../out.0
+    ln -f mine ../new && mv -f ../new ../out.0
+    cp mine ../copy && mv -f ../copy ../out.0
   done
 time: 60s
 END
