@@ -62,8 +62,8 @@ static bool may_pass(int code)
 	return code == ERR_FULL || code == ERR_IO || code == ERR_NOMEM || code == ERR_BUSY || code == ERR_DENIED;
 }
 
-/* Keeps a letter that failed for now, said once; a later one about the same attempt takes its place, but for that of a kill, after
- * which nothing else is to be done. */
+/* Keeps a letter that failed for now, said once; a later one about the same attempt takes its place, but for that of a kill,
+ * after which nothing else is to be done. */
 static void keep_for_later(struct local *e, struct attempt *a, struct letter *letter, const struct err *err)
 {
 	if (!a->retry_wait_us)
