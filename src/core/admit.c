@@ -179,15 +179,40 @@ static int check_project(const struct core *core, const char *name, struct err *
 	if (!name || !spec_name_ok(name))
 		return err_set(err, ERR_INVALID, "project", "\"%.60s\": expected 1 to %d bytes of plain text", name ? name : "",
 		               NAME_LEN_MAX);
-	if (core->projects_declared) {
+	if (projects_any_declared(core->tree)) {
 		uint32_t id = strtab_find(&core->projects, name);
 
-		if (id == STRTAB_NONE || !core->project[id].declared)
+		if (id == STRTAB_NONE || !projects_is_declared(core->tree, id))
 			return unknown_project(core, name, err);
 	}
 	if (core->projects.count >= POOL_PROJECTS_MAX && strtab_find(&core->projects, name) == STRTAB_NONE)
 		return err_set(err, ERR_TOO_LARGE, "project", "\"%.60s\": the pool has %d projects already", name, POOL_PROJECTS_MAX);
 	return 0;
+}
+
+/* What a project's quota could never let through, even were nothing held, is refused as well. */
+static int check_quota(const struct core *core, const char *project, const struct group *group, struct arena *arena, struct err *err)
+{
+	uint32_t id = strtab_find(&core->projects, project);
+	struct shape shape = plan_shape(core, group, arena);
+	struct quota_view view = {.project = PROJECT_NONE};
+	uint32_t kind = KIND_NONE;
+	char nominal[24], borrowing[24];
+
+	if (id == STRTAB_NONE)
+		return 0;
+	for (uint32_t i = 0; i < shape.n_candidates; i++) {
+		const struct request *q = &group->requests[shape.candidates[i].request];
+
+		kind = core->pool->shelves[shape.candidates[i].shelf].kind;
+		if (!q->cards_milli ||
+		    projects_ever_fits(core->tree, id, kind, (uint64_t)group->nodes * q->cards_milli, &view) == QUOTA_OK)
+			return 0;
+	}
+	return err_set(err, ERR_NEVER, "project", "%s: its quota of %s is %s, and it may borrow %s: never enough for this job",
+	               core_project_name(core, view.project), pool_kind_name(core->pool, kind),
+	               units_format_milli(view.nominal_milli, nominal, sizeof nominal),
+	               units_format_milli(view.borrowing_milli, borrowing, sizeof borrowing));
 }
 
 static int check_dependencies(const struct core *core, const struct job_spec *spec, struct err *err)
@@ -235,6 +260,8 @@ int admit(const struct core *core, const struct job_spec *spec, const void *idem
 		               JOB_ARRAY_MAX);
 	if (check_project(core, spec->project, err) < 0 || check_dependencies(core, spec, err) < 0 ||
 	    admit_group(core, spec, arena, &s.group, err) < 0 || check_holdable(core, &s.group, arena, err) < 0)
+		return err->code;
+	if (core->projects_bounded && check_quota(core, spec->project, &s.group, arena, err) < 0)
 		return err->code;
 	s.name = spec->name;
 	s.project = spec->project;

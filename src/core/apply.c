@@ -14,9 +14,30 @@
 
 static int compare_live(const struct tree_node *a, const struct tree_node *b)
 {
-	uint32_t x = tree_entry(a, struct job, in_live)->id, y = tree_entry(b, struct job, in_live)->id;
+	uint32_t x = running_job(a)->id, y = running_job(b)->id;
 
 	return x < y ? -1 : x > y;
+}
+
+static int compare_ends(const struct tree_node *a, const struct tree_node *b)
+{
+	const struct running *x = tree_entry(a, struct running, in_ends), *y = tree_entry(b, struct running, in_ends);
+
+	if (x->until_us != y->until_us)
+		return x->until_us < y->until_us ? -1 : 1;
+	return x->job->id < y->job->id ? -1 : x->job->id > y->job->id;
+}
+
+/* The lowest priority first; of one priority what stands last in the policy's order, and came last. */
+static int compare_victims(const struct tree_node *a, const struct tree_node *b)
+{
+	const struct running *x = tree_entry(a, struct running, in_victims), *y = tree_entry(b, struct running, in_victims);
+
+	if (x->job->priority != y->job->priority)
+		return x->job->priority < y->job->priority ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank > y->rank ? -1 : 1;
+	return x->job->id > y->job->id ? -1 : x->job->id < y->job->id;
 }
 
 static int compare_timers(const struct tree_node *a, const struct tree_node *b)
@@ -63,6 +84,7 @@ static bool array_is_stopping(const struct core *core, const struct job *job)
 us_t job_timer(const struct core *core, const struct job *job)
 {
 	const struct centre_spec *centre;
+	us_t at_us;
 
 	if (job_is_over(job))
 		return US_NEVER;
@@ -72,10 +94,15 @@ us_t job_timer(const struct core *core, const struct job *job)
 		return 0;
 	if (job->state == JOB_QUEUED && !job->eligible)
 		return job->waits_for == 0 ? job->begin_us : US_NEVER;
-	if (job->state != JOB_ACTIVE || job->array || job->limit_us == US_NEVER)
+	if (job_is_live(job) && job->state != JOB_CLEANUP && job_lost_node(core, job))
+		return 0;
+	if (job->state != JOB_ACTIVE || job->array)
 		return US_NEVER;
+	at_us = rank_ages(core, job);
 	centre = core->pool->centres[job->plan.tasks[0].centre].spec;
-	return centre && centre->capabilities & CAN_LIMIT ? US_NEVER : us_add(job->started_us, job->limit_us);
+	if (job->limit_us == US_NEVER || (centre && centre->capabilities & CAN_LIMIT))
+		return at_us;
+	return us_add(job->started_us, job->limit_us) < at_us ? us_add(job->started_us, job->limit_us) : at_us;
 }
 
 static void retime(struct core *core, struct job *job)
@@ -134,17 +161,6 @@ static struct job *add_job(struct core *core, uint32_t id)
 	return job;
 }
 
-static uint32_t add_project(struct core *core, const char *name)
-{
-	uint32_t id = strtab_add(&core->projects, name);
-
-	if (id == core->n_projects) {
-		mem_grow((void **)&core->project, &core->projects_cap, core->n_projects, sizeof *core->project);
-		core->project[core->n_projects++] = (struct project){.parent = UINT32_MAX, .weight_milli = 1000};
-	}
-	return id;
-}
-
 static char *copy_or_null(const char *text)
 {
 	return text && *text ? mem_strdup(text) : NULL;
@@ -183,54 +199,166 @@ static void remove_claims(struct core *core, const struct plan *plan)
 	}
 }
 
-static void take_plan(struct core *core, struct job *job)
+/* What a plan holds, for its project's books. */
+static struct project_amount amount_of(const struct core *core, const struct job *job)
 {
+	const struct request *q = job_request(core, job);
+	uint64_t n = job->plan.n_tasks;
+
+	return (struct project_amount){.kind = q->cards_milli ? job->plan.kind : KIND_NONE,
+	                               .cards_milli = n * q->cards_milli,
+	                               .cpus_milli = n * q->cpus_milli,
+	                               .memory_mib = n * q->memory_mib};
+}
+
+/* Something came free on a node: classes that want no more wholly free cards of it than it has are looked at again. */
+static void came_free(struct core *core, uint32_t node)
+{
+	uint64_t *at = core->freed_at[core->pool->nodes[node].shelf];
+	uint32_t free = (uint32_t)__builtin_popcountll(core->capacity.free_cards[node]);
+
+	core->freed++;
+	for (uint32_t cards = 0; cards <= free; cards++)
+		at[cards]++;
+}
+
+static void came_free_all(struct core *core)
+{
+	core->freed++;
+	core->freed_all++;
+}
+
+static void enter_tenant(struct core *core, struct running *running, uint32_t task, uint32_t node)
+{
+	struct tenant *t = &running->tenants[task];
+
+	*t = (struct tenant){.next = core->tenants[node], .link = &core->tenants[node], .of = running, .task = task};
+	if (t->next)
+		t->next->link = &t->next;
+	core->tenants[node] = t;
+}
+
+static void leave_tenant(struct tenant *t)
+{
+	if (!t->link)
+		return;
+	*t->link = t->next;
+	if (t->next)
+		t->next->link = t->link;
+}
+
+static void enter_ends(struct core *core, struct job *job)
+{
+	struct running *running = job->running;
+
+	running->until_us = job->plan.until_us;
+	core->ends.compare = compare_ends;
+	if (running->until_us != US_NEVER)
+		tree_insert(&core->ends, &running->in_ends, job->id);
+}
+
+static void leave_ends(struct core *core, struct job *job)
+{
+	if (job->running->until_us != US_NEVER)
+		tree_remove(&core->ends, &job->running->in_ends);
+}
+
+/* Brings the victims in line with a job's state. */
+static void line_up(struct core *core, struct job *job)
+{
+	struct running *running = job->running;
+
+	if (!running)
+		return;
+	if (running->in_line)
+		tree_remove(&core->victims, &running->in_victims);
+	running->in_line = job->preemptible && job->state == JOB_ACTIVE;
+	running->rank = rank_running(core, job, core->now_us);
+	core->victims.compare = compare_victims;
+	if (running->in_line)
+		tree_insert(&core->victims, &running->in_victims, job->id);
+}
+
+/* A job's attempt holds what its plan says. again: the books of its project know of it already. */
+static void take_plan(struct core *core, struct job *job, bool again)
+{
+	struct project_amount amount = amount_of(core, job);
 	struct share share;
 	uint32_t node;
 
+	job->running = mem_new(1, sizeof *job->running);
+	job->running->job = job;
+	job->running->tenants = mem_new(job->plan.n_tasks, sizeof *job->running->tenants);
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
 		if (!job_holds(core, job, i, &node, &share))
 			continue;
 		capacity_take(&core->capacity, node, &share);
-		reservation_taken(&core->reservation, node, &share, job->plan.until_us, &core->capacity, CAUSE_ORDER);
+		keep_taken(&core->keep, node, &share, job->plan.until_us, &core->capacity, CAUSE_ORDER);
+		enter_tenant(core, job->running, i, node);
 	}
 	add_claims(core, &job->plan);
-	tree_insert(&core->live, &job->in_live, job->id);
+	tree_insert(&core->live, &job->running->in_live, job->id);
+	enter_ends(core, job);
+	line_up(core, job);
+	if (again)
+		projects_hold_again(core->tree, job->project, &amount);
+	else
+		projects_take(core->tree, job->project, &amount, core->now_us);
 }
 
 static void give_plan(struct core *core, struct job *job)
 {
+	struct project_amount amount = amount_of(core, job);
 	struct share share;
 	uint32_t node;
 
-	tree_remove(&core->live, &job->in_live);
+	tree_remove(&core->live, &job->running->in_live);
+	leave_ends(core, job);
+	if (job->running->in_line)
+		tree_remove(&core->victims, &job->running->in_victims);
 	core->freed++;
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
+		leave_tenant(&job->running->tenants[i]);
 		if (!job_holds(core, job, i, &node, &share))
 			continue;
 		capacity_give(&core->capacity, node, &share);
-		reservation_given(&core->reservation, node, &share, job->plan.until_us, &core->capacity);
+		keep_given(&core->keep, node, &share, job->plan.until_us, &core->capacity);
+		came_free(core, node);
 	}
 	remove_claims(core, &job->plan);
+	projects_give(core->tree, job->project, &amount, core->now_us);
+	core->relieved += core->projects_bounded;
+	free(job->running->tenants);
+	free(job->running);
+	job->running = NULL;
+}
+
+/* By its bound the attempt is there until then. */
+static void set_until(struct core *core, struct job *job, us_t until_us)
+{
+	struct share share;
+	uint32_t node;
+
+	if (until_us == job->plan.until_us)
+		return;
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
+		if (job_holds(core, job, i, &node, &share) && keep_has(&core->keep, node)) {
+			keep_moved(&core->keep, node, &share, job->plan.until_us, until_us, &core->capacity);
+			came_free(core, node); /* what is promised there may need less of what is free */
+		}
+	remove_claims(core, &job->plan);
+	leave_ends(core, job);
+	job->plan.until_us = until_us;
+	for (uint32_t i = 0; i < job->plan.n_claims; i++)
+		job->plan.claims[i].until_us = until_us;
+	add_claims(core, &job->plan);
+	enter_ends(core, job);
 }
 
 /* The attempt runs since started_us, so by its bound it is there until then plus its limit. */
 static void move_until(struct core *core, struct job *job)
 {
-	us_t until = job->limit_us == US_NEVER ? US_NEVER : us_add(job->started_us, job->limit_us);
-	struct share share;
-	uint32_t node;
-
-	if (until == job->plan.until_us)
-		return;
-	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
-		if (job_holds(core, job, i, &node, &share))
-			reservation_moved(&core->reservation, node, &share, job->plan.until_us, until, &core->capacity);
-	remove_claims(core, &job->plan);
-	job->plan.until_us = until;
-	for (uint32_t i = 0; i < job->plan.n_claims; i++)
-		job->plan.claims[i].until_us = until;
-	add_claims(core, &job->plan);
+	set_until(core, job, plan_end(job->started_us, job->limit_us));
 }
 
 static void copy_plan(struct plan *to, const struct plan *from)
@@ -251,14 +379,28 @@ static void drop_plan(struct plan *plan)
 	*plan = (struct plan){0};
 }
 
-/* ---- The queue and the reservation ---- */
+/* ---- The queue and its reservations ---- */
 
-static void unreserve(struct core *core)
+/* Takes a promise back; what is free on its nodes is open to others. */
+static void unreserve(struct core *core, uint32_t job)
 {
-	if (core->reservation.job) {
-		reservation_clear(&core->reservation);
-		core->freed++;
-	}
+	struct reservation *r = keep_find(&core->keep, job);
+	uint32_t n = r ? r->plan.n_tasks : 0, *nodes = mem_new(n, sizeof *nodes);
+
+	for (uint32_t i = 0; i < n; i++)
+		nodes[i] = pool_node(core->pool, r->plan.tasks[i].centre, r->plan.tasks[i].node);
+	if (r)
+		keep_unreserve(&core->keep, job, &core->capacity);
+	for (uint32_t i = 0; i < n; i++)
+		if (core->capacity.free_cards[nodes[i]] || core->pool->nodes[nodes[i]].cards == 0 || core->capacity.free_cpus[nodes[i]])
+			came_free(core, nodes[i]);
+	free(nodes);
+}
+
+static void unreserve_all(struct core *core)
+{
+	while (core->keep.n_reservations)
+		unreserve(core, core->keep.reservations[0]->job);
 }
 
 /* Whether a job stands in line: an array while it has elements left and as many run as may. */
@@ -279,59 +421,96 @@ static void requeue(struct core *core, struct job *job)
 {
 	bool stands = job_stands_in_line(job), stood = queue_has(&core->queue, job);
 
-	if (stands && !stood)
+	if (stands && !stood) {
+		job->rank = rank_waiting(core, job);
 		queue_add(&core->queue, job);
+	}
 	if (!stands && stood)
 		queue_remove(&core->queue, job);
-	if (!stands && core->reservation.job == job->id)
-		unreserve(core);
+	if (!stands && core->keep.n_reservations && keep_find(&core->keep, job->id))
+		unreserve(core, job->id);
+}
+
+/* What the queue's order rests on is about to change: everybody who waits steps out, and in again. */
+static void empty_queue(struct core *core)
+{
+	for (uint32_t id = 1; id <= core->last_job; id++)
+		if (core->jobs[id] && queue_has(&core->queue, core->jobs[id]))
+			queue_remove(&core->queue, core->jobs[id]);
+}
+
+static void refill_queue(struct core *core)
+{
+	core->queue.by_share = core->config.policy == POLICY_FAIR;
+	for (uint32_t id = 1; id <= core->last_job; id++)
+		if (core->jobs[id] && !queue_has(&core->queue, core->jobs[id]))
+			requeue(core, core->jobs[id]);
 }
 
 /* ---- One function an event ---- */
 
 static void index_pool(struct core *core, bool pool_changed);
 
-/* The tree of projects as the pool declares it. */
-static void declare_projects(struct core *core)
+/* The tree of projects as the pool declares it, over what the pool has. */
+void apply_projects(struct core *core)
 {
-	const struct pool_spec *spec = &core->pool->spec;
+	uint64_t *milli = mem_new(core->pool->n_kinds, sizeof *milli);
+	struct project_capacity capacity = {.cards_milli = milli, .n_kinds = core->pool->n_kinds};
 
-	for (uint32_t i = 0; i < core->n_projects; i++)
-		core->project[i] = (struct project){.parent = UINT32_MAX, .weight_milli = 1000};
-	core->projects_declared = spec->n_projects > 0;
-	for (uint32_t i = 0; i < spec->n_projects; i++) {
-		uint32_t id = add_project(core, spec->projects[i].name);
-
-		core->project[id].declared = true;
-		core->project[id].weight_milli = spec->projects[i].weight_milli;
+	for (uint32_t i = 0; i < core->pool->n_shelves; i++)
+		if (core->pool->shelves[i].kind != KIND_NONE)
+			milli[core->pool->shelves[i].kind] += core->pool->shelves[i].cards * CARD_MILLI;
+	for (uint32_t i = 0; i < core->pool->n_nodes; i++) {
+		capacity.cpus_milli += core->pool->nodes[i].cpus_milli == UNCOUNTED ? 0 : core->pool->nodes[i].cpus_milli;
+		capacity.memory_mib += core->pool->nodes[i].memory_mib == UNCOUNTED ? 0 : core->pool->nodes[i].memory_mib;
 	}
-	for (uint32_t i = 0; i < spec->n_projects; i++)
-		if (spec->projects[i].parent)
-			core->project[strtab_find(&core->projects, spec->projects[i].name)].parent = strtab_find(&core->projects,
-			                                                                                         spec->projects[i].parent);
+	core->projects_bounded = false;
+	for (uint32_t i = 0; i < core->pool->spec.n_projects; i++)
+		core->projects_bounded |= core->pool->spec.projects[i].n_quotas > 0;
+	projects_declare(core->tree, &core->pool->spec, &core->projects, &core->kinds, &capacity, core->config.half_life_us,
+	                 core->now_us);
+	free(milli);
 }
 
 static void apply_pool(struct core *core, const struct event *e)
 {
 	uint32_t had = core->centres.count;
 
-	unreserve(core);
+	empty_queue(core);
+	if (core->pool)
+		unreserve_all(core);
 	pool_free(core->pool);
 	core->pool = pool_new(&e->pool, &core->kinds, &core->centres);
 	core->silent = mem_resize(core->silent, core->centres.count, sizeof *core->silent);
 	for (uint32_t i = had; i < core->centres.count; i++)
 		core->silent[i] = false;
-	declare_projects(core);
 	index_pool(core, true);
-	core->freed++;
+	apply_projects(core);
+	refill_queue(core);
+	came_free_all(core);
 }
 
 static void apply_config(struct core *core, const struct event *e)
 {
+	bool half_life_changed = core->config.half_life_us != e->config.half_life_us;
+
+	empty_queue(core);
 	core->config = e->config;
-	if (!core->config.reservations)
-		unreserve(core);
-	core->freed++;
+	if (core->pool)
+		unreserve_all(core);
+	for (uint32_t i = 0; core->pool && i < core->queue.n_shapes; i++)
+		if (core->queue.shapes[i])
+			plan_candidates(core, core->queue.shapes[i]);
+	if (core->pool && half_life_changed)
+		apply_projects(core);
+	for (struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
+		struct job *job = running_job(node);
+
+		retime(core, job);
+		line_up(core, job);
+	}
+	refill_queue(core);
+	came_free_all(core);
 }
 
 static bool dependency_dooms(const struct core *core, const struct dependency_spec *d)
@@ -399,7 +578,7 @@ static void apply_submitted(struct core *core, const struct event *e)
 	job->shape = queue_shape(&core->queue, &s->group, &new_shape);
 	if (new_shape)
 		plan_candidates(core, core->queue.shapes[job->shape]);
-	job->project = add_project(core, s->project);
+	job->project = strtab_add(&core->projects, s->project);
 	job->name = mem_strdup(s->name);
 	job->user = strtab_add(&core->users, s->user);
 	job->priority = (uint16_t)s->priority;
@@ -481,8 +660,8 @@ static void apply_placed(struct core *core, const struct event *e)
 	struct job *array = p->array ? job_at(core, p->array) : NULL;
 	struct job *job = array ? take_element(core, p) : job_at(core, p->job);
 
-	if (core->reservation.job && core->reservation.job == (array ? array->id : job->id))
-		unreserve(core);
+	if (core->keep.n_reservations && keep_find(&core->keep, array ? array->id : job->id))
+		unreserve(core, array ? array->id : job->id);
 	assert(p->attempt == job->attempt + 1);
 	assert(attempt_may_become(job->attempt_state, ATTEMPT_INTENT));
 	job->attempt = p->attempt;
@@ -493,8 +672,9 @@ static void apply_placed(struct core *core, const struct event *e)
 	copy_plan(&job->plan, &p->plan);
 	set_state(core, job, JOB_STAGE_IN);
 	requeue(core, job);
+	job->preemptible = false;
+	take_plan(core, job, false);
 	retime(core, job);
-	take_plan(core, job);
 	if (array) {
 		if (array->state == JOB_QUEUED)
 			set_state(core, array, JOB_ACTIVE);
@@ -520,6 +700,8 @@ static void apply_attempt(struct core *core, const struct event *e)
 	move_until(core, job);
 	if (job->state == JOB_STAGE_IN)
 		set_state(core, job, JOB_ACTIVE);
+	job->preemptible = job->preemptible_after_us == 0;
+	line_up(core, job);
 	if (job->array_of && job_at(core, job->array_of)->started_us == US_NEVER)
 		job_at(core, job->array_of)->started_us = job->started_us;
 	retime(core, job);
@@ -532,7 +714,20 @@ static void apply_bound(struct core *core, const struct event *e)
 	assert(job->attempt == e->bound.attempt && e->bound.n_tasks == job->plan.n_tasks);
 	give_plan(core, job);
 	memcpy(job->plan.tasks, e->bound.tasks, job->plan.n_tasks * sizeof *job->plan.tasks);
-	take_plan(core, job);
+	take_plan(core, job, false);
+}
+
+/* The next one of those that make room for a promise is being stopped. */
+static void note_stopped(struct core *core, uint32_t job, enum cause cause)
+{
+	if (cause != CAUSE_PREEMPTED && cause != CAUSE_RECLAIMED)
+		return;
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
+		struct reservation *r = core->keep.reservations[i];
+
+		if (r->n_stopped < r->n_victims && r->victims[r->n_stopped] == job)
+			r->n_stopped++;
+	}
 }
 
 static void apply_stopping(struct core *core, const struct event *e)
@@ -546,6 +741,14 @@ static void apply_stopping(struct core *core, const struct event *e)
 		job->extra->stopped_by = mem_strdup(e->stopping.who);
 	}
 	requeue(core, job);
+	if (job->running) {
+		us_t gone_us = us_add(e->at_us, core->config.kill_grace_us);
+
+		if (gone_us < job->plan.until_us && gone_us > job->plan.start_us)
+			set_until(core, job, gone_us);
+		line_up(core, job);
+		note_stopped(core, job->id, e->stopping.cause);
+	}
 	retime(core, job);
 	for (uint32_t i = 0; job->array && i < job->array->taken; i++)
 		if (core->jobs[job->array->elements[i]] && !job_is_over(core->jobs[job->array->elements[i]]))
@@ -583,6 +786,36 @@ static void element_over(struct core *core, const struct job *job)
 	retime(core, array);
 }
 
+/* What estimates know a job by; digits of its name don't count, so that run-1 and run-2 are alike. */
+struct estimate_key core_estimate_key(const struct core *core, const struct job *job)
+{
+	struct estimate_key key = {.project = job->project, .user = job->user, .name = UINT64_C(0xcbf29ce484222325)};
+
+	for (const char *p = job->name; *p; p++)
+		if (*p < '0' || *p > '9')
+			key.name = (key.name ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+	key.shape = hash_word(core_shape(core, job)->key.bytes);
+	return key;
+}
+
+/* What an attempt that is over has had and achieved. Called once ended_us is set, and before the plan goes. */
+static void add_service(struct core *core, struct job *job, const struct ended *x)
+{
+	us_t ran_us = job->started_us == US_NEVER ? 0 : job->ended_us - job->started_us, every_us = job->checkpoint_every_us;
+	struct estimate_key key;
+
+	if (x->then == JOB_QUEUED && ran_us > 0) {
+		us_t attained_us = core_attained_us(core, job, job->ended_us), kept_us = every_us ? ran_us - ran_us % every_us : 0;
+
+		job_extra(job)->attained_us = attained_us;
+		job->extra->done_us += kept_us / 1000 * job_request(core, job)->speed_milli;
+		job->level = rank_level(core, attained_us);
+	} else if (x->cause == CAUSE_LIMIT || x->then == JOB_COMPLETED) {
+		key = core_estimate_key(core, job);
+		estimate_learn(&core->estimates, &key, job->limit_us, ran_us);
+	}
+}
+
 static void apply_ended(struct core *core, const struct event *e)
 {
 	const struct ended *x = &e->ended;
@@ -606,10 +839,13 @@ static void apply_ended(struct core *core, const struct event *e)
 		job->extra->note = copy_or_null(x->note);
 	}
 	set_state(core, job, x->then);
+	if (x->attempt)
+		add_service(core, job, x);
 	if (x->then == JOB_QUEUED) {
-		job->restarts_left--;
+		job->restarts_left -= x->cause != CAUSE_PREEMPTED && x->cause != CAUSE_RECLAIMED;
 		drop_plan(&job->plan);
 		job->placed_us = job->started_us = US_NEVER;
+		job->preemptible = false;
 	}
 	requeue(core, job);
 	if (!job_is_over(job)) {
@@ -623,42 +859,201 @@ static void apply_ended(struct core *core, const struct event *e)
 		element_over(core, job);
 }
 
-void apply_reservation(struct core *core, uint32_t id, const struct plan *plan)
+void apply_reservation(struct core *core, struct reservation *r)
 {
-	const struct job *job = job_at(core, id);
-	struct share share;
-	uint32_t node_id;
+	keep_reserve(&core->keep, r, &core->capacity);
+	for (uint32_t i = 0; i < r->plan.n_tasks; i++) {
+		uint32_t node = pool_node(core->pool, r->plan.tasks[i].centre, r->plan.tasks[i].node);
 
-	reservation_set(&core->reservation, id, plan, &core_shape(core, job)->group.requests[plan->request], &core->capacity);
-	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		const struct job *live = tree_entry(node, struct job, in_live);
+		for (const struct tenant *t = core->tenants[node]; t; t = t->next) {
+			const struct job *job = t->of->job;
+			struct share share;
+			uint32_t same;
 
-		for (uint32_t i = 0; live->plan.until_us <= plan->start_us && i < live->plan.n_tasks; i++)
-			if (job_holds(core, live, i, &node_id, &share))
-				reservation_ends(&core->reservation, node_id, &share, &core->capacity);
+			if (job->plan.until_us <= r->plan.start_us && job_holds(core, job, t->task, &same, &share))
+				keep_ends(&core->keep, node, &share, job->plan.until_us, r->job, &core->capacity);
+		}
+		/* A job that ends before the start may pass where one before it may not. */
+		if (core->capacity.free_cards[node] || core->capacity.free_cpus[node])
+			came_free(core, node);
 	}
 }
 
 static void apply_reserved(struct core *core, const struct event *e)
 {
-	unreserve(core);
-	apply_reservation(core, e->reserved.job, &e->reserved.plan);
+	struct reservation *r = mem_new(1, sizeof *r);
+
+	if (keep_find(&core->keep, e->reserved.job))
+		unreserve(core, e->reserved.job);
+	r->job = e->reserved.job;
+	r->cause = e->reserved.cause;
+	r->request = core_shape(core, job_at(core, r->job))->group.requests[e->reserved.plan.request];
+	copy_plan(&r->plan, &e->reserved.plan);
+	r->n_victims = e->reserved.n_victims;
+	r->victims = mem_new(r->n_victims, sizeof *r->victims);
+	memcpy(r->victims, e->reserved.victims, r->n_victims * sizeof *r->victims);
+	apply_reservation(core, r);
 	core->freed++;
 }
 
 static void apply_unreserved(struct core *core, const struct event *e)
 {
-	(void)e;
-	unreserve(core);
+	unreserve(core, e->unreserved.job);
+	core->freed++;
 }
 
 static void apply_centre(struct core *core, const struct event *e)
 {
 	core->silent[e->centre.centre] = e->centre.silent;
-	for (uint32_t i = 0; e->centre.silent && core->reservation.job && i < core->reservation.plan.n_tasks; i++)
-		if (core->reservation.plan.tasks[i].centre == e->centre.centre)
-			core->reservation.broken = CAUSE_CAPACITY; /* nothing is started there until it is heard again */
-	core->freed++;
+	for (uint32_t i = 0; e->centre.silent && i < core->keep.n_reservations; i++)
+		for (uint32_t k = 0; k < core->keep.reservations[i]->plan.n_tasks; k++)
+			if (core->keep.reservations[i]->plan.tasks[k].centre == e->centre.centre)
+				core->keep.reservations[i]->broken = CAUSE_CAPACITY; /* nothing is started there until it is heard again */
+	came_free_all(core);
+}
+
+/* ---- Nodes that are out, and bookings ---- */
+
+enum { WINDOW_OF_MARK = 0 }; /* bookings are numbered from 1 */
+
+static struct node_mark *find_mark(const struct core *core, uint32_t centre, uint32_t number, uint32_t *ret_at)
+{
+	uint32_t low = 0, high = core->n_marks;
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+		const struct node_mark *m = &core->marks[mid];
+
+		if (m->centre < centre || (m->centre == centre && m->number < number))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	*ret_at = low;
+	return low < core->n_marks && core->marks[low].centre == centre && core->marks[low].number == number ? &core->marks[low] : NULL;
+}
+
+enum node_state core_node_state(const struct core *core, uint32_t node, const char **ret_note)
+{
+	uint32_t at;
+	const struct node_mark *m = find_mark(core, core->pool->nodes[node].centre, core->pool->nodes[node].number, &at);
+
+	*ret_note = m ? m->note : "";
+	return m ? m->state : NODE_UP;
+}
+
+bool job_lost_node(const struct core *core, const struct job *job)
+{
+	uint32_t at;
+
+	for (uint32_t i = 0; core->n_marks && i < job->plan.n_tasks; i++) {
+		const struct node_mark *m = find_mark(core, job->plan.tasks[i].centre, job->plan.tasks[i].node, &at);
+
+		if (m && m->state == NODE_DOWN)
+			return true;
+	}
+	return false;
+}
+
+/* Sets or takes away one node's mark. */
+static void mark_node(struct core *core, uint32_t centre, uint32_t number, enum node_state state, const char *note)
+{
+	uint32_t at, node = pool_node(core->pool, centre, number);
+	struct node_mark *m = find_mark(core, centre, number, &at);
+
+	if (m) {
+		free(m->note);
+		keep_unwindow(&core->keep, node, WINDOW_OF_MARK, &core->capacity);
+		core->n_marks--;
+		memmove(m, m + 1, (core->n_marks - at) * sizeof *m);
+	}
+	if (state == NODE_UP)
+		return;
+	mem_grow((void **)&core->marks, &core->marks_cap, core->n_marks, sizeof *core->marks);
+	memmove(&core->marks[at + 1], &core->marks[at], (core->n_marks - at) * sizeof *core->marks);
+	core->marks[at] = (struct node_mark){centre, number, state, mem_strdup(note)};
+	core->n_marks++;
+	keep_window(&core->keep, node, WINDOW_OF_MARK, UINT32_MAX, core->now_us, US_NEVER, &core->capacity);
+}
+
+static void apply_node(struct core *core, const struct event *e)
+{
+	for (uint32_t number = e->node.range.first; number <= e->node.range.last; number++) {
+		uint32_t node = pool_node(core->pool, e->node.centre, number);
+
+		mark_node(core, e->node.centre, number, e->node.state, e->node.note);
+		for (const struct tenant *t = core->tenants[node]; t; t = t->next)
+			retime(core, t->of->job);
+	}
+	came_free_all(core);
+}
+
+/* Each node of a booking that the pool has. */
+static void window_nodes(struct core *core, const struct booking *b, bool keep)
+{
+	for (uint32_t i = 0; i < b->n_ranges; i++)
+		for (uint32_t number = b->ranges[i].first; number <= b->ranges[i].last; number++) {
+			uint32_t node = pool_node(core->pool, b->centre, number);
+
+			if (node != NODE_NONE && keep)
+				keep_window(&core->keep, node, b->id, b->project, b->from_us, b->until_us, &core->capacity);
+			else if (node != NODE_NONE)
+				keep_unwindow(&core->keep, node, b->id, &core->capacity);
+		}
+}
+
+static void apply_booked(struct core *core, const struct event *e)
+{
+	struct booking *b = mem_new(1, sizeof *b);
+
+	*b = (struct booking){.id = e->booked.booking,
+	                      .name = mem_strdup(e->booked.name),
+	                      .project = *e->booked.project ? strtab_add(&core->projects, e->booked.project) : UINT32_MAX,
+	                      .centre = e->booked.centre,
+	                      .n_ranges = e->booked.n_ranges,
+	                      .from_us = e->booked.from_us,
+	                      .until_us = e->booked.until_us};
+	b->ranges = mem_new(b->n_ranges, sizeof *b->ranges);
+	memcpy(b->ranges, e->booked.ranges, b->n_ranges * sizeof *b->ranges);
+	mem_grow((void **)&core->bookings, &core->bookings_cap, core->n_bookings, sizeof(struct booking *));
+	core->bookings[core->n_bookings++] = b;
+	core->last_booking = b->id;
+	window_nodes(core, b, true);
+	came_free_all(core);
+}
+
+struct booking *booking_free(struct booking *b)
+{
+	if (!b)
+		return NULL;
+	free(b->name);
+	free(b->ranges);
+	free(b);
+	return NULL;
+}
+
+static void apply_unbooked(struct core *core, const struct event *e)
+{
+	uint32_t i = 0;
+
+	while (core->bookings[i]->id != e->unbooked.booking)
+		i++;
+	window_nodes(core, core->bookings[i], false);
+	booking_free(core->bookings[i]);
+	core->n_bookings--;
+	memmove(&core->bookings[i], &core->bookings[i + 1], (core->n_bookings - i) * sizeof(struct booking *));
+	came_free_all(core);
+}
+
+static void apply_aged(struct core *core, const struct event *e)
+{
+	struct job *job = job_at(core, e->aged.job);
+
+	job->level = (uint8_t)e->aged.level;
+	job->preemptible = e->aged.preemptible;
+	line_up(core, job);
+	retime(core, job);
+	came_free_all(core);
 }
 
 static void apply_forgotten(struct core *core, const struct event *e)
@@ -684,7 +1079,8 @@ void apply(struct core *core, const struct event *event)
 		[EVENT_ELIGIBLE] = apply_eligible,   [EVENT_PLACED] = apply_placed,         [EVENT_ATTEMPT] = apply_attempt,
 		[EVENT_BOUND] = apply_bound,         [EVENT_STOPPING] = apply_stopping,     [EVENT_ENDED] = apply_ended,
 		[EVENT_RESERVED] = apply_reserved,   [EVENT_UNRESERVED] = apply_unreserved, [EVENT_CENTRE] = apply_centre,
-		[EVENT_FORGOTTEN] = apply_forgotten,
+		[EVENT_FORGOTTEN] = apply_forgotten, [EVENT_NODE] = apply_node,             [EVENT_BOOKED] = apply_booked,
+		[EVENT_UNBOOKED] = apply_unbooked,   [EVENT_AGED] = apply_aged,
 	};
 
 	assert(event->at_us >= core->now_us);
@@ -743,6 +1139,42 @@ static void find_held(struct core *core, struct job *job)
 	}
 }
 
+/* What is kept of the pool but for promises: nodes that are out, and bookings. Marks of nodes that left the pool go. */
+static void index_keep(struct core *core)
+{
+	uint32_t n = 0;
+
+	keep_done(&core->keep);
+	keep_init(&core->keep, &core->capacity);
+	for (uint32_t i = 0; i < core->n_marks; i++) {
+		uint32_t node = pool_node(core->pool, core->marks[i].centre, core->marks[i].number);
+
+		if (node == NODE_NONE) {
+			free(core->marks[i].note);
+			continue;
+		}
+		keep_window(&core->keep, node, WINDOW_OF_MARK, UINT32_MAX, core->now_us, US_NEVER, &core->capacity);
+		core->marks[n++] = core->marks[i];
+	}
+	core->n_marks = n;
+	for (uint32_t i = 0; i < core->n_bookings; i++)
+		window_nodes(core, core->bookings[i], true);
+}
+
+/* A live job's attempt comes out of the old pool's books, without a change to what its project used. */
+static void forget_running(struct core *core, struct job *job)
+{
+	struct project_amount amount;
+
+	if (!job->running)
+		return;
+	amount = amount_of(core, job);
+	projects_give(core->tree, job->project, &amount, core->now_us);
+	free(job->running->tenants);
+	free(job->running);
+	job->running = NULL;
+}
+
 /* Everything that follows from the pool: what is free with what runs on it, calendars, ways to place each shape. */
 static void index_pool(struct core *core, bool pool_changed)
 {
@@ -757,17 +1189,24 @@ static void index_pool(struct core *core, bool pool_changed)
 	capacity_done(&core->empty);
 	capacity_init(&core->capacity, core->pool);
 	capacity_init(&core->empty, core->pool);
+	free(core->tenants);
+	core->tenants = mem_new(core->pool->n_nodes, sizeof *core->tenants);
+	free(core->freed_at);
+	core->freed_at = mem_new(core->pool->n_shelves, sizeof *core->freed_at);
 	core->live = (struct tree){.compare = compare_live};
+	core->ends = core->victims = (struct tree){0};
+	index_keep(core);
 	for (uint32_t id = 1; id <= core->last_job; id++) {
 		struct job *job = core->jobs[id];
 
 		if (!job || !job_is_live(job))
 			continue;
-		if (pool_changed) {
+		forget_running(core, job);
+		if (pool_changed)
 			find_held(core, job);
+		take_plan(core, job, !pool_changed);
+		if (pool_changed)
 			retime(core, job);
-		}
-		take_plan(core, job);
 	}
 	for (uint32_t i = 0; i < core->queue.n_shapes; i++)
 		if (core->queue.shapes[i])
@@ -790,18 +1229,16 @@ static void index_job(struct core *core, struct job *job)
 	requeue(core, job);
 }
 
-void apply_index(struct core *core, const struct plan *reserved, uint32_t job)
+void apply_index(struct core *core, struct reservation **reserved, uint32_t n)
 {
-	for (uint32_t i = 0; i < core->projects.count; i++)
-		add_project(core, strtab_name(&core->projects, i));
-	declare_projects(core);
 	index_pool(core, false);
+	core->queue.by_share = core->config.policy == POLICY_FAIR;
 	for (uint32_t id = 1; id <= core->last_job; id++)
 		if (core->jobs[id])
 			index_job(core, core->jobs[id]);
 	for (uint32_t id = 1; id <= core->last_job; id++)
 		if (core->jobs[id] && !job_is_over(core->jobs[id]))
 			retime(core, core->jobs[id]);
-	if (job)
-		apply_reservation(core, job, reserved);
+	for (uint32_t i = 0; i < n; i++)
+		apply_reservation(core, reserved[i]);
 }

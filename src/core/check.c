@@ -13,7 +13,7 @@ static void check_capacity(const struct core *core)
 
 	capacity_init(&fresh, core->pool);
 	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		const struct job *job = tree_entry(node, struct job, in_live);
+		const struct job *job = running_job(node);
 
 		assert(job_is_live(job));
 		for (uint32_t i = 0; i < job->plan.n_tasks; i++)
@@ -26,18 +26,26 @@ static void check_capacity(const struct core *core)
 	capacity_check(&core->capacity);
 }
 
-/* A reservation made anew from the state gives what was kept up step by step. */
-static void check_reservation(const struct core *core)
+/* What every node has of each job that runs there, and only that. */
+static void check_tenants(const struct core *core)
 {
-	struct core copy = *core;
+	uint64_t here = 0, there = 0;
+	struct share share;
+	uint32_t id;
 
-	if (!core->reservation.job)
-		return;
-	capacity_check(&core->reservation.kept);
-	copy.reservation = (struct reservation){0};
-	apply_reservation(&copy, core->reservation.job, &core->reservation.plan);
-	assert(!memcmp(copy.reservation.kept.memory, core->reservation.kept.memory, core->reservation.kept.size));
-	reservation_clear(&copy.reservation);
+	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
+		const struct job *job = running_job(node);
+
+		assert(job->running->job == job && (job->running->until_us == job->plan.until_us));
+		for (uint32_t i = 0; i < job->plan.n_tasks; i++)
+			here += job_holds(core, job, i, &id, &share);
+	}
+	for (uint32_t n = 0; n < core->pool->n_nodes; n++)
+		for (const struct tenant *t = core->tenants[n]; t; t = t->next) {
+			assert(*t->link == t && job_holds(core, t->of->job, t->task, &id, &share) && id == n);
+			there++;
+		}
+	assert(here == there);
 }
 
 void core_check(const struct core *core)
@@ -65,5 +73,7 @@ void core_check(const struct core *core)
 	for (uint32_t i = 0; i < core->n_calendars; i++)
 		calendar_check(&core->calendars[i]);
 	check_capacity(core);
-	check_reservation(core);
+	check_tenants(core);
+	keep_check(&core->keep, &core->capacity);
+	projects_check(core->tree);
 }

@@ -17,6 +17,7 @@ struct core *core_new(void)
 	struct core *core = mem_new(1, sizeof *core);
 
 	core->config = config_default();
+	core->tree = projects_new();
 	return core;
 }
 
@@ -24,7 +25,6 @@ struct core *core_free(struct core *core)
 {
 	if (!core)
 		return NULL;
-	reservation_clear(&core->reservation);
 	for (uint32_t id = 1; id <= core->last_job; id++)
 		job_free(core->jobs[id]);
 	for (uint32_t i = 0; i < core->n_calendars; i++)
@@ -39,11 +39,24 @@ struct core *core_free(struct core *core)
 	strtab_done(&core->users);
 	map_done(&core->idempotency);
 	map_done(&core->payloads);
+	keep_done(&core->keep);
+	for (uint32_t i = 0; i < core->n_bookings; i++)
+		booking_free(core->bookings[i]);
+	for (uint32_t i = 0; i < core->n_marks; i++)
+		free(core->marks[i].note);
+	projects_free(core->tree);
+	project_ranking_done(&core->ranking);
+	estimates_done(&core->estimates);
+	map_done(&core->ranked_at);
 	pool_free(core->pool);
 	arena_done(&core->scratch);
 	free(core->jobs);
 	free(core->silent);
-	free(core->project);
+	free(core->bookings);
+	free(core->marks);
+	free(core->tenants);
+	free(core->freed_at);
+	free(core->ranked);
 	free(core);
 	return NULL;
 }
@@ -98,7 +111,7 @@ static void add_effects_before(const struct core *core, const struct event *e, s
 void core_outstanding(const struct core *core, struct step *step)
 {
 	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		const struct job *job = tree_entry(node, struct job, in_live);
+		const struct job *job = running_job(node);
 
 		if (job->state == JOB_CLEANUP)
 			add_effect(step, EFFECT_KILL, job, job->cause);
@@ -167,31 +180,62 @@ static int take_pool(const struct core *core, const struct input *in, struct are
 	return !same_pool(core, in->pool);
 }
 
+static int check_config(const struct config_spec *b, struct err *err)
+{
+	const struct {
+		const char *name;
+		us_t value, least, most;
+		const char *range;
+	} times[] = {
+		{"kill_grace", b->kill_grace_us, 0, US_DURATION_MAX, "0 to a hundred years"},
+		{"lease", b->lease_us, 0, US_DURATION_MAX, "0 to a hundred years"},
+		{"history_after", b->history_after_us, 0, US_NEVER, "0 or more"},
+		{"starvation_after", b->starvation_after_us, 0, US_NEVER, "0 or more"},
+		{"half_life", b->half_life_us, 1, US_NEVER, "more than 0"},
+	};
+
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+		if (times[i].value < times[i].least || times[i].value > times[i].most)
+			return err_set(err, ERR_INVALID, times[i].name, "%" PRId64 " us: expected %s", times[i].value, times[i].range);
+	if (b->reservations > RESERVATIONS_MAX)
+		return err_set(err, ERR_INVALID, "reservations", "%" PRIu32 ": at most %d", b->reservations, RESERVATIONS_MAX);
+	if (b->jobs_max > UINT32_MAX)
+		return err_set(err, ERR_INVALID, "jobs_max", "%" PRIu64 ": at most %" PRIu32, b->jobs_max, UINT32_MAX);
+	if (b->n_las_levels > LAS_LEVELS_MAX)
+		return err_set(err, ERR_INVALID, "las_levels", "%" PRIu32 " levels: at most %d", b->n_las_levels, LAS_LEVELS_MAX);
+	for (uint32_t i = 0; i < b->n_las_levels; i++)
+		if (b->las_levels_us[i] <= (i ? b->las_levels_us[i - 1] : 0))
+			return err_set(err, ERR_INVALID, "las_levels", "level %" PRIu32 ": expected more than the one before it", i + 1);
+	if (b->cards_power_milli > 1000)
+		return err_set(err, ERR_INVALID, "cards_power", "%" PRIu32 " thousandths: expected 0 to 1", b->cards_power_milli);
+	if (b->finish_weight > 1000 || b->price_weight > 1000 || b->balance_weight > 1000)
+		return err_set(err, ERR_INVALID, "score", "a weight over 1000: expected 0 to 1000");
+	return 0;
+}
+
+static bool same_config(const struct config_spec *a, const struct config_spec *b)
+{
+	struct buf x = {0}, y = {0};
+	bool same;
+
+	config_spec_encode(a, &x);
+	config_spec_encode(b, &y);
+	same = x.len == y.len && !memcmp(x.data, y.data, x.len);
+	buf_done(&x);
+	buf_done(&y);
+	return same;
+}
+
 static int take_config(const struct core *core, const struct input *in, struct arena *arena, struct event *ret, struct step *step,
                        struct err *err)
 {
-	const struct config_spec *a = &core->config, *b = in->config;
-
 	(void)arena;
 	(void)step;
-	if (b->policy != POLICY_FAIR && b->policy != POLICY_FIFO)
-		return err_set(err, ERR_UNSUPPORTED, "policy", "%s: not in this release; use fair or fifo", policy_word(b->policy));
-	if (b->reservations > 1)
-		return err_set(err, ERR_UNSUPPORTED, "reservations", "%" PRIu32 ": at most 1 in this release", b->reservations);
-	if (b->jobs_max > UINT32_MAX)
-		return err_set(err, ERR_INVALID, "jobs_max", "%" PRIu64 ": at most %" PRIu32, b->jobs_max, UINT32_MAX);
-	if (b->kill_grace_us < 0 || b->kill_grace_us > US_DURATION_MAX)
-		return err_set(err, ERR_INVALID, "kill_grace", "%" PRId64 " us: expected 0 to a hundred years", b->kill_grace_us);
-	if (b->lease_us < 0 || b->lease_us > US_DURATION_MAX)
-		return err_set(err, ERR_INVALID, "lease", "%" PRId64 " us: expected 0 to a hundred years", b->lease_us);
-	if (b->history_after_us < 0)
-		return err_set(err, ERR_INVALID, "history_after", "%" PRId64 " us: expected 0 or more", b->history_after_us);
+	if (check_config(in->config, err) < 0)
+		return err->code;
 	ret->type = EVENT_CONFIG;
-	ret->config = *b;
-	return core->sequence == 0 || a->policy != b->policy || a->reservations != b->reservations ||
-	       a->max_restarts != b->max_restarts || a->kill_grace_us != b->kill_grace_us || a->lease_us != b->lease_us ||
-	       a->jobs_max != b->jobs_max || a->seed != b->seed || a->history_after_us != b->history_after_us ||
-	       a->history_jobs_max != b->history_jobs_max;
+	ret->config = *in->config;
+	return core->sequence == 0 || !same_config(&core->config, in->config);
 }
 
 /* A request with a key that was used before is the same request, or a mistake. */
@@ -276,21 +320,177 @@ static int take_centre(const struct core *core, const struct input *in, struct a
 	return core->silent[in->centre.centre] != in->centre.silent;
 }
 
-/* What becomes of a job whose attempt is over: its own success counts whatever was asked meanwhile; then what was asked;
- * then, for what was lost unasked and may run again, the queue. */
+/* ---- Nodes and bookings ---- */
+
+/* The nodes of a centre by name, whose ranges rise and are there. subject: the field that is wrong otherwise. */
+static int find_nodes(const struct core *core, const char *name, const struct node_range *ranges, uint32_t n, uint32_t *ret_centre,
+                      struct err *err)
+{
+	uint32_t centre = core->pool ? pool_find_centre(core->pool, name) : NODE_NONE;
+
+	if (centre == NODE_NONE)
+		return err_set(err, ERR_NOT_FOUND, "centre", "\"%.60s\": there is no such centre in the pool", name);
+	for (uint32_t i = 0; i < n; i++) {
+		if (ranges[i].last < ranges[i].first || (i > 0 && ranges[i].first <= ranges[i - 1].last))
+			return err_set(err, ERR_INVALID, "nodes", "expected rising numbers, each once, such as 0-3,8");
+		if (ranges[i].last >= core->pool->centres[centre].n_nodes)
+			return err_set(err, ERR_NOT_FOUND, "nodes", "%" PRIu32 ": %.60s has nodes 0 to %" PRIu32, ranges[i].last, name,
+			               core->pool->centres[centre].n_nodes - 1);
+	}
+	*ret_centre = centre;
+	return 0;
+}
+
+static int take_node(const struct core *core, const struct input *in, struct arena *arena, struct event *ret, struct step *step,
+                     struct err *err)
+{
+	bool is_news = false;
+
+	(void)arena;
+	(void)step;
+	if (find_nodes(core, in->node.centre, &in->node.range, 1, &ret->node.centre, err) < 0)
+		return err->code;
+	ret->type = EVENT_NODE;
+	ret->node.range = in->node.range;
+	ret->node.state = in->node.state;
+	ret->node.note = in->node.note ? in->node.note : "";
+	for (uint32_t i = in->node.range.first; i <= in->node.range.last; i++) {
+		const char *note;
+		enum node_state state = core_node_state(core, pool_node(core->pool, ret->node.centre, i), &note);
+
+		is_news |= state != in->node.state || strcmp(note, ret->node.note) != 0;
+	}
+	return is_news;
+}
+
+/* A job that, by its bound, would still run on booked nodes when their window begins; NULL: none. */
+static const struct job *runs_into(const struct core *core, uint32_t centre, const struct booking_spec *b)
+{
+	for (uint32_t i = 0; i < b->n_ranges; i++)
+		for (uint32_t k = b->ranges[i].first; k <= b->ranges[i].last; k++)
+			for (const struct tenant *t = core->tenants[pool_node(core->pool, centre, k)]; t; t = t->next)
+				if (t->of->job->plan.until_us > b->from_us)
+					return t->of->job;
+	return NULL;
+}
+
+/* Another booking for a project that has one of the nodes within the window; NULL: none. */
+static const struct booking *booked_already(const struct core *core, uint32_t centre, const struct booking_spec *b)
+{
+	for (uint32_t n = 0; n < core->n_bookings; n++) {
+		const struct booking *other = core->bookings[n];
+
+		if (other->centre != centre || other->from_us >= b->until_us || b->from_us >= other->until_us)
+			continue;
+		for (uint32_t i = 0; i < other->n_ranges; i++)
+			for (uint32_t k = 0; k < b->n_ranges; k++)
+				if (other->ranges[i].first <= b->ranges[k].last && b->ranges[k].first <= other->ranges[i].last)
+					return other;
+	}
+	return NULL;
+}
+
+/* A drain may be declared over what runs (that goes on to its end) and over other bookings; a project's booking may not. */
+static int check_booking(const struct core *core, uint32_t centre, const struct booking_spec *b, struct err *err)
+{
+	const struct booking *other;
+	const struct job *job;
+
+	if (!b->project)
+		return 0;
+	if (!spec_name_ok(b->project))
+		return err_set(err, ERR_INVALID, "project", "\"%.60s\": expected 1 to %d bytes of plain text", b->project, NAME_LEN_MAX);
+	if (projects_any_declared(core->tree) && (strtab_find(&core->projects, b->project) == STRTAB_NONE ||
+	                                          !projects_is_declared(core->tree, strtab_find(&core->projects, b->project))))
+		return err_set(err, ERR_INVALID, "project", "\"%.60s\": there is no such project in the pool", b->project);
+	job = runs_into(core, centre, b);
+	if (job)
+		return err_set(err, ERR_CONFLICT, "from",
+		               "job %" PRIu32 " may still run on these nodes then; book others, later, or drain them", job->id);
+	other = booked_already(core, centre, b);
+	if (other)
+		return err_set(err, ERR_CONFLICT, "nodes", "booking %" PRIu32 " (%s) has some of them within that window", other->id,
+		               other->name);
+	return 0;
+}
+
+static int take_book(const struct core *core, const struct input *in, struct arena *arena, struct event *ret, struct step *step,
+                     struct err *err)
+{
+	const struct booking_spec *b = in->book;
+	us_t from_us = b->from_us > ret->at_us ? b->from_us : ret->at_us;
+	uint32_t centre = 0;
+
+	(void)arena;
+	if (!b->name || !spec_name_ok(b->name))
+		return err_set(err, ERR_INVALID, "name", "expected 1 to %d bytes of plain text", NAME_LEN_MAX);
+	if (!b->n_ranges || b->n_ranges > BOOKING_RANGES_MAX)
+		return err_set(err, ERR_INVALID, "nodes", "%" PRIu32 " ranges: expected 1 to %d", b->n_ranges, BOOKING_RANGES_MAX);
+	if (find_nodes(core, b->centre, b->ranges, b->n_ranges, &centre, err) < 0)
+		return err->code;
+	if (b->until_us <= from_us)
+		return err_set(err, ERR_INVALID, "until", "expected an instant after `from` and now");
+	if (core->n_bookings >= BOOKINGS_MAX)
+		return err_set(err, ERR_BUSY, "bookings", "there are %d already, as many as may be", BOOKINGS_MAX);
+	if (check_booking(core, centre, b, err) < 0)
+		return err->code;
+	ret->type = EVENT_BOOKED;
+	ret->booked = (struct booked){.booking = core->last_booking + 1,
+	                              .name = b->name,
+	                              .project = b->project ? b->project : "",
+	                              .centre = centre,
+	                              .ranges = b->ranges,
+	                              .n_ranges = b->n_ranges,
+	                              .from_us = from_us,
+	                              .until_us = b->until_us};
+	step->job = ret->booked.booking;
+	return 1;
+}
+
+static int take_unbook(const struct core *core, const struct input *in, struct arena *arena, struct event *ret, struct step *step,
+                       struct err *err)
+{
+	const struct booking *b = in->unbook.booking ? core_booking_after(core, in->unbook.booking - 1) : NULL;
+
+	(void)arena;
+	(void)step;
+	if (!b || b->id != in->unbook.booking)
+		return err_set(err, ERR_NOT_FOUND, "booking", "%" PRIu32 ": there is no such booking", in->unbook.booking);
+	ret->type = EVENT_UNBOOKED;
+	ret->unbooked.booking = b->id;
+	ret->unbooked.cause = CAUSE_CANCEL;
+	return 1;
+}
+
+/* ---- Reports ---- */
+
+static bool makes_room(enum cause cause)
+{
+	return cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED;
+}
+
+/* What becomes of a job whose attempt is over: what made room waits again, however it ended, for a script that saves its work and
+ * exits with 0 isn't done; then its own success counts, whatever was asked meanwhile; then what was asked; then, for what was lost
+ * unasked and may run again, the queue. */
 static enum job_state what_then(const struct job *job, const struct report *r, enum cause cause)
 {
+	bool node_failed = job->state == JOB_CLEANUP && job->cause == CAUSE_NODE;
+
+	if (job->state == JOB_CLEANUP && makes_room(job->cause))
+		return JOB_QUEUED;
 	if (r->state == ATTEMPT_ENDED && cause == CAUSE_EXIT && r->exit_code == 0)
 		return JOB_COMPLETED;
 	if (cause == CAUSE_CANCEL || job->cause == CAUSE_CANCEL)
 		return JOB_CANCELED;
-	if (r->state == ATTEMPT_LOST && job->state != JOB_CLEANUP && job->rerun_when_lost && job->restarts_left > 0)
+	if (((r->state == ATTEMPT_LOST && job->state != JOB_CLEANUP) || node_failed) && job->rerun_when_lost && job->restarts_left > 0)
 		return JOB_QUEUED;
 	return JOB_FAILED;
 }
 
 static enum cause cause_of(const struct job *job, const struct report *r)
 {
+	if (job->state == JOB_CLEANUP && (makes_room(job->cause) || job->cause == CAUSE_NODE))
+		return job->cause;
 	if (r->state == ATTEMPT_LOST)
 		return CAUSE_LOST;
 	if (r->state == ATTEMPT_REFUSED)
@@ -361,7 +561,8 @@ static int take_clock(const struct core *core, const struct input *in, struct ar
 
 static take_fn *const take_input[] = {
 	[INPUT_CLOCK] = take_clock,   [INPUT_POOL] = take_pool,     [INPUT_CONFIG] = take_config, [INPUT_SUBMIT] = take_submit,
-	[INPUT_CANCEL] = take_cancel, [INPUT_REPORT] = take_report, [INPUT_CENTRE] = take_centre,
+	[INPUT_CANCEL] = take_cancel, [INPUT_REPORT] = take_report, [INPUT_CENTRE] = take_centre, [INPUT_NODE] = take_node,
+	[INPUT_BOOK] = take_book,     [INPUT_UNBOOK] = take_unbook,
 };
 
 /* An engine whose centre chooses the cards says which with its report that the attempt runs. */
@@ -388,8 +589,21 @@ static bool take_bound(const struct core *core, const struct input *in, struct a
 
 /* ---- Deciding: what follows ---- */
 
+/* A job that has run so long that it stands elsewhere. */
+static struct event aged(const struct core *core, const struct job *job, us_t now_us)
+{
+	struct event e = {.type = EVENT_AGED};
+	us_t yields_us = us_add(job->started_us, job->preemptible_after_us);
+
+	e.aged.job = job->id;
+	e.aged.level = rank_level(core, core_attained_us(core, job, now_us));
+	e.aged.level = e.aged.level > job->level ? e.aged.level : job->level;
+	e.aged.preemptible = job->preemptible || (job->preemptible_after_us != US_NEVER && yields_us <= now_us);
+	return e;
+}
+
 /* What a job whose timer has come does next: see timer_of() in apply.c. */
-static struct event follow_up(const struct core *core, const struct job *job)
+static struct event follow_up(const struct core *core, const struct job *job, us_t now_us)
 {
 	struct event e = {.type = EVENT_ELIGIBLE};
 	const struct job *array = job->array_of ? core->jobs[job->array_of] : NULL;
@@ -404,6 +618,10 @@ static struct event follow_up(const struct core *core, const struct job *job)
 		return stopping(job, array->cause, array->extra && array->extra->stopped_by ? array->extra->stopped_by : "");
 	if (array && array->state == JOB_CLEANUP)
 		return ended_waiting(job, array->cause, JOB_CANCELED);
+	if (job_is_live(job) && job_lost_node(core, job))
+		return stopping(job, CAUSE_NODE, "");
+	if (job->state == JOB_ACTIVE && rank_ages(core, job) <= now_us)
+		return aged(core, job, now_us);
 	if (job->state == JOB_ACTIVE)
 		return stopping(job, CAUSE_LIMIT, "");
 	e.eligible.job = job->id;
@@ -422,16 +640,57 @@ static const struct job *to_forget(const struct core *core, us_t now_us)
 	return NULL;
 }
 
+/* The next job that is to make room for one that was promised its place. */
+static const struct job *next_victim(const struct core *core, enum cause *ret_cause)
+{
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
+		const struct reservation *r = core->keep.reservations[i];
+
+		for (uint32_t k = r->n_stopped; k < r->n_victims; k++) {
+			const struct job *job = core_job(core, r->victims[k]);
+
+			*ret_cause = r->cause;
+			if (job && job_is_live(job) && job->state != JOB_CLEANUP && job_may_become(job->state, JOB_CLEANUP))
+				return job;
+		}
+	}
+	return NULL;
+}
+
+/* A booking whose window is over, or NULL. */
+static const struct booking *past_booking(const struct core *core, us_t now_us)
+{
+	for (uint32_t i = 0; i < core->n_bookings; i++)
+		if (core->bookings[i]->until_us <= now_us)
+			return core->bookings[i];
+	return NULL;
+}
+
 static bool decide(struct core *core, us_t now_us, struct event *ret)
 {
 	struct tree_node *node = tree_first(&core->timers);
 	const struct job *job = node ? tree_entry(node, struct job, in_timers) : NULL;
+	const struct booking *booking;
+	enum cause cause;
 
 	if (job && job->timer_us <= now_us) {
-		*ret = follow_up(core, job);
+		*ret = follow_up(core, job, now_us);
 		ret->at_us = now_us;
 		if (ret->type == EVENT_ENDED)
 			ret->ended.at_us = now_us;
+		return true;
+	}
+	job = core->keep.n_reservations ? next_victim(core, &cause) : NULL;
+	if (job) {
+		*ret = stopping(job, cause, "");
+		ret->at_us = now_us;
+		return true;
+	}
+	booking = past_booking(core, now_us);
+	if (booking) {
+		*ret = (struct event){.type = EVENT_UNBOOKED, .at_us = now_us};
+		ret->unbooked.booking = booking->id;
+		ret->unbooked.cause = CAUSE_WINDOW;
 		return true;
 	}
 	if (core->pool && pass_next(core, now_us, ret))
@@ -456,9 +715,14 @@ us_t core_wake(const struct core *core)
 	if (forget < wake)
 		wake = forget;
 
-	if (core->reservation.job && core->reservation.plan.start_us < wake)
-		wake = core->reservation.plan.start_us + 1; /* past it: see why_reserve() in pass.c */
-	return wake;
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
+		if (core->keep.reservations[i]->plan.start_us < wake)
+			wake = core->keep.reservations[i]->plan.start_us + 1; /* past it: see why_reserve() in pass.c */
+	for (uint32_t i = 0; i < core->n_bookings; i++) {
+		wake = core->bookings[i]->until_us < wake ? core->bookings[i]->until_us : wake;
+		wake = core->bookings[i]->from_us > core->now_us && core->bookings[i]->from_us < wake ? core->bookings[i]->from_us : wake;
+	}
+	return core->queue.waiting && pass_wake(core) < wake ? pass_wake(core) : wake;
 }
 
 int core_step(struct core *core, const struct input *input, struct step *step, struct err *err)

@@ -15,6 +15,8 @@
 #include "core/input.h"
 #include "core/job.h"
 #include "core/pool.h"
+#include "core/project.h"
+#include "core/reservation.h"
 
 struct core;
 
@@ -79,6 +81,8 @@ const struct job *core_element(const struct core *core, uint32_t array, uint32_t
 const struct job *core_job_after(const struct core *core, uint32_t after);
 /* The job with the greatest number below `before` (UINT32_MAX: the last), or NULL. */
 const struct job *core_job_before(const struct core *core, uint32_t before);
+/* Of those whose attempt an engine may hold or run: the one with the least number above `after`, or NULL. Cost: O(log n). */
+const struct job *core_live_after(const struct core *core, uint32_t after);
 uint32_t core_jobs_in_state(const struct core *core, enum job_state state);
 const char *core_user(const struct core *core, uint32_t user); /* the user of a job */
 const char *core_project_name(const struct core *core, uint32_t project);
@@ -91,8 +95,20 @@ const struct capacity *core_capacity(const struct core *core);
 bool core_centre_silent(const struct core *core, uint32_t centre);
 /* The state to show: the job's, or unknown where its centre is silent, or has left the pool. */
 enum job_state core_job_state(const struct core *core, const struct job *job);
-/* The reservation's job and plan; NULL where nobody holds one. Borrowed until the next step. */
-const struct plan *core_reservation(const struct core *core, uint32_t *ret_job);
+/* What is kept for jobs that wait, in the order in which it was promised: reservation.h. Borrowed until the next step. */
+uint32_t core_reservations(const struct core *core);
+const struct reservation *core_reservation(const struct core *core, uint32_t i);
+const struct reservation *core_reservation_of(const struct core *core, uint32_t job); /* NULL: it holds none */
+/* Bookings and drains, by number: the one with the least number above `after`, or NULL. Borrowed until the next step. */
+const struct booking *core_booking_after(const struct core *core, uint32_t after);
+/* What operators or engines said of a node (its number in the pool), and why ("" for none). */
+enum node_state core_node_state(const struct core *core, uint32_t node, const char **ret_note);
+/* Shares, quotas and what is held: project.h. */
+const struct projects *core_projects(const struct core *core);
+/* The service that a job has had, all attempts together: time × cards, in card-microseconds; and the part of its work that was
+ * kept at its last checkpoint, in microseconds of running. */
+us_t core_attained_us(const struct core *core, const struct job *job, us_t now_us);
+us_t core_done_us(const struct job *job);
 
 /* ---- Asking without changing ---- */
 
@@ -107,6 +123,8 @@ enum reason {
 	REASON_RESERVED,   /* what is free is kept for a job before it */
 	REASON_NEVER,      /* nothing in the pool could ever hold it */
 	REASON_QUEUE,      /* it hasn't been considered yet */
+	REASON_QUOTA,      /* its project may hold no more of the kinds that would do */
+	REASON_BOOKED,     /* what is free is booked, drained or cordoned */
 	REASON_COUNT
 };
 
@@ -121,6 +139,9 @@ struct explanation {
 	uint64_t free_milli;  /* thousandths of cards of that kind that are free in the pool now */
 	uint64_t total_milli; /* and that there are */
 	uint32_t ahead;       /* jobs before it in the queue */
+	enum quota_verdict verdict; /* of QUOTA: why */
+	struct quota_view quota;
+	uint32_t quota_kind;
 	us_t start_us;        /* from when, by bounds alone, it can have run; US_NEVER: can't be told */
 	char text[512];       /* one sentence for a person */
 };

@@ -186,7 +186,13 @@ static void put_config(struct buf *buf, const struct event *e)
 static void read_config(struct reader *r, struct arena *arena, struct event *e)
 {
 	(void)arena;
-	r->bad |= config_spec_decode(r, &e->config) < 0;
+	r->bad |= config_spec_decode(r, CONFIG_VERSION, &e->config) < 0;
+}
+
+static void read_config_1(struct reader *r, struct arena *arena, struct event *e)
+{
+	(void)arena;
+	r->bad |= config_spec_decode(r, 1, &e->config) < 0;
 }
 
 static void put_submitted(struct buf *buf, const struct event *e)
@@ -382,13 +388,27 @@ static void put_reserved(struct buf *buf, const struct event *e)
 	buf_put_uint(buf, e->reserved.job);
 	buf_put_uint(buf, e->reserved.cause);
 	plan_encode(&e->reserved.plan, buf);
+	buf_put_uint(buf, e->reserved.n_victims);
+	for (uint32_t i = 0; i < e->reserved.n_victims; i++)
+		buf_put_uint(buf, e->reserved.victims[i]);
 }
 
-static void read_reserved(struct reader *r, struct arena *arena, struct event *e)
+static void read_reserved_1(struct reader *r, struct arena *arena, struct event *e)
 {
 	e->reserved.job = read_u32(r);
 	e->reserved.cause = (enum cause)read_uint_max(r, CAUSE_COUNT - 1);
 	plan_decode(r, arena, &e->reserved.plan);
+}
+
+static void read_reserved(struct reader *r, struct arena *arena, struct event *e)
+{
+	uint32_t *victims;
+
+	read_reserved_1(r, arena, e);
+	e->reserved.n_victims = read_count(r);
+	e->reserved.victims = victims = arena_new(arena, e->reserved.n_victims, sizeof *victims);
+	for (uint32_t i = 0; i < e->reserved.n_victims; i++)
+		victims[i] = read_u32(r);
 }
 
 static void put_unreserved(struct buf *buf, const struct event *e)
@@ -428,14 +448,106 @@ static void read_forgotten(struct reader *r, struct arena *arena, struct event *
 	e->forgotten.job = read_u32(r);
 }
 
+static void put_node(struct buf *buf, const struct event *e)
+{
+	buf_put_uint(buf, e->node.centre);
+	buf_put_uint(buf, e->node.range.first);
+	buf_put_uint(buf, e->node.range.last);
+	buf_put_uint(buf, e->node.state);
+	buf_put_str(buf, e->node.note);
+}
+
+static void read_node(struct reader *r, struct arena *arena, struct event *e)
+{
+	e->node.centre = read_u32(r);
+	e->node.range.first = read_u32(r);
+	e->node.range.last = read_u32(r);
+	e->node.state = (enum node_state)read_uint_max(r, NODE_STATE_COUNT - 1);
+	e->node.note = read_str(r, arena);
+}
+
+void booked_encode(const struct booked *b, struct buf *buf)
+{
+	buf_put_uint(buf, b->booking);
+	buf_put_str(buf, b->name);
+	buf_put_str(buf, b->project);
+	buf_put_uint(buf, b->centre);
+	buf_put_uint(buf, b->n_ranges);
+	for (uint32_t i = 0; i < b->n_ranges; i++) {
+		buf_put_uint(buf, b->ranges[i].first);
+		buf_put_uint(buf, b->ranges[i].last);
+	}
+	buf_put_uint(buf, (uint64_t)b->from_us);
+	put_until(buf, b->until_us);
+}
+
+void booked_decode(struct reader *r, struct arena *arena, struct booked *b)
+{
+	struct node_range *ranges;
+
+	b->booking = read_u32(r);
+	b->name = read_str(r, arena);
+	b->project = read_str(r, arena);
+	b->centre = read_u32(r);
+	b->n_ranges = (uint32_t)read_uint_max(r, BOOKING_RANGES_MAX);
+	b->ranges = ranges = arena_new(arena, b->n_ranges, sizeof *ranges);
+	for (uint32_t i = 0; i < b->n_ranges; i++) {
+		ranges[i].first = read_u32(r);
+		ranges[i].last = read_u32(r);
+	}
+	b->from_us = read_us(r);
+	b->until_us = read_until(r);
+}
+
+static void put_booked(struct buf *buf, const struct event *e)
+{
+	booked_encode(&e->booked, buf);
+}
+
+static void read_booked(struct reader *r, struct arena *arena, struct event *e)
+{
+	booked_decode(r, arena, &e->booked);
+}
+
+static void put_unbooked(struct buf *buf, const struct event *e)
+{
+	buf_put_uint(buf, e->unbooked.booking);
+	buf_put_uint(buf, e->unbooked.cause);
+}
+
+static void read_unbooked(struct reader *r, struct arena *arena, struct event *e)
+{
+	(void)arena;
+	e->unbooked.booking = read_u32(r);
+	e->unbooked.cause = (enum cause)read_uint_max(r, CAUSE_COUNT - 1);
+}
+
+static void put_aged(struct buf *buf, const struct event *e)
+{
+	buf_put_uint(buf, e->aged.job);
+	buf_put_uint(buf, e->aged.level);
+	buf_put_u8(buf, e->aged.preemptible);
+}
+
+static void read_aged(struct reader *r, struct arena *arena, struct event *e)
+{
+	(void)arena;
+	e->aged.job = read_u32(r);
+	e->aged.level = (uint32_t)read_uint_max(r, LAS_LEVELS_MAX);
+	e->aged.preemptible = read_uint_max(r, 1);
+}
+
+typedef void read_fn(struct reader *r, struct arena *arena, struct event *event);
+
+/* before: reads version 1, where there is a version 2. */
 static const struct {
 	const char *word;
 	uint8_t version;
 	void (*put)(struct buf *buf, const struct event *event);
-	void (*read)(struct reader *r, struct arena *arena, struct event *event);
+	read_fn *read, *before;
 } types[EVENT_TYPE_COUNT] = {
 	[EVENT_POOL] = {"pool", 1, put_pool, read_pool},
-	[EVENT_CONFIG] = {"config", 1, put_config, read_config},
+	[EVENT_CONFIG] = {"config", CONFIG_VERSION, put_config, read_config, read_config_1},
 	[EVENT_SUBMITTED] = {"submitted", 1, put_submitted, read_submitted},
 	[EVENT_ELIGIBLE] = {"eligible", 1, put_eligible, read_eligible},
 	[EVENT_PLACED] = {"placed", 1, put_placed, read_placed},
@@ -443,10 +555,14 @@ static const struct {
 	[EVENT_BOUND] = {"bound", 1, put_bound, read_bound},
 	[EVENT_STOPPING] = {"stopping", 1, put_stopping, read_stopping},
 	[EVENT_ENDED] = {"ended", 1, put_ended, read_ended},
-	[EVENT_RESERVED] = {"reserved", 1, put_reserved, read_reserved},
+	[EVENT_RESERVED] = {"reserved", 2, put_reserved, read_reserved, read_reserved_1},
 	[EVENT_UNRESERVED] = {"unreserved", 1, put_unreserved, read_unreserved},
 	[EVENT_CENTRE] = {"centre", 1, put_centre, read_centre},
 	[EVENT_FORGOTTEN] = {"forgotten", 1, put_forgotten, read_forgotten},
+	[EVENT_NODE] = {"node", 1, put_node, read_node},
+	[EVENT_BOOKED] = {"booked", 1, put_booked, read_booked},
+	[EVENT_UNBOOKED] = {"unbooked", 1, put_unbooked, read_unbooked},
+	[EVENT_AGED] = {"aged", 1, put_aged, read_aged},
 };
 
 void event_encode(const struct event *event, us_t previous_us, struct buf *buf)
@@ -464,10 +580,15 @@ int event_decode(struct reader *r, us_t previous_us, struct arena *arena, struct
 	struct event event = {.type = (enum event_type)read_u8(r)};
 	uint8_t version = read_u8(r);
 
-	if (r->bad || event.type == 0 || event.type >= EVENT_TYPE_COUNT || version != types[event.type].version)
+	read_fn *read;
+
+	if (r->bad || event.type == 0 || event.type >= EVENT_TYPE_COUNT)
+		return ERR_CORRUPT;
+	read = version == types[event.type].version ? types[event.type].read : version == 1 ? types[event.type].before : NULL;
+	if (!read)
 		return ERR_CORRUPT;
 	event.at_us = previous_us + (us_t)read_uint_max(r, (uint64_t)(US_NEVER - 1 - previous_us));
-	types[event.type].read(r, arena, &event);
+	read(r, arena, &event);
 	if (r->bad)
 		return ERR_CORRUPT;
 	*ret = event;
@@ -487,6 +608,7 @@ static const char *const attempt_state_words[ATTEMPT_STATE_COUNT] = {
 static const char *const cause_words[CAUSE_COUNT] = {
 	"none",    "exit",   "signal",   "limit", "cancel", "dependency", "lost",
 	"refused", "memory", "elements", "first", "order",  "capacity",   "overrun",
+	"preempted", "reclaimed", "node", "starved", "booked", "window",
 };
 
 const char *event_word(enum event_type type)

@@ -25,6 +25,10 @@ enum event_type {
 	EVENT_UNRESERVED, /* it holds none any more */
 	EVENT_CENTRE,     /* a centre fell silent past its lease, or is heard again */
 	EVENT_FORGOTTEN,  /* a job that is over leaves the core: from now on it is in the history table alone */
+	EVENT_NODE,       /* nodes were cordoned, failed, or are back */
+	EVENT_BOOKED,     /* whole nodes are kept over a window: for a project, or as a drain */
+	EVENT_UNBOOKED,   /* they aren't any more */
+	EVENT_AGED,       /* a job has run so long that it stands elsewhere: a level lower (las), or open to preemption */
 	EVENT_TYPE_COUNT
 };
 
@@ -71,6 +75,12 @@ enum cause {
 	CAUSE_ORDER,      /* a reservation: another job is first now */
 	CAUSE_CAPACITY,   /* a reservation: what it counted on is gone */
 	CAUSE_OVERRUN,    /* a reservation: its time has come, and cards are still held past their bound */
+	CAUSE_PREEMPTED,  /* it makes room for a job that goes before it; a reservation: for which others are preempted */
+	CAUSE_RECLAIMED,  /* it makes room for the project that its cards were borrowed from; a reservation: likewise */
+	CAUSE_NODE,       /* a node under it failed */
+	CAUSE_STARVED,    /* a reservation: it waited long, and no start can be promised */
+	CAUSE_BOOKED,     /* a reservation: a booking took what it counted on */
+	CAUSE_WINDOW,     /* a booking: its window is over */
 	CAUSE_COUNT
 };
 
@@ -162,6 +172,15 @@ struct ended {
 	const char *note;    /* for a person: what its engine said; "" for none */
 };
 
+struct booked {
+	uint32_t booking;    /* its number, from 1 */
+	const char *name, *project; /* project: "" for a drain */
+	uint32_t centre;
+	const struct node_range *ranges;
+	uint32_t n_ranges;
+	us_t from_us, until_us;
+};
+
 struct event {
 	enum event_type type;
 	us_t at_us;
@@ -193,7 +212,9 @@ struct event {
 		struct {
 			uint32_t job;
 			enum cause cause;
-			struct plan plan;
+			struct plan plan;        /* start_us US_NEVER: no start is promised, what comes free on these nodes is kept */
+			const uint32_t *victims; /* jobs that are ended to make room, in order */
+			uint32_t n_victims;
 		} reserved;
 		struct {
 			uint32_t job;
@@ -206,6 +227,22 @@ struct event {
 		struct {
 			uint32_t job;
 		} forgotten;
+		struct {
+			uint32_t centre;
+			struct node_range range;
+			enum node_state state;
+			const char *note; /* for a person; "" for none */
+		} node;
+		struct booked booked;
+		struct {
+			uint32_t booking;
+			enum cause cause; /* CANCEL or WINDOW */
+		} unbooked;
+		struct {
+			uint32_t job;
+			uint32_t level;   /* under las */
+			bool preemptible; /* from now on */
+		} aged;
 	};
 };
 
@@ -219,6 +256,8 @@ int event_decode(struct reader *r, us_t previous_us, struct arena *arena, struct
 /* The parts that also stand elsewhere. Decoding fills what is pointed to in the arena, and sets r->bad where it must. */
 void plan_encode(const struct plan *plan, struct buf *buf);
 void plan_decode(struct reader *r, struct arena *arena, struct plan *plan);
+void booked_encode(const struct booked *booked, struct buf *buf);
+void booked_decode(struct reader *r, struct arena *arena, struct booked *booked);
 void group_encode(const struct group *group, struct buf *buf);
 void group_decode(struct reader *r, struct arena *arena, struct group *group);
 

@@ -12,7 +12,7 @@
 const char *reason_word(enum reason reason)
 {
 	static const char *const words[REASON_COUNT] = {
-		"none", "begin", "dependency", "array", "resources", "spread", "reserved", "never", "queue",
+		"none", "begin", "dependency", "array", "resources", "spread", "reserved", "never", "queue", "quota", "booked",
 	};
 
 	return words[reason];
@@ -80,13 +80,36 @@ static uint32_t first_dependency(const struct core *core, const struct job *job)
 	return 0;
 }
 
-/* Whether nobody who waits, and could ever start, stands before a job of this priority and number. */
-static bool would_be_first(const struct core *core, uint32_t priority, uint32_t id)
+/* Jobs that would stand before one that came now, of those that wait and could ever start. */
+static uint32_t would_be_ahead(const struct core *core, uint32_t priority, uint32_t project, us_t now_us, struct arena *arena)
 {
-	for (const struct job_class *class = queue_first(&core->queue); class; class = queue_next(class))
-		if (!core->queue.shapes[class->shape]->never)
-			return class->priority < priority || (class->priority == priority && class->first >= id);
-	return true;
+	const struct queue *queue = &core->queue;
+	uint32_t *list = arena_new(arena, queue->n_buckets + 1, sizeof *list), n = 0, ahead = 0;
+	uint32_t *ranks = arena_new(arena, queue->n_buckets + 1, sizeof *ranks);
+
+	list[n++] = project;
+	for (uint32_t i = 0; i < queue->n_buckets; i++) {
+		const struct bucket *b = queue->buckets[i];
+
+		if (b && (b->priority > priority || (b->priority == priority && (!queue->by_share || b->project == project))))
+			ahead += b->waiting;
+		else if (b && b->priority == priority)
+			list[n++] = b->project;
+	}
+	projects_rank(core->tree, now_us, list, n, NULL, ranks);
+	for (uint32_t i = 0; i < queue->n_buckets && n > 1; i++)
+		for (uint32_t k = 1; queue->buckets[i] && queue->buckets[i]->priority == priority && k < n; k++)
+			if (list[k] == queue->buckets[i]->project && ranks[k] <= ranks[0])
+				ahead += queue->buckets[i]->waiting;
+	return ahead;
+}
+
+/* Whether a job that came now, with so many before it, would be promised a start at once; *ret_first: before all others. */
+static bool would_be_promised(const struct core *core, uint32_t ahead, bool *ret_first)
+{
+	*ret_first = ahead == 0;
+	return pass_promises(core) && (ahead == 0 || (ahead < core->config.reservations &&
+	                                              ahead == core->queue.waiting - core->queue.never));
 }
 
 /* ---- Sentences ---- */
@@ -130,6 +153,25 @@ static void say_resources(const struct core *core, const struct shape *shape, st
 	}
 }
 
+static void say_quota(const struct core *core, struct explanation *x)
+{
+	const struct quota_view *v = &x->quota;
+	const char *kind = pool_kind_name(core->pool, x->quota_kind), *project = core_project_name(core, v->project);
+	char used[24], nominal[24], other[24];
+
+	units_format_milli(v->used_milli, used, sizeof used);
+	units_format_milli(v->nominal_milli, nominal, sizeof nominal);
+	if (x->verdict == QUOTA_COHORT)
+		snprintf(x->text, sizeof x->text, "project %s holds %s of its %s cards of kind %s, and others of its cohort hold the rest "
+		         "of what it would need (%s in use)", project, used, nominal, kind,
+		         units_format_milli(v->cohort_used_milli, other, sizeof other));
+	else if (x->verdict == QUOTA_KIND)
+		snprintf(x->text, sizeof x->text, "project %s has no quota of kind %s", project, kind);
+	else
+		snprintf(x->text, sizeof x->text, "project %s holds %s of its quota of %s cards of kind %s, and may borrow %s", project,
+		         used, nominal, kind, units_format_milli(v->borrowing_milli, other, sizeof other));
+}
+
 static void say(const struct core *core, const struct job *job, struct explanation *x)
 {
 	char when[40];
@@ -153,8 +195,12 @@ static void say(const struct core *core, const struct job *job, struct explanati
 	case REASON_RESERVED:
 		snprintf(x->text, sizeof x->text,
 		         "there is room, but it is kept for job %" PRIu32 ", which starts by %s; a limit that ends before would do",
-		         x->blocker, us_format_instant(core->reservation.plan.start_us, when, sizeof when));
+		         x->blocker, us_format_instant(keep_find(&core->keep, x->blocker)->plan.start_us, when, sizeof when));
 		break;
+	case REASON_BOOKED:
+		snprintf(x->text, sizeof x->text, "there is room, but on nodes that are booked, drained, cordoned or down");
+		break;
+	case REASON_QUOTA: say_quota(core, x); break;
 	case REASON_QUEUE: snprintf(x->text, sizeof x->text, "it is about to be considered"); break;
 	default: say_resources(core, core_shape(core, job), x); break;
 	}
@@ -162,9 +208,37 @@ static void say(const struct core *core, const struct job *job, struct explanati
 
 /* ---- Why ---- */
 
+/* What the quota says of the first way that it refuses. */
+static void find_quota(const struct core *core, const struct shape *shape, uint32_t project, struct explanation *x)
+{
+	for (uint32_t i = 0; i < shape->n_candidates; i++) {
+		const struct request *q = &shape->group.requests[shape->candidates[i].request];
+
+		x->quota_kind = core->pool->shelves[shape->candidates[i].shelf].kind;
+		x->verdict = projects_fits(core->tree, project, x->quota_kind, (uint64_t)shape->group.nodes * q->cards_milli, &x->quota);
+		if (x->verdict != QUOTA_OK)
+			return;
+	}
+}
+
+/* The job for which some node of a plan is kept; 0: none. */
+static uint32_t who_keeps(const struct core *core, const struct plan *plan, uint32_t but)
+{
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
+		const struct reservation *r = core->keep.reservations[i];
+
+		for (uint32_t k = 0; r->job != but && k < r->plan.n_tasks; k++)
+			for (uint32_t n = 0; n < plan->n_tasks; n++)
+				if (r->plan.tasks[k].centre == plan->tasks[n].centre && r->plan.tasks[k].node == plan->tasks[n].node)
+					return r->job;
+	}
+	return 0;
+}
+
 static enum reason why(const struct core *core, const struct job *job, us_t now_us, struct arena *arena, struct explanation *x)
 {
 	const struct shape *shape = core_shape(core, job);
+	struct asker asker = {.job = job->id, .project = job->project, .limit_us = job->limit_us};
 	struct plan plan;
 
 	if (job->state != JOB_QUEUED && !(job->array && job->state == JOB_ACTIVE && job->array->taken < job->array->count))
@@ -179,11 +253,16 @@ static enum reason why(const struct core *core, const struct job *job, us_t now_
 		return REASON_ARRAY;
 	if (shape->never)
 		return REASON_NEVER;
-	if (pass_may_start(core, shape, job->limit_us, would_be_first(core, job->priority, job->id), now_us, arena, &plan))
+	if (plan_now(core, shape, &asker, now_us, arena, &plan))
 		return REASON_QUEUE;
-	if (plan_find(core, shape, job->limit_us, &core->capacity, now_us, arena, &plan)) {
-		x->blocker = core->reservation.job;
-		return REASON_RESERVED;
+	asker.quota_waived = true;
+	if (plan_now(core, shape, &asker, now_us, arena, &plan)) {
+		find_quota(core, shape, job->project, x);
+		return REASON_QUOTA;
+	}
+	if (plan_find(core, shape, &asker, &core->capacity, now_us, arena, &plan)) {
+		x->blocker = who_keeps(core, &plan, job->id);
+		return x->blocker ? REASON_RESERVED : REASON_BOOKED;
 	}
 	return x->free_nodes >= x->need_nodes ? REASON_SPREAD : REASON_RESOURCES;
 }
@@ -200,8 +279,8 @@ int core_explain(const struct core *core, uint32_t id, us_t now_us, struct expla
 	count_room(core, core_shape(core, job), &x);
 	x.reason = why(core, job, now_us, &arena, &x);
 	x.ahead = queue_has(&core->queue, job) ? queue_ahead(&core->queue, job) : 0;
-	if (core->reservation.job == id)
-		x.start_us = core->reservation.plan.start_us;
+	if (keep_find(&core->keep, id))
+		x.start_us = keep_find(&core->keep, id)->plan.start_us;
 	else if (x.reason == REASON_QUEUE)
 		x.start_us = now_us;
 	say(core, job, &x);
@@ -228,8 +307,10 @@ int core_dry_run(const struct core *core, const struct job_spec *spec, us_t now_
 	struct submitted s;
 	struct plan plan = {.start_us = US_NEVER, .until_us = US_NEVER, .kind = KIND_NONE};
 	struct shape shape;
+	struct asker asker;
+	uint32_t project, ahead;
 	struct err own;
-	bool is_first, waits;
+	bool waits;
 	int rc = admit(core, spec, NULL, now_us, arena, &s, err ? err : &own);
 
 	if (rc < 0)
@@ -237,9 +318,11 @@ int core_dry_run(const struct core *core, const struct job_spec *spec, us_t now_
 	now_us = now_us < core->now_us ? core->now_us : now_us;
 	waits = spec->begin_us > now_us || waits_for_others(core, spec);
 	shape = plan_shape(core, &s.group, arena);
-	is_first = would_be_first(core, s.priority, s.job);
-	if (!waits && !pass_may_start(core, &shape, s.limit_us, is_first, now_us, arena, &plan) && is_first &&
-	    !plan_earliest(core, &shape, s.limit_us, now_us, arena, &plan))
+	project = strtab_find(&core->projects, s.project);
+	asker = (struct asker){.project = project == STRTAB_NONE ? core->projects.count : project, .limit_us = s.limit_us};
+	ahead = would_be_ahead(core, s.priority, asker.project, now_us, arena);
+	if (!waits && !plan_now(core, &shape, &asker, now_us, arena, &plan) &&
+	    (!would_be_promised(core, ahead, &asker.first) || !plan_earliest(core, &shape, &asker, now_us, arena, &plan)))
 		plan.start_us = US_NEVER;
 	*ret = plan;
 	return 0;

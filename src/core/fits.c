@@ -47,9 +47,23 @@ static bool claims_fit(const struct plan *plan)
 	return true;
 }
 
+/* The kind is that of the nodes; none, for a job without cards. */
+static bool kind_fits(const struct core *core, const struct group *group, const struct plan *plan)
+{
+	bool cards = group->requests[plan->request].kind != KIND_NONE;
+
+	for (uint32_t i = 0; i < plan->n_tasks; i++) {
+		uint32_t node = pool_node(core->pool, plan->tasks[i].centre, plan->tasks[i].node);
+
+		if (node == NODE_NONE || (cards ? core->pool->shelves[core->pool->nodes[node].shelf].kind : KIND_NONE) != plan->kind)
+			return false;
+	}
+	return true;
+}
+
 static bool plan_fits(const struct core *core, const struct group *group, const struct plan *plan)
 {
-	return plan->request < group->n_requests && plan->n_tasks == group->nodes && tasks_fit(core, plan->tasks, plan->n_tasks) &&
+	return plan->request < group->n_requests && kind_fits(core, group, plan) && plan->n_tasks == group->nodes && tasks_fit(core, plan->tasks, plan->n_tasks) &&
 	       cards_fit(&group->requests[plan->request], plan->tasks, plan->n_tasks) && claims_fit(plan);
 }
 
@@ -122,7 +136,8 @@ static bool ended_fits(const struct core *core, const struct ended *x)
 	if (x->attempt == 0)
 		return !job_is_live(job) && x->then != JOB_QUEUED && !(job->array && job->array->live) && x->at_us >= job->submitted_us;
 	return job->attempt == x->attempt && attempt_may_become(job->attempt_state, x->attempt_state) &&
-	       x->attempt_state >= ATTEMPT_ENDED && (x->then != JOB_QUEUED || job->restarts_left > 0) && x->at_us >= job->placed_us;
+	       x->attempt_state >= ATTEMPT_ENDED && x->at_us >= job->placed_us &&
+	       (x->then != JOB_QUEUED || x->cause == CAUSE_PREEMPTED || x->cause == CAUSE_RECLAIMED || job->restarts_left > 0);
 }
 
 static bool submitted_fits(const struct core *core, const struct submitted *s)
@@ -136,6 +151,24 @@ static bool submitted_fits(const struct core *core, const struct submitted *s)
 		if (s->group.requests[i].kind < KIND_ANY && s->group.requests[i].kind >= core->pool->n_kinds)
 			return false;
 	return true;
+}
+
+/* Rising ranges, apart, of nodes that the pool has. */
+static bool nodes_fit(const struct core *core, uint32_t centre, const struct node_range *ranges, uint32_t n)
+{
+	if (centre >= core->pool->n_centres)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (ranges[i].last < ranges[i].first || ranges[i].last >= core->pool->centres[centre].n_nodes ||
+		    (i > 0 && ranges[i].first <= ranges[i - 1].last))
+			return false;
+	return true;
+}
+
+static bool booked_fits(const struct core *core, const struct booked *b)
+{
+	return b->booking == core->last_booking + 1 && b->n_ranges && b->from_us < b->until_us &&
+	       nodes_fit(core, b->centre, b->ranges, b->n_ranges);
 }
 
 bool apply_fits(const struct core *core, const struct event *e)
@@ -163,9 +196,16 @@ bool apply_fits(const struct core *core, const struct event *e)
 	case EVENT_ENDED: return ended_fits(core, &e->ended);
 	case EVENT_RESERVED:
 		job = known_job(core, e->reserved.job);
-		return job && queue_has(&core->queue, job) && core->config.reservations && e->reserved.plan.start_us >= e->at_us &&
+		return job && queue_has(&core->queue, job) && e->reserved.plan.start_us >= e->at_us &&
 		       plan_fits(core, &core_shape(core, job)->group, &e->reserved.plan);
-	case EVENT_UNRESERVED: return core->reservation.job && core->reservation.job == e->unreserved.job;
+	case EVENT_UNRESERVED: return keep_find(&core->keep, e->unreserved.job) != NULL;
+	case EVENT_NODE: return nodes_fit(core, e->node.centre, &e->node.range, 1);
+	case EVENT_BOOKED: return booked_fits(core, &e->booked);
+	case EVENT_UNBOOKED: return core_booking_after(core, e->unbooked.booking - 1) &&
+		                        core_booking_after(core, e->unbooked.booking - 1)->id == e->unbooked.booking;
+	case EVENT_AGED:
+		job = known_job(core, e->aged.job);
+		return job && job_is_live(job) && job->state == JOB_ACTIVE && e->aged.level <= core->config.n_las_levels;
 	case EVENT_FORGOTTEN: job = known_job(core, e->forgotten.job); return job && job_is_over(job);
 	case EVENT_CENTRE: return e->centre.centre < core->centres.count;
 	default: return true;

@@ -13,6 +13,9 @@ enum input_type {
 	INPUT_CANCEL,
 	INPUT_REPORT, /* an engine on one attempt */
 	INPUT_CENTRE, /* the host on a centre's lease */
+	INPUT_NODE,   /* an operator, or an engine, on nodes */
+	INPUT_BOOK,   /* an operator: whole nodes over a window */
+	INPUT_UNBOOK,
 };
 
 /* What an engine says of one attempt. Reports may come twice, late, or skip a state: the core takes what is
@@ -49,6 +52,16 @@ struct input {
 			uint32_t centre;
 			bool silent;
 		} centre;
+		struct {
+			const char *centre;
+			struct node_range range;
+			enum node_state state;
+			const char *note; /* for a person; NULL: none */
+		} node;
+		const struct booking_spec *book;
+		struct {
+			uint32_t booking;
+		} unbook;
 	};
 };
 

@@ -35,6 +35,27 @@ struct job_extra {
 	char *stopped_by; /* who canceled it; NULL: nobody */
 	bool has_idempotency;
 	uint8_t idempotency[IDEMPOTENCY_BYTES];
+	us_t done_us;     /* of its work, kept at a checkpoint of an earlier attempt: in time of running at speed 1 */
+	us_t attained_us; /* service of earlier attempts: time × cards */
+};
+
+/* What only a job has whose attempt its engine may hold or run. All of it follows from the rest. */
+struct running {
+	struct job *job;
+	struct tree_node in_live;    /* by number */
+	struct tree_node in_ends;    /* where it has a bound: by it */
+	struct tree_node in_victims; /* where it may be preempted: the first to go first */
+	us_t until_us;               /* as it stands in the ends */
+	bool in_line;                /* it stands among the victims */
+	uint64_t rank;               /* as it stands there */
+	struct tenant *tenants;      /* by task: what it has of a node */
+};
+
+/* A task on its node, in the list of what runs there. */
+struct tenant {
+	struct tenant *next, **link; /* link NULL: its node left the pool */
+	struct running *of;
+	uint32_t task;
 };
 
 struct job {
@@ -47,6 +68,8 @@ struct job {
 	enum attempt_state attempt_state;
 	enum cause cause; /* of its end; while it is being stopped, why */
 	uint16_t priority;
+	uint8_t level;      /* under las: how many of its levels the service that it had has passed */
+	bool preemptible;   /* its attempt has run long enough for that */
 	bool eligible;      /* in the queue as far as dependencies and begin go */
 	struct share *held; /* by task: what it holds of its node since a pool change took some; NULL: all that it was given */
 	bool rerun_when_lost;
@@ -64,13 +87,14 @@ struct job {
 	struct job_extra *extra; /* NULL: none */
 
 	/* Kept to be quick; follows from the rest. */
+	uint64_t rank;      /* the policy's order within a priority; 0 under fair and fifo */
+	struct running *running; /* NULL: not placed */
 	uint32_t waits_for; /* dependencies that aren't met */
 	bool doomed;        /* one of them never will be */
 	uint32_t queue_class;
 	uint32_t class_part;        /* jobs in this one's part of its class's tree */
 	struct tree_node in_class;  /* waiting: by arrival */
 	us_t limit_least_us;        /* least limit in this node's part of that tree */
-	struct tree_node in_live;   /* placed and not over: by number */
 	struct tree_node in_timers; /* the next instant at which it changes by itself; over: when it ended */
 	us_t timer_us;
 };

@@ -1,22 +1,124 @@
 /* SPDX-License-Identifier: Apache-2.0
- * pass.c: what the queue yields now: the next job to place, or the reservation that the first waiting job needs.
+ * pass.c: what the queue yields now: the next job to place, who makes room for it, or the promise that it needs.
  *
- * Goes through the classes in order. The first job that can't start now holds the reservation (EASY backfill, Lifka 1995,
- * with the promise kept: made from bounds only, and moved only for a stated cause). A job behind it starts
- * ahead only if it fits in what the reservation leaves (`kept`), or fits in what is free and ends, by its bound, by
- * the reserved start. A class that can't start is passed over until something comes free. */
-#include <assert.h>
-
+ * Goes through the classes in order. A job starts where it fits in what is open to it: past what is kept for others that it would
+ * delay by its bound. One that can't start may make others leave (preempt.c). Under fair and fifo the first jobs that wait
+ * hold reservations, as many as the configuration says: EASY backfill (Lifka 1995) with several promises, made from bounds only,
+ * each moved only for a stated cause. A first job that can be promised nothing, for what runs has no bound, is promised
+ * what comes free on the nodes nearest to it once it has waited for `starvation_after`.
+ *
+ * A class that can't start is passed over until something comes free where it looks: by lane, so that a free card makes only
+ * those be looked at again that could use it. */
+#include "base/mem.h"
 #include "core/state.h"
 
-static bool passed_over(const struct core *core, const struct job_class *class)
+/* ---- Order ---- */
+
+static void rank_buckets(struct core *core, us_t now_us)
 {
-	return class->passed_over == core->freed + 1;
+	struct queue *queue = &core->queue;
+	uint32_t n = 0;
+
+	if (core->ranked_cap < 2 * queue->n_buckets) {
+		core->ranked_cap = 2 * queue->n_buckets;
+		core->ranked = mem_resize(core->ranked, core->ranked_cap, sizeof *core->ranked);
+	}
+	for (uint32_t i = 0; i < queue->n_buckets; i++)
+		if (queue->buckets[i] && map_get(&core->ranked_at, queue->buckets[i]->project, UINT32_MAX) == UINT32_MAX) {
+			map_set(&core->ranked_at, queue->buckets[i]->project, n);
+			core->ranked[n++] = queue->buckets[i]->project;
+		}
+	projects_rank(core->tree, now_us, core->ranked, n, &core->ranking, core->ranked + queue->n_buckets);
+	for (uint32_t i = 0; i < queue->n_buckets; i++)
+		if (queue->buckets[i])
+			queue->buckets[i]->share = core->ranked[queue->n_buckets +
+			                                        map_get(&core->ranked_at, queue->buckets[i]->project, 0)];
+	for (uint32_t i = 0; i < n; i++)
+		map_remove(&core->ranked_at, core->ranked[i]);
 }
 
-static void pass_over(const struct core *core, struct job_class *class)
+void pass_sort(struct core *core, us_t now_us)
 {
-	class->passed_over = core->freed + 1;
+	struct queue *queue = &core->queue;
+
+	if (queue->sorted && (!queue->by_share || queue->sorted_us == now_us || queue->n_order < 2))
+		return;
+	if (queue->by_share && queue->n_buckets)
+		rank_buckets(core, now_us);
+	queue_sort(queue, now_us);
+}
+
+/* ---- What could have changed since a class was passed over ---- */
+
+static uint64_t stamp_of(const struct core *core, const struct lane *lane)
+{
+	const struct bucket *bucket = core->queue.buckets[lane->bucket];
+	uint64_t stamp = core->freed_all;
+
+	for (uint32_t i = 0; i < lane->n_places; i++)
+		stamp += core->freed_at[lane->places[i].shelf][lane->places[i].cards];
+	return stamp + (bucket->project == PROJECT_ALL ? core->relieved : projects_relieved(core->tree, bucket->project));
+}
+
+/* The most nodes that one shelf has with as many wholly free cards as a lane's tasks want. */
+static uint32_t nodes_for(const struct core *core, const struct lane *lane)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < lane->n_places; i++) {
+		const struct shelf *shelf = &core->pool->shelves[lane->places[i].shelf];
+		uint32_t n = capacity_nodes_with(&core->capacity, shelf->domain, shelf->cards_max, lane->places[i].cards);
+
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
+/* Whether others may be made to leave for jobs of this bucket: then a gang that what is free can't hold is worth a look too. */
+static bool may_preempt(const struct core *core, const struct bucket *bucket)
+{
+	return core->victims.count || core->projects_bounded || bucket->priority > JOB_PRIORITY_MAX;
+}
+
+/* The first class of a lane that is worth a look; NULL: none, until its stamp changes. */
+static struct job_class *open_of(struct core *core, struct lane *lane)
+{
+	uint64_t stamp = stamp_of(core, lane);
+	struct job_class *class;
+
+	if (lane->exhausted == stamp + 1)
+		return NULL;
+	class = lane_open(lane, stamp, may_preempt(core, core->queue.buckets[lane->bucket]) ? UINT32_MAX : nodes_for(core, lane));
+	if (!class)
+		lane->exhausted = stamp + 1;
+	return class;
+}
+
+static struct job_class *bucket_open(struct core *core, struct bucket *bucket)
+{
+	if (bucket->open_at == core->freed + 1)
+		return bucket->open;
+	bucket->open = NULL;
+	for (uint32_t i = 0; i < bucket->n_lanes; i++) {
+		struct job_class *class = open_of(core, core->queue.lanes[bucket->lanes[i]]);
+
+		if (class && (!bucket->open || class_before(class, bucket->open)))
+			bucket->open = class;
+	}
+	bucket->open_at = core->freed + 1;
+	return bucket->open;
+}
+
+static bool is_passed_over(const struct core *core, const struct job_class *class)
+{
+	return class->passed_over == stamp_of(core, core->queue.lanes[class->lane]) + 1;
+}
+
+/* ---- One class ---- */
+
+static struct asker asker_of(const struct job *job)
+{
+	return (struct asker){.job = job->id, .project = job->project, .limit_us = job->limit_us};
 }
 
 static void yield_placed(const struct core *core, const struct job *job, us_t now_us, const struct plan *plan, struct event *ret)
@@ -31,106 +133,259 @@ static void yield_placed(const struct core *core, const struct job *job, us_t no
 	}
 }
 
-/* Why the first waiting job needs a (new) reservation; CAUSE_NONE: it doesn't. Its start is overrun only once it has passed:
- * at that very instant the ends that it waits for may still be on their way. */
-static enum cause why_reserve(const struct core *core, const struct job *job, us_t now_us)
+/* The first job of a class that can start now: mostly its first; or one that ends, by its bound, before something is kept that its
+ * first would delay. NULL: none. */
+static const struct job *find_startable(struct core *core, const struct job_class *class, us_t now_us, struct plan *plan)
 {
-	const struct reservation *r = &core->reservation;
+	const struct job *job = class_first(class);
+	const struct shape *shape = core_shape(core, job);
+	us_t before_us = US_NEVER;
 
-	if (!r->job)
+	while (job) {
+		struct asker asker = asker_of(job);
+
+		if (plan_now(core, shape, &asker, now_us, &core->scratch, plan))
+			return job;
+		if (!core->keep.withheld)
+			return NULL;
+		before_us = keep_start_before(&core->keep, plan_end(now_us, job->limit_us) < before_us ? plan_end(now_us, job->limit_us)
+		                                                                                       : before_us);
+		job = before_us > now_us ? class_first_within(class, before_us - now_us) : NULL;
+	}
+	return NULL;
+}
+
+/* Whether a class yields anything: a start, or others that make room. If not it is passed over. */
+static bool try_class(struct core *core, struct job_class *class, us_t now_us, struct event *ret)
+{
+	struct plan plan;
+	const struct job *job = find_startable(core, class, now_us, &plan);
+
+	if (job) {
+		yield_placed(core, job, now_us, &plan, ret);
+		return true;
+	}
+	job = class_first(class);
+	if (preempt_for(core, core_shape(core, job), job, now_us, &core->scratch, ret))
+		return true;
+	class_pass_over(&core->queue, class, stamp_of(core, core->queue.lanes[class->lane]));
+	return false;
+}
+
+/* ---- Promises ---- */
+
+/* Promises for which others were made to leave come and go by themselves. */
+static bool is_ordinary(const struct reservation *r)
+{
+	return r->cause != CAUSE_PREEMPTED && r->cause != CAUSE_RECLAIMED;
+}
+
+/* The ordinary promise number i, or NULL. */
+static const struct reservation *ordinary(const struct core *core, uint32_t i)
+{
+	for (uint32_t k = 0; k < core->keep.n_reservations; k++)
+		if (is_ordinary(core->keep.reservations[k]) && i-- == 0)
+			return core->keep.reservations[k];
+	return NULL;
+}
+
+static const struct reservation *last_ordinary(const struct core *core)
+{
+	for (uint32_t k = core->keep.n_reservations; k-- > 0;)
+		if (is_ordinary(core->keep.reservations[k]))
+			return core->keep.reservations[k];
+	return NULL;
+}
+
+static bool yield_unreserved(const struct reservation *r, enum cause cause, us_t now_us, struct event *ret)
+{
+	*ret = (struct event){.type = EVENT_UNRESERVED, .at_us = now_us};
+	ret->unreserved.job = r->job;
+	ret->unreserved.cause = cause;
+	return true;
+}
+
+/* Why a job that waits first needs a (new) promise; CAUSE_NONE: it doesn't. A start is overrun only once it has passed: at that
+ * very instant the ends that it waits for may still be on their way. */
+static enum cause why_reserve(const struct reservation *r, us_t now_us)
+{
+	if (!r)
 		return CAUSE_FIRST;
-	if (r->job != job->id)
-		return CAUSE_ORDER;
 	if (r->broken != CAUSE_NONE)
 		return r->broken;
 	return r->plan.start_us < now_us ? CAUSE_OVERRUN : CAUSE_NONE;
 }
 
-/* Gives the first waiting job, which can't start now, its reservation. Returns whether that is news. Where running jobs have
- * no bound there is no instant to promise, and nothing is held. */
-static bool reserve(struct core *core, struct job_class *class, const struct job *job, us_t now_us, struct event *ret)
+static bool is_starved(const struct core *core, const struct job *job, us_t now_us)
 {
-	enum cause cause = why_reserve(core, job, now_us);
+	return us_add(job->eligible_us, core->config.starvation_after_us) <= now_us && core->config.starvation_after_us != US_NEVER;
+}
 
-	if (cause == CAUSE_NONE || core->config.reservations == 0)
+/* Whether the nodes that a starving job waits for have less of use than others have now. */
+static bool nearer_elsewhere(const struct core *core, const struct reservation *r, uint64_t milli)
+{
+	uint64_t here = 1;
+
+	for (uint32_t i = 0; i < r->plan.n_tasks; i++) {
+		uint32_t node = pool_node(core->pool, r->plan.tasks[i].centre, r->plan.tasks[i].node);
+		uint32_t free = (uint32_t)__builtin_popcountll(core->capacity.free_cards[node]) * CARD_MILLI;
+
+		here += free < r->request.cards_milli ? free : r->request.cards_milli;
+	}
+	return milli > here;
+}
+
+/* Keeps what comes free for a job that can be promised no start. Returns whether that is news. */
+static bool keep_nearest(struct core *core, const struct job *job, const struct reservation *r, us_t now_us, struct event *ret)
+{
+	struct asker asker = asker_of(job);
+	uint64_t milli;
+
+	if (!is_starved(core, job, now_us) ||
+	    !plan_nearest(core, core_shape(core, job), &asker, &core->scratch, &ret->reserved.plan, &milli))
 		return false;
-	if (!core->reservation.job && class->unplanned == core->freed + 1)
+	if (r && r->plan.start_us == US_NEVER && r->broken == CAUSE_NONE && !nearer_elsewhere(core, r, milli))
 		return false;
-	*ret = (struct event){.type = EVENT_RESERVED, .at_us = now_us};
-	ret->reserved.job = job->id;
-	ret->reserved.cause = cause;
-	if (plan_earliest(core, core_shape(core, job), job->limit_us, now_us, &core->scratch, &ret->reserved.plan))
-		return true;
-	class->unplanned = core->freed + 1;
-	if (!core->reservation.job)
-		return false;
-	*ret = (struct event){.type = EVENT_UNRESERVED, .at_us = now_us};
-	ret->unreserved.job = core->reservation.job;
-	ret->unreserved.cause = cause;
+	ret->reserved.cause = CAUSE_STARVED;
 	return true;
 }
 
-bool pass_may_start(const struct core *core, const struct shape *shape, us_t limit_us, bool is_first, us_t now_us,
-                    struct arena *arena, struct plan *ret)
+/* Gives a job that waits first, and can't start now, its promise. Returns whether that is news. */
+static bool reserve(struct core *core, struct job_class *class, const struct job *job, us_t now_us, struct event *ret)
 {
-	const struct reservation *r = &core->reservation;
-	bool waits_behind = r->job && !is_first;
+	const struct reservation *r = keep_find(&core->keep, job->id);
+	bool is_open = r && r->plan.start_us == US_NEVER; /* no start is promised: there may be one by now */
+	enum cause cause = why_reserve(r, now_us);
+	struct asker asker = asker_of(job);
 
-	if (waits_behind && plan_find(core, shape, limit_us, &r->kept, now_us, arena, ret))
-		return true;
-	if (waits_behind && (limit_us == US_NEVER || us_add(now_us, limit_us) > r->plan.start_us))
+	if (cause == CAUSE_NONE && !is_open)
 		return false;
-	return plan_find(core, shape, limit_us, &core->capacity, now_us, arena, ret);
+	if ((!r || is_open) && class->unplanned == core->freed + 1 && class->starved == is_starved(core, job, now_us))
+		return false;
+	*ret = (struct event){.type = EVENT_RESERVED, .at_us = now_us};
+	ret->reserved.job = job->id;
+	ret->reserved.cause = is_open ? CAUSE_CAPACITY : cause;
+	if (plan_earliest(core, core_shape(core, job), &asker, now_us, &core->scratch, &ret->reserved.plan))
+		return true;
+	class->unplanned = core->freed + 1;
+	class->starved = is_starved(core, job, now_us);
+	if (keep_nearest(core, job, r, now_us, ret))
+		return true;
+	return r && cause != CAUSE_NONE && yield_unreserved(r, cause, now_us, ret);
 }
 
-/* The first job of a class that may start ahead of the reservation; NULL: none may. */
-static const struct job *find_ahead(struct core *core, struct job_class *class, us_t now_us, struct plan *plan)
+/* Whether a class could be promised anything: its project may hold that much. */
+static bool may_be_promised(const struct core *core, const struct job_class *class)
 {
-	const struct reservation *r = &core->reservation;
-	const struct job *job = class_first(class);
-	const struct shape *shape = core_shape(core, job);
+	const struct shape *shape = core->queue.shapes[class->shape];
 
-	if (pass_may_start(core, shape, job->limit_us, false, now_us, &core->scratch, plan))
-		return job;
-	job = r->job && r->plan.start_us > now_us ? class_first_within(class, r->plan.start_us - now_us) : NULL;
-	if (job && plan_find(core, shape, job->limit_us, &core->capacity, now_us, &core->scratch, plan))
-		return job;
-	return NULL;
+	if (!core->projects_bounded)
+		return true;
+	for (uint32_t i = 0; i < shape->n_candidates; i++) {
+		const struct request *q = &shape->group.requests[shape->candidates[i].request];
+		uint32_t kind = core->pool->shelves[shape->candidates[i].shelf].kind;
+
+		if (!q->cards_milli || projects_fits(core->tree, class->project, kind, (uint64_t)shape->group.nodes * q->cards_milli,
+		                                     NULL) == QUOTA_OK)
+			return true;
+	}
+	return false;
+}
+
+/* Sees to the promises of the jobs that wait first. place: how many ordinary promises stand before. Returns whether there is news. */
+static bool promise(struct core *core, struct job_class *class, uint32_t *waiting, uint32_t *place, us_t now_us, struct event *ret)
+{
+	for (const struct job *job = class_first(class); job && *waiting < core->config.reservations; job = class_next(job)) {
+		const struct reservation *r = keep_find(&core->keep, job->id), *there = ordinary(core, *place);
+
+		++*waiting;
+		if (r && !is_ordinary(r))
+			continue;
+		if (there && there != r && (r || class->unplanned != core->freed + 1))
+			return yield_unreserved(last_ordinary(core), CAUSE_ORDER, now_us, ret);
+		if (reserve(core, class, job, now_us, ret))
+			return true;
+		*place += r != NULL;
+		if (job->array)
+			break;
+	}
+	return false;
+}
+
+bool pass_promises(const struct core *core)
+{
+	return core->config.reservations && (core->config.policy == POLICY_FAIR || core->config.policy == POLICY_FIFO);
+}
+
+/* The jobs that wait first: they start, or hold a promise. Returns whether there is news. */
+static bool first_in_line(struct core *core, us_t now_us, struct event *ret)
+{
+	struct queue_walk walk = {.queue = &core->queue, .arena = &core->scratch};
+	uint32_t waiting = 0, place = 0;
+	struct job_class *class;
+
+	while (waiting < core->config.reservations && (class = queue_walk_next(&walk))) {
+		if (!is_passed_over(core, class) && try_class(core, class, now_us, ret))
+			return true;
+		if (may_be_promised(core, class) && promise(core, class, &waiting, &place, now_us, ret))
+			return true;
+	}
+	if (ordinary(core, place))
+		return yield_unreserved(last_ordinary(core), CAUSE_ORDER, now_us, ret);
+	return false;
+}
+
+us_t pass_wake(const struct core *core)
+{
+	struct arena arena = {0};
+	struct queue_walk walk = {.queue = &core->queue, .arena = &arena};
+	us_t wake_us = US_NEVER;
+	struct job_class *class;
+
+	pass_sort((struct core *)(uintptr_t)core, core->now_us); /* a memo */
+	for (uint32_t i = 0; pass_promises(core) && core->config.starvation_after_us != US_NEVER &&
+	                     i < core->config.reservations && (class = queue_walk_next(&walk));
+	     i++) {
+		const struct job *job = class_first(class);
+		us_t at_us = us_add(job->eligible_us, core->config.starvation_after_us);
+
+		if (!keep_find(&core->keep, job->id) && at_us > core->now_us && at_us < wake_us)
+			wake_us = at_us;
+	}
+	arena_done(&arena);
+	return wake_us;
+}
+
+/* ---- All ---- */
+
+/* The bucket of a group of equals whose next open class goes first; NULL: none has one. */
+static struct job_class *next_open(struct core *core, uint32_t from, uint32_t n)
+{
+	struct job_class *best = NULL;
+
+	for (uint32_t i = from; i < from + n; i++) {
+		struct job_class *class = bucket_open(core, core->queue.buckets[core->queue.order[i]]);
+
+		if (class && (!best || class_before(class, best)))
+			best = class;
+	}
+	return best;
 }
 
 bool pass_next(struct core *core, us_t now_us, struct event *ret)
 {
-	bool is_first = true;
-	struct plan plan;
+	if (!core->queue.waiting)
+		return false;
+	pass_sort(core, now_us);
+	if (pass_promises(core) && first_in_line(core, now_us, ret))
+		return true;
+	for (uint32_t from = 0, n; from < core->queue.n_order; from += n) {
+		struct job_class *class;
 
-	for (struct job_class *class = queue_first(&core->queue), *next; class; class = next) {
-		const struct job *job = class_first(class);
-		const struct shape *shape = core_shape(core, job);
-
-		next = queue_next(class);
-		if (shape->never)
-			continue;
-		if (is_first) {
-			bool known = passed_over(core, class);
-
-			if (!known && pass_may_start(core, shape, job->limit_us, true, now_us, &core->scratch, &plan)) {
-				yield_placed(core, job, now_us, &plan, ret);
+		n = queue_equals(&core->queue, from);
+		while ((class = next_open(core, from, n)))
+			if (try_class(core, class, now_us, ret))
 				return true;
-			}
-			pass_over(core, class);
-			is_first = false;
-			if (reserve(core, class, job, now_us, ret))
-				return true;
-			continue;
-		}
-		if (passed_over(core, class))
-			continue;
-		job = find_ahead(core, class, now_us, &plan);
-		if (job) {
-			yield_placed(core, job, now_us, &plan, ret);
-			return true;
-		}
-		pass_over(core, class);
 	}
 	return false;
 }

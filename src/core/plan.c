@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * plan.c: a whole plan for a job, or none: which shelf and request, and from when.
  *
- * Reads the state and writes nothing. A plan is a start, a task a node, and a claim a resource. Among the ways that will do
- * the order is: as the user ordered them, or faster for this job's work; then the cheaper card-hour; then the
- * pool file's order. The earliest start is found by giving back, on a copy, what ends by its bound, from the instant
- * on before which the calendars say that even the sum of what is needed isn't free. */
+ * Reads the state and writes nothing that lasts. A plan is a start, a task a node, and a claim a resource. Among the ways that
+ * will do the order is: as the user ordered them; then by a score of how late this job's work would be done there, and what it
+ * would cost (and, where the configuration gives it weight, how much of the centre is in use); then the pool file's order. The
+ * earliest start is found by giving back what ends by its bound, from the instant on before which the calendars say that even the sum
+ * of what is needed isn't free; it is taken again after. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,40 +33,109 @@ static bool shelf_will_do(const struct core *core, const struct shelf *shelf, co
 	return centre_can(core->pool->centres[shelf->centre].spec, q);
 }
 
-/* Whether a comes before b: see the head of this file. Nodes without cards first for a job without. */
-static bool before(const struct core *core, const struct group *group, struct candidate a, struct candidate b)
-{
-	const struct request *qa = &group->requests[a.request], *qb = &group->requests[b.request];
-	const struct shelf *sa = &core->pool->shelves[a.shelf], *sb = &core->pool->shelves[b.shelf];
+/* A way to place a shape, as it compares to others. */
+struct way {
+	struct candidate c;
+	uint64_t score;
+};
 
-	if (group->ordered && a.request != b.request)
-		return a.request < b.request;
-	if (qa->speed_milli != qb->speed_milli)
-		return qa->speed_milli > qb->speed_milli;
-	if (qa->kind == KIND_NONE && (sa->kind == KIND_NONE) != (sb->kind == KIND_NONE) && sa->centre == sb->centre)
-		return sa->kind == KIND_NONE;
-	if (qa->kind != KIND_NONE && qb->kind != KIND_NONE && sa->price_micros != sb->price_micros)
-		return sa->price_micros < sb->price_micros;
-	return a.shelf != b.shelf ? a.shelf < b.shelf : a.request < b.request;
+enum { PER_MILLE = 1000 };
+
+/* The weighted sum of how much longer this job's work takes there than on its fastest, and how much more it costs than at the
+ * cheapest, in thousandths of these. */
+static uint64_t score_of(const struct core *core, const struct group *group, struct candidate c, uint32_t fastest, uint64_t cheapest)
+{
+	const struct request *q = &group->requests[c.request];
+	uint64_t price = core->pool->shelves[c.shelf].price_micros, score, cost;
+
+	score = (uint64_t)core->config.finish_weight * fastest * PER_MILLE / (q->speed_milli ? q->speed_milli : 1);
+	if (q->kind == KIND_NONE || !price)
+		return score;
+	cost = price * PER_MILLE / (q->speed_milli ? q->speed_milli : 1);
+	if (cheapest && cost > cheapest)
+		score += core->config.price_weight * (cost / cheapest > 1000000 ? 1000000 : (cost - cheapest) * PER_MILLE / cheapest);
+	return score;
 }
 
-static uint32_t list_candidates(const struct core *core, const struct group *group, struct candidate *list)
+/* The cheapest work that the ways offer, in price a card-hour at speed 1; 0 where none has a price. */
+static uint64_t cheapest_of(const struct core *core, const struct group *group, const struct way *ways, uint32_t n)
 {
-	uint32_t n = 0;
+	uint64_t cheapest = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t speed = group->requests[ways[i].c.request].speed_milli;
+		uint64_t cost = core->pool->shelves[ways[i].c.shelf].price_micros * PER_MILLE / (speed ? speed : 1);
+
+		if (cost && (!cheapest || cost < cheapest))
+			cheapest = cost;
+	}
+	return cheapest;
+}
+
+/* Whether a comes before b: see the head of this file. Nodes without cards first for a job without. */
+static bool before(const struct core *core, const struct group *group, const struct way *a, const struct way *b)
+{
+	const struct shelf *sa = &core->pool->shelves[a->c.shelf], *sb = &core->pool->shelves[b->c.shelf];
+
+	if (group->ordered && a->c.request != b->c.request)
+		return a->c.request < b->c.request;
+	if (group->requests[a->c.request].kind == KIND_NONE && (sa->kind == KIND_NONE) != (sb->kind == KIND_NONE) &&
+	    sa->centre == sb->centre)
+		return sa->kind == KIND_NONE;
+	if (a->score != b->score)
+		return a->score < b->score;
+	return a->c.shelf != b->c.shelf ? a->c.shelf < b->c.shelf : a->c.request < b->c.request;
+}
+
+static void sort_ways(const struct core *core, const struct group *group, struct way *ways, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++) {
+		struct way way = ways[i];
+		uint32_t at = i;
+
+		for (; at > 0 && before(core, group, &way, &ways[at - 1]); at--)
+			ways[at] = ways[at - 1];
+		ways[at] = way;
+	}
+}
+
+static uint32_t list_candidates(const struct core *core, const struct group *group, struct candidate *list, struct arena *arena)
+{
+	struct way *ways = arena_new(arena, (size_t)group->n_requests * core->pool->n_shelves, sizeof *ways);
+	uint32_t n = 0, fastest = 0;
+	uint64_t cheapest;
 
 	for (uint32_t r = 0; r < group->n_requests; r++)
-		for (uint32_t s = 0; s < core->pool->n_shelves; s++) {
-			struct candidate c = {r, s};
-			uint32_t at = n;
-
-			if (!shelf_will_do(core, &core->pool->shelves[s], &group->requests[r]))
-				continue;
-			for (; at > 0 && before(core, group, c, list[at - 1]); at--)
-				list[at] = list[at - 1];
-			list[at] = c;
-			n++;
-		}
+		for (uint32_t s = 0; s < core->pool->n_shelves; s++)
+			if (shelf_will_do(core, &core->pool->shelves[s], &group->requests[r])) {
+				ways[n++].c = (struct candidate){r, s};
+				fastest = group->requests[r].speed_milli > fastest ? group->requests[r].speed_milli : fastest;
+			}
+	cheapest = cheapest_of(core, group, ways, n);
+	for (uint32_t i = 0; i < n; i++)
+		ways[i].score = score_of(core, group, ways[i].c, fastest, cheapest);
+	sort_ways(core, group, ways, n);
+	for (uint32_t i = 0; i < n; i++)
+		list[i] = ways[i].c;
 	return n;
+}
+
+__extension__ typedef unsigned __int128 u128;
+
+/* The square root of a number in 1/2^32, likewise. */
+static uint64_t root(uint64_t x)
+{
+	uint64_t low = 0, high = (uint64_t)1 << 34;
+
+	while (low + 1 < high) {
+		uint64_t mid = (low + high) / 2;
+
+		if ((u128)mid * mid <= (u128)x << 32)
+			low = mid;
+		else
+			high = mid;
+	}
+	return low;
 }
 
 static bool empty_pool_holds(const struct core *core, const struct shape *shape)
@@ -80,13 +151,62 @@ static bool empty_pool_holds(const struct core *core, const struct shape *shape)
 	return holds;
 }
 
+/* x^(milli / 1000) for x of 1 or more, in 1/65536: 2^(log2(x) × milli / 1000), bit by bit (Knuth, TAOCP 1.2.2, exercises 25 and
+ * 28). */
+static uint64_t power(uint64_t x, uint32_t milli)
+{
+	uint64_t fraction, bits, result = (uint64_t)1 << 32, factor = (uint64_t)2 << 32, log;
+	uint32_t whole = 63 - (uint32_t)__builtin_clzll(x);
+
+	/* log2 in 1/2^24: the leading bit, then each square tells one more. */
+	fraction = whole > 32 ? x >> (whole - 32) : x << (32 - whole);
+	log = whole;
+	for (int i = 0; i < 24; i++) {
+		fraction = (uint64_t)((u128)fraction * fraction >> 32);
+		log = log << 1 | (fraction >> 33 & 1);
+		fraction >>= fraction >> 33 & 1;
+	}
+	bits = log * milli / 1000;
+	for (int i = 0; i < 24; i++) {
+		factor = root(factor);
+		if (bits >> (23 - i) & 1)
+			result = (uint64_t)((u128)result * factor >> 32);
+	}
+	return result << (bits >> 24) >> 16;
+}
+
+/* What a gang's remaining time is multiplied with under `shortest`. */
+static uint64_t cards_weight(const struct group *group, uint32_t power_milli)
+{
+	uint64_t cards = (uint64_t)group->nodes * group->requests[0].cards_milli / CARD_MILLI;
+
+	return power(cards ? cards : 1, power_milli);
+}
+
+/* Where a shape's tasks could lie, as a number: shelves, and the wholly free cards that a node needs there. */
+static uint64_t place_key(const struct shape *shape)
+{
+	struct buf buf = {0};
+	struct hash hash;
+
+	for (uint32_t i = 0; i < shape->n_candidates; i++) {
+		buf_put_uint(&buf, shape->candidates[i].shelf);
+		buf_put_uint(&buf, shape->group.requests[shape->candidates[i].request].cards_milli / CARD_MILLI);
+	}
+	hash = hash_of(buf.data, buf.len);
+	buf_done(&buf);
+	return hash_word(hash.bytes);
+}
+
 struct shape plan_shape(const struct core *core, const struct group *group, struct arena *arena)
 {
 	struct shape shape = {.group = *group};
 
 	shape.candidates = arena_new(arena, (size_t)group->n_requests * core->pool->n_shelves, sizeof *shape.candidates);
-	shape.n_candidates = list_candidates(core, group, shape.candidates);
+	shape.n_candidates = list_candidates(core, group, shape.candidates, arena);
 	shape.never = !empty_pool_holds(core, &shape);
+	shape.weight = cards_weight(group, core->config.cards_power_milli);
+	shape.place = place_key(&shape);
 	return shape;
 }
 
@@ -99,6 +219,8 @@ void plan_candidates(const struct core *core, struct shape *shape)
 	shape->candidates = NULL;
 	shape->n_candidates = made.n_candidates;
 	shape->never = made.never;
+	shape->weight = made.weight;
+	shape->place = made.place;
 	if (made.n_candidates) {
 		shape->candidates = mem_resize(NULL, made.n_candidates, sizeof *shape->candidates);
 		memcpy(shape->candidates, made.candidates, made.n_candidates * sizeof *shape->candidates);
@@ -124,27 +246,66 @@ static void add_claims(struct plan *plan, const struct shelf *shelf, const struc
 	add_claim(plan, resource_id(RESOURCE_MEMORY, shelf->centre, 0), n * q->memory_mib);
 }
 
-static us_t end_by_bound(us_t start_us, us_t limit_us)
+us_t plan_end(us_t start_us, us_t limit_us)
 {
 	return limit_us == US_NEVER ? US_NEVER : us_add(start_us, limit_us);
 }
 
-bool plan_find(const struct core *core, const struct shape *shape, us_t limit_us, const struct capacity *capacity, us_t start_us,
-               struct arena *arena, struct plan *ret)
+static bool within_quota(const struct core *core, const struct shape *shape, const struct asker *a, struct candidate c)
 {
-	struct task *tasks = arena_new(arena, shape->group.nodes, sizeof *tasks);
+	const struct request *q = &shape->group.requests[c.request];
+
+	return a->quota_waived || !q->cards_milli ||
+	       projects_fits(core->tree, a->project, core->pool->shelves[c.shelf].kind, (uint64_t)shape->group.nodes * q->cards_milli,
+	                     NULL) == QUOTA_OK;
+}
+
+/* The ways in the order of how much of each centre's cards is in use, weighed against the rest of the score; in the arena. */
+static const struct candidate *balanced(const struct core *core, const struct shape *shape, struct arena *arena)
+{
+	struct way *ways = arena_new(arena, shape->n_candidates, sizeof *ways);
+	struct candidate *list = arena_new(arena, shape->n_candidates, sizeof *list);
+	uint32_t fastest = 0;
+	uint64_t cheapest;
 
 	for (uint32_t i = 0; i < shape->n_candidates; i++) {
-		struct candidate c = shape->candidates[i];
-		const struct shelf *shelf = &core->pool->shelves[c.shelf];
-		const struct request *q = &shape->group.requests[c.request];
+		uint32_t speed = shape->group.requests[shape->candidates[i].request].speed_milli;
 
-		if (core->silent[shelf->centre] || !place_find(capacity, c.shelf, &shape->group, q, tasks))
+		ways[i].c = shape->candidates[i];
+		fastest = speed > fastest ? speed : fastest;
+	}
+	cheapest = cheapest_of(core, &shape->group, ways, shape->n_candidates);
+	for (uint32_t i = 0; i < shape->n_candidates; i++) {
+		const struct shelf *shelf = &core->pool->shelves[ways[i].c.shelf];
+		uint64_t all = shelf->cards * CARD_MILLI, used = all - core->capacity.shelf_milli[ways[i].c.shelf];
+
+		ways[i].score = score_of(core, &shape->group, ways[i].c, fastest, cheapest);
+		ways[i].score += all ? core->config.balance_weight * (used * PER_MILLE / all) : 0;
+	}
+	sort_ways(core, &shape->group, ways, shape->n_candidates);
+	for (uint32_t i = 0; i < shape->n_candidates; i++)
+		list[i] = ways[i].c;
+	return list;
+}
+
+bool plan_find(const struct core *core, const struct shape *shape, const struct asker *asker, const struct capacity *capacity,
+               us_t start_us, struct arena *arena, struct plan *ret)
+{
+	struct task *tasks = arena_new(arena, shape->group.nodes, sizeof *tasks);
+	const struct candidate *list = core->config.balance_weight && shape->n_candidates > 1 ? balanced(core, shape, arena)
+	                                                                                     : shape->candidates;
+
+	for (uint32_t i = 0; i < shape->n_candidates; i++) {
+		const struct shelf *shelf = &core->pool->shelves[list[i].shelf];
+		const struct request *q = &shape->group.requests[list[i].request];
+
+		if (core->silent[shelf->centre] || !within_quota(core, shape, asker, list[i]) ||
+		    !place_find(capacity, list[i].shelf, &shape->group, q, tasks))
 			continue;
 		*ret = (struct plan){
 			.start_us = start_us,
-			.until_us = end_by_bound(start_us, limit_us),
-			.request = c.request,
+			.until_us = plan_end(start_us, asker->limit_us),
+			.request = list[i].request,
 			.kind = q->kind == KIND_NONE ? KIND_NONE : shelf->kind,
 			.tasks = tasks,
 			.n_tasks = shape->group.nodes,
@@ -155,49 +316,26 @@ bool plan_find(const struct core *core, const struct shape *shape, us_t limit_us
 	return false;
 }
 
+/* Where a question changes for a moment what is open, and leaves it as it was: nothing of that is the state. */
+static struct keep *keep_of(const struct core *core)
+{
+	return (struct keep *)(uintptr_t)&core->keep;
+}
+
+bool plan_now(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us, struct arena *arena,
+              struct plan *ret)
+{
+	const struct keep_view view = {asker->job, asker->project, now_us, plan_end(now_us, asker->limit_us), false};
+	bool found = plan_find(core, shape, asker, &core->keep.open, now_us, arena, ret);
+
+	if (found || !keep_show(keep_of(core), &view, &core->capacity))
+		return found;
+	found = plan_find(core, shape, asker, &core->keep.open, now_us, arena, ret);
+	keep_hide(keep_of(core), &core->capacity);
+	return found;
+}
+
 /* ---- The earliest ---- */
-
-struct end {
-	us_t at_us;
-	const struct job *job;
-};
-
-static int compare_ends(const void *a, const void *b)
-{
-	const struct end *x = a, *y = b;
-
-	if (x->at_us != y->at_us)
-		return x->at_us < y->at_us ? -1 : 1;
-	return x->job->id < y->job->id ? -1 : x->job->id > y->job->id;
-}
-
-/* Everything that runs and has a bound, by its end. What is past its bound and still there is taken to end within
- * the grace that a kill has. */
-static uint32_t list_ends(const struct core *core, us_t now_us, struct arena *arena, struct end **ret)
-{
-	us_t overrun_us = us_add(now_us, core->config.kill_grace_us > US_SECOND ? core->config.kill_grace_us : US_SECOND);
-	uint32_t n = 0, live = core->in_state[JOB_STAGE_IN] + core->in_state[JOB_ACTIVE] + core->in_state[JOB_CLEANUP];
-
-	*ret = arena_new(arena, live, sizeof **ret);
-	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		const struct job *job = tree_entry(node, struct job, in_live);
-
-		if (job->plan.until_us != US_NEVER)
-			(*ret)[n++] = (struct end){job->plan.until_us <= now_us ? overrun_us : job->plan.until_us, job};
-	}
-	qsort(*ret, n, sizeof **ret, compare_ends);
-	return n;
-}
-
-static void give_back(const struct core *core, struct capacity *capacity, const struct job *job)
-{
-	struct share share;
-	uint32_t node;
-
-	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
-		if (job_holds(core, job, i, &node, &share))
-			capacity_give(capacity, node, &share);
-}
 
 /* Of the cards that will be free on a task's node, those that are busy now come first: what is free now stays
  * open to jobs that run longer than the wait. */
@@ -259,29 +397,212 @@ static bool is_near(const struct core *core, const struct shape *shape, const st
 	return false;
 }
 
-bool plan_earliest(const struct core *core, const struct shape *shape, us_t limit_us, us_t now_us, struct arena *arena,
+/* What runs, in the order in which it ends by its bound. What is past its bound and still there is taken to end within the grace
+ * that a kill has. */
+struct future {
+	const struct core *core;
+	const struct shape *shape;
+	us_t now_us, late_us;        /* late_us: when what is late ends */
+	struct tree_node *late, *on; /* the next of those that are late, and of the others; NULL: none */
+	us_t at_us;
+};
+
+static const struct running *ending(const struct tree_node *node)
+{
+	return tree_entry(node, struct running, in_ends);
+}
+
+static struct future future_of(const struct core *core, const struct shape *shape, us_t now_us)
+{
+	struct future f = {.core = core, .shape = shape, .now_us = now_us, .on = tree_first(&core->ends), .at_us = now_us};
+
+	f.late_us = us_add(now_us, core->config.kill_grace_us > US_SECOND ? core->config.kill_grace_us : US_SECOND);
+	f.late = f.on && ending(f.on)->until_us <= now_us ? f.on : NULL;
+	while (f.on && ending(f.on)->until_us <= now_us)
+		f.on = tree_next(f.on);
+	return f;
+}
+
+static void ends_then(struct future *f, const struct tree_node *node)
+{
+	const struct job *job = ending(node)->job;
+	struct share share;
+	uint32_t id;
+
+	if (!is_near(f->core, f->shape, job))
+		return;
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
+		if (job_holds(f->core, job, i, &id, &share))
+			keep_then_give(keep_of(f->core), id, &share);
+}
+
+/* Goes on to the next instant at which anything ends, all of whose ends then count; false where there is none. */
+static bool future_next(struct future *f)
+{
+	us_t next_us = keep_next_end(&f->core->keep, f->at_us);
+
+	if (f->late && f->late_us < next_us)
+		next_us = f->late_us;
+	if (f->on && ending(f->on)->until_us < next_us)
+		next_us = ending(f->on)->until_us;
+	if (next_us == US_NEVER)
+		return false;
+	f->at_us = next_us;
+	for (; f->late && f->late_us <= next_us; f->late = tree_next(f->late)) {
+		if (ending(f->late)->until_us > f->now_us) {
+			f->late = NULL;
+			break;
+		}
+		ends_then(f, f->late);
+	}
+	for (; f->on && ending(f->on)->until_us <= next_us; f->on = tree_next(f->on))
+		ends_then(f, f->on);
+	return true;
+}
+
+/* Takes again what was given back. */
+static void future_done(const struct future *f)
+{
+	bool late_ended = f->at_us >= f->late_us;
+	struct share share;
+	uint32_t id;
+
+	for (const struct tree_node *node = tree_first(&f->core->ends); node && node != f->on; node = tree_next(node)) {
+		const struct job *job = ending(node)->job;
+
+		if ((ending(node)->until_us <= f->now_us && !late_ended) || !is_near(f->core, f->shape, job))
+			continue;
+		for (uint32_t i = 0; i < job->plan.n_tasks; i++)
+			if (job_holds(f->core, job, i, &id, &share) && !keep_has(&f->core->keep, id))
+				capacity_take(&keep_of(f->core)->open, id, &share);
+	}
+	keep_then_end(keep_of(f->core), &f->core->capacity);
+}
+
+bool plan_earliest(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us, struct arena *arena,
                    struct plan *ret)
 {
 	us_t from_us = shape->never ? US_NEVER : not_before(core, shape, now_us);
-	struct capacity then;
-	struct end *ends;
+	struct future f;
 	bool found = false;
-	uint32_t n;
 
 	if (from_us == US_NEVER)
 		return false;
-	n = list_ends(core, now_us, arena, &ends);
-	capacity_copy(&then, &core->capacity);
-	for (uint32_t i = 0; i < n && !found; i++) {
-		bool last_of_instant = i + 1 == n || ends[i + 1].at_us != ends[i].at_us;
+	keep_then_begin(keep_of(core), &core->capacity);
+	f = future_of(core, shape, now_us);
+	while (!found && future_next(&f)) {
+		struct keep_view view = {asker->job, asker->project, f.at_us, plan_end(f.at_us, asker->limit_us), asker->first};
 
-		if (is_near(core, shape, ends[i].job))
-			give_back(core, &then, ends[i].job);
-		if (last_of_instant && ends[i].at_us >= from_us)
-			found = plan_find(core, shape, limit_us, &then, ends[i].at_us, arena, ret);
+		if (f.at_us < from_us)
+			continue;
+		keep_then_show(keep_of(core), &view);
+		found = plan_find(core, shape, asker, &core->keep.open, f.at_us, arena, ret);
 	}
 	if (found)
-		prefer_busy(core, &then, ret);
-	capacity_done(&then);
+		prefer_busy(core, &core->keep.open, ret);
+	future_done(&f);
 	return found;
+}
+
+/* ---- The nearest ---- */
+
+/* Thousandths of a node's cards that are free and of use to one task. */
+static uint32_t use_of(const struct core *core, uint32_t node, const struct request *q)
+{
+	uint32_t free = (uint32_t)__builtin_popcountll(core->capacity.free_cards[node]) * CARD_MILLI;
+
+	return free < q->cards_milli ? free : q->cards_milli;
+}
+
+/* Whether a task could ever lie on a node, and nothing else is kept of it. */
+static bool could_hold(const struct core *core, uint32_t node, const struct request *q, const struct asker *asker)
+{
+	const struct reservation *own = keep_find(&core->keep, asker->job);
+
+	if (!place_node_holds(&core->empty, node, q))
+		return false;
+	if (!keep_has(&core->keep, node))
+		return true;
+	for (uint32_t i = 0; own && i < own->plan.n_tasks; i++)
+		if (pool_node(core->pool, own->plan.tasks[i].centre, own->plan.tasks[i].node) == node)
+			return true;
+	return false;
+}
+
+/* The nodes of a domain that come nearest to holding the gang, by rising number; returns their use, or 0 where they are too few. */
+static uint64_t nearest_in(const struct core *core, const struct domain *d, const struct shape *shape, const struct request *q,
+                           const struct asker *asker, uint32_t *nodes)
+{
+	uint32_t n = 0, steps = q->cards_milli / CARD_MILLI;
+	uint64_t use = 1;
+
+	for (uint32_t step = 0; step <= steps && n < shape->group.nodes; step++)
+		for (uint32_t i = 0; i < d->n_nodes && n < shape->group.nodes; i++) {
+			uint32_t node = d->node_first + i, free = use_of(core, node, q);
+
+			if (free != (steps - step) * CARD_MILLI || !could_hold(core, node, q, asker))
+				continue;
+			nodes[n++] = node;
+			use += free;
+		}
+	return n == shape->group.nodes ? use : 0;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* A node's task on the cards that are free, then on others. */
+static struct task task_there(const struct core *core, uint32_t node, const struct request *q)
+{
+	const struct node *n = &core->pool->nodes[node];
+	struct task task = {.centre = n->centre, .node = n->number, .cards_milli = q->cards_milli};
+	uint64_t free = core->capacity.free_cards[node];
+	uint32_t need = q->cards_milli < CARD_MILLI ? q->cards_milli > 0 : q->cards_milli / CARD_MILLI;
+
+	for (uint32_t k = 0; k < need; k++) {
+		uint64_t from = free ? free : ~task.cards;
+
+		task.cards |= from & -from;
+		free &= free - 1;
+	}
+	return task;
+}
+
+bool plan_nearest(const struct core *core, const struct shape *shape, const struct asker *asker, struct arena *arena,
+                  struct plan *ret, uint64_t *ret_milli)
+{
+	uint32_t *nodes = arena_new(arena, shape->group.nodes, sizeof *nodes), *best = arena_new(arena, shape->group.nodes, sizeof *best);
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < shape->n_candidates; i++) {
+		const struct shelf *shelf = &core->pool->shelves[shape->candidates[i].shelf];
+		const struct request *q = &shape->group.requests[shape->candidates[i].request];
+		enum tier tier = shape->group.highest < TIER_RACK ? TIER_RACK : shape->group.highest;
+		uint32_t first = tier == TIER_RACK ? shelf->rack_first : tier == TIER_POD ? shelf->pod_first : shelf->domain;
+		uint32_t n = tier == TIER_RACK ? shelf->n_racks : tier == TIER_POD ? shelf->n_pods : 1;
+
+		for (uint32_t d = first; d < first + n; d++) {
+			uint64_t use = nearest_in(core, &core->pool->domains[d], shape, q, asker, nodes);
+
+			if (use <= most || !within_quota(core, shape, asker, shape->candidates[i]))
+				continue;
+			most = use;
+			memcpy(best, nodes, shape->group.nodes * sizeof *best);
+			*ret = (struct plan){.start_us = US_NEVER, .until_us = US_NEVER, .request = shape->candidates[i].request};
+			ret->kind = q->kind == KIND_NONE ? KIND_NONE : shelf->kind;
+		}
+	}
+	if (!most)
+		return false;
+	qsort(best, shape->group.nodes, sizeof *best, compare_numbers);
+	ret->n_tasks = shape->group.nodes;
+	ret->tasks = arena_new(arena, ret->n_tasks, sizeof *ret->tasks);
+	for (uint32_t i = 0; i < ret->n_tasks; i++)
+		ret->tasks[i] = task_there(core, best[i], &shape->group.requests[ret->request]);
+	*ret_milli = most;
+	return true;
 }

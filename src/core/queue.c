@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * queue.c: shapes, classes and their order; see queue.h. */
+ * queue.c: shapes, classes, lanes, buckets, and their order; see queue.h.
+ *
+ * Invariants: a class in which a job waits lies in exactly one lane, a lane in one bucket, but for classes that no pool could
+ * hold; none of them is empty. A lane's tree keeps, for each part, the least stamp at which one of its classes was passed over
+ * and the smallest gang, so that the first class worth a look is found by one descent. */
 #include "core/queue.h"
 
 #include <assert.h>
@@ -79,23 +83,42 @@ void queue_leave_shape(struct queue *queue, uint32_t id)
 	queue->free_shapes[queue->n_free_shapes++] = id;
 }
 
-/* ---- Classes ---- */
+/* ---- Numbered things that come and go ---- */
+
+/* The next number for a thing: a free one, or a new one, for which there is room in *things then. */
+static uint32_t take_number(uint32_t *free_list, uint32_t *n_free, void **things, uint32_t *cap, uint32_t *n)
+{
+	if (*n_free)
+		return free_list[--*n_free];
+	mem_grow(things, cap, *n, sizeof(void *));
+	return (*n)++;
+}
+
+static void give_number(uint32_t **free_list, uint32_t *cap, uint32_t *n_free, uint32_t id)
+{
+	mem_grow((void **)free_list, cap, *n_free, sizeof **free_list);
+	(*free_list)[(*n_free)++] = id;
+}
+
+/* ---- Jobs of a class ---- */
 
 static struct job *job_in_class(const struct tree_node *node)
 {
 	return tree_entry(node, struct job, in_class);
 }
 
-static struct job_class *class_in_queue(const struct tree_node *node)
+static struct job_class *class_in_lane(const struct tree_node *node)
 {
-	return tree_entry(node, struct job_class, in_queue);
+	return tree_entry(node, struct job_class, in_lane);
 }
 
 static int compare_jobs(const struct tree_node *a, const struct tree_node *b)
 {
-	uint32_t x = job_in_class(a)->id, y = job_in_class(b)->id;
+	const struct job *x = job_in_class(a), *y = job_in_class(b);
 
-	return x < y ? -1 : x > y;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
 }
 
 static uint32_t class_part(const struct tree_node *node)
@@ -115,119 +138,16 @@ static void update_part(struct tree_node *node)
 	job_in_class(node)->class_part = class_part(node->left) + 1 + class_part(node->right);
 }
 
-static int compare_classes(const struct tree_node *a, const struct tree_node *b)
-{
-	const struct job_class *x = class_in_queue(a), *y = class_in_queue(b);
-
-	if (x->priority != y->priority)
-		return x->priority > y->priority ? -1 : 1;
-	return x->first < y->first ? -1 : x->first > y->first;
-}
-
-static uint64_t class_key(uint32_t shape, uint32_t project, uint32_t priority)
-{
-	assert(project < 1u << 24 && priority < 1u << 10);
-	return (uint64_t)shape << 34 | (uint64_t)project << 10 | priority;
-}
-
-/* The number of a job's class, made where it is the first of it that waits. */
-static uint32_t class_of(struct queue *queue, const struct job *job)
-{
-	uint64_t key = class_key(job->shape, job->project, job->priority);
-	uint32_t id = map_get(&queue->class_of, key, UINT32_MAX);
-	struct job_class *class;
-
-	if (id != UINT32_MAX)
-		return id;
-	class = mem_new(1, sizeof *class);
-	*class = (struct job_class){.shape = job->shape, .project = job->project, .priority = job->priority};
-	class->jobs = (struct tree){.compare = compare_jobs, .update = update_part};
-	if (queue->n_free_classes) {
-		id = queue->free_classes[--queue->n_free_classes];
-	} else {
-		mem_grow((void **)&queue->classes, &queue->classes_cap, queue->n_classes, sizeof *queue->classes);
-		id = queue->n_classes++;
-	}
-	queue->classes[id] = class;
-	map_set(&queue->class_of, key, id);
-	return id;
-}
-
-static void drop_class(struct queue *queue, uint32_t id)
-{
-	struct job_class *class = queue->classes[id];
-
-	map_remove(&queue->class_of, class_key(class->shape, class->project, class->priority));
-	free(class);
-	queue->classes[id] = NULL;
-	mem_grow((void **)&queue->free_classes, &queue->free_classes_cap, queue->n_free_classes, sizeof *queue->free_classes);
-	queue->free_classes[queue->n_free_classes++] = id;
-}
-
-/* Moves a class to where its first job now puts it. */
-static void reorder(struct queue *queue, struct job_class *class)
-{
-	struct tree_node *head = tree_first(&class->jobs);
-	uint32_t first = head ? job_in_class(head)->id : 0;
-
-	if (first == class->first)
-		return;
-	if (class->first)
-		tree_remove(&queue->order, &class->in_queue);
-	class->first = first;
-	queue->order.compare = compare_classes;
-	if (first)
-		tree_insert(&queue->order, &class->in_queue, (uint64_t) class->shape << 32 | class->project);
-}
-
-void queue_add(struct queue *queue, struct job *job)
-{
-	struct job_class *class;
-
-	job->queue_class = class_of(queue, job) + 1;
-	class = queue->classes[job->queue_class - 1];
-	tree_insert(&class->jobs, &job->in_class, job->id);
-	class->passed_over = 0;
-	queue->waiting++;
-	reorder(queue, class);
-}
-
-void queue_remove(struct queue *queue, struct job *job)
-{
-	uint32_t id = job->queue_class - 1;
-	struct job_class *class = queue->classes[id];
-
-	tree_remove(&class->jobs, &job->in_class);
-	job->queue_class = 0;
-	queue->waiting--;
-	reorder(queue, class);
-	if (class->jobs.count == 0)
-		drop_class(queue, id);
-}
-
-bool queue_has(const struct queue *queue, const struct job *job)
-{
-	(void)queue;
-	return job->queue_class != 0;
-}
-
-struct job_class *queue_first(const struct queue *queue)
-{
-	struct tree_node *node = tree_first(&queue->order);
-
-	return node ? class_in_queue(node) : NULL;
-}
-
-struct job_class *queue_next(const struct job_class *class)
-{
-	struct tree_node *node = tree_next(&class->in_queue);
-
-	return node ? class_in_queue(node) : NULL;
-}
-
 struct job *class_first(const struct job_class *class)
 {
 	return job_in_class(tree_first(&class->jobs));
+}
+
+struct job *class_next(const struct job *job)
+{
+	struct tree_node *node = tree_next(&job->in_class);
+
+	return node ? job_in_class(node) : NULL;
 }
 
 struct job *class_first_within(const struct job_class *class, us_t limit_us)
@@ -246,13 +166,450 @@ struct job *class_first_within(const struct job_class *class, us_t limit_us)
 	}
 }
 
-/* Jobs of a class that came before a number. */
-static uint32_t class_ahead(const struct job_class *class, uint32_t id)
+/* ---- Classes of a lane ---- */
+
+bool class_before(const struct job_class *a, const struct job_class *b)
+{
+	return a->rank != b->rank ? a->rank < b->rank : a->first < b->first;
+}
+
+static int compare_classes(const struct tree_node *a, const struct tree_node *b)
+{
+	const struct job_class *x = class_in_lane(a), *y = class_in_lane(b);
+
+	return class_before(x, y) ? -1 : class_before(y, x);
+}
+
+static void update_class(struct tree_node *node)
+{
+	struct job_class *class = class_in_lane(node);
+
+	class->passed_least = class->passed_over;
+	class->nodes_least = class->nodes;
+	for (int i = 0; i < 2; i++) {
+		const struct tree_node *child = i ? node->right : node->left;
+
+		if (!child)
+			continue;
+		if (class_in_lane(child)->passed_least < class->passed_least)
+			class->passed_least = class_in_lane(child)->passed_least;
+		if (class_in_lane(child)->nodes_least < class->nodes_least)
+			class->nodes_least = class_in_lane(child)->nodes_least;
+	}
+}
+
+static struct job_class *find_open(const struct tree_node *node, uint64_t stamp, uint32_t nodes_max)
+{
+	struct job_class *class, *found;
+
+	if (!node)
+		return NULL;
+	class = class_in_lane(node);
+	if (class->passed_least > stamp || class->nodes_least > nodes_max)
+		return NULL;
+	found = find_open(node->left, stamp, nodes_max);
+	if (found)
+		return found;
+	if (class->passed_over <= stamp && class->nodes <= nodes_max)
+		return class;
+	return find_open(node->right, stamp, nodes_max);
+}
+
+struct job_class *lane_open(const struct lane *lane, uint64_t stamp, uint32_t nodes_max)
+{
+	return find_open(lane->classes.root, stamp, nodes_max);
+}
+
+void class_pass_over(struct queue *queue, struct job_class *class, uint64_t stamp)
+{
+	struct lane *lane = queue->lanes[class->lane];
+
+	class->passed_over = stamp + 1;
+	tree_updated(&lane->classes, &class->in_lane);
+	queue->buckets[lane->bucket]->open_at = 0;
+}
+
+/* ---- Buckets ---- */
+
+static uint64_t bucket_key(uint32_t priority, uint32_t project)
+{
+	return (uint64_t)priority << 32 | project;
+}
+
+static uint32_t bucket_of(struct queue *queue, uint32_t priority, uint32_t project)
+{
+	uint32_t id = map_get(&queue->bucket_of, bucket_key(priority, project), UINT32_MAX);
+
+	if (id != UINT32_MAX)
+		return id;
+	id = take_number(queue->free_buckets, &queue->n_free_buckets, (void **)&queue->buckets, &queue->buckets_cap,
+	                 &queue->n_buckets);
+	queue->buckets[id] = mem_new(1, sizeof *queue->buckets[id]);
+	*queue->buckets[id] = (struct bucket){.priority = priority, .project = project};
+	map_set(&queue->bucket_of, bucket_key(priority, project), id);
+	queue->sorted = false;
+	return id;
+}
+
+static void drop_bucket(struct queue *queue, uint32_t id)
+{
+	struct bucket *bucket = queue->buckets[id];
+
+	map_remove(&queue->bucket_of, bucket_key(bucket->priority, bucket->project));
+	free(bucket->lanes);
+	free(bucket);
+	queue->buckets[id] = NULL;
+	give_number(&queue->free_buckets, &queue->free_buckets_cap, &queue->n_free_buckets, id);
+	queue->sorted = false;
+}
+
+static void bucket_changed(struct queue *queue, uint32_t id)
+{
+	queue->buckets[id]->first = NULL;
+	queue->buckets[id]->open_at = 0;
+	queue->changes++;
+}
+
+/* Whether bucket a goes before b; below 0, 0 where they stand equal, or above. */
+static int compare_buckets(const struct bucket *a, const struct bucket *b)
+{
+	if (a->priority != b->priority)
+		return a->priority > b->priority ? -1 : 1;
+	return a->share < b->share ? -1 : a->share > b->share;
+}
+
+/* Few buckets change their places from one instant to the next, so insertion is about linear. */
+static void sort_order(struct queue *queue)
+{
+	for (uint32_t i = 1; i < queue->n_order; i++) {
+		uint32_t id = queue->order[i], at = i;
+
+		for (; at > 0; at--) {
+			int c = compare_buckets(queue->buckets[id], queue->buckets[queue->order[at - 1]]);
+
+			if (c > 0 || (c == 0 && id > queue->order[at - 1]))
+				break;
+			queue->order[at] = queue->order[at - 1];
+		}
+		queue->order[at] = id;
+	}
+}
+
+void queue_sort(struct queue *queue, us_t now_us)
+{
+	if (!queue->sorted) {
+		queue->n_order = 0;
+		for (uint32_t i = 0; i < queue->n_buckets; i++)
+			if (queue->buckets[i]) {
+				mem_grow((void **)&queue->order, &queue->order_cap, queue->n_order, sizeof *queue->order);
+				queue->order[queue->n_order++] = i;
+			}
+	}
+	sort_order(queue);
+	queue->sorted = true;
+	queue->sorted_us = now_us;
+}
+
+uint32_t queue_equals(const struct queue *queue, uint32_t from)
+{
+	uint32_t n = 1;
+
+	while (from + n < queue->n_order &&
+	       compare_buckets(queue->buckets[queue->order[from]], queue->buckets[queue->order[from + n]]) == 0)
+		n++;
+	return n;
+}
+
+struct job_class *bucket_first(const struct queue *queue, struct bucket *bucket)
+{
+	if (bucket->first)
+		return bucket->first;
+	for (uint32_t i = 0; i < bucket->n_lanes; i++) {
+		struct job_class *class = class_in_lane(tree_first(&queue->lanes[bucket->lanes[i]]->classes));
+
+		if (!bucket->first || class_before(class, bucket->first))
+			bucket->first = class;
+	}
+	return bucket->first;
+}
+
+/* The first class of a lane that goes after another one, or NULL. */
+static struct job_class *lane_after(const struct lane *lane, const struct job_class *after)
+{
+	struct job_class *found = NULL;
+
+	for (struct tree_node *node = lane->classes.root; node;) {
+		if (class_before(after, class_in_lane(node))) {
+			found = class_in_lane(node);
+			node = node->left;
+		} else {
+			node = node->right;
+		}
+	}
+	return found;
+}
+
+static struct job_class *bucket_after(const struct queue *queue, const struct bucket *bucket, const struct job_class *after)
+{
+	struct job_class *found = NULL;
+
+	for (uint32_t i = 0; i < bucket->n_lanes; i++) {
+		struct job_class *class = lane_after(queue->lanes[bucket->lanes[i]], after);
+
+		if (class && (!found || class_before(class, found)))
+			found = class;
+	}
+	return found;
+}
+
+static bool begin_group(struct queue_walk *walk)
+{
+	const struct queue *queue = walk->queue;
+
+	walk->from = walk->to;
+	if (walk->from == queue->n_order)
+		return false;
+	walk->to = walk->from + queue_equals(queue, walk->from);
+	walk->at = arena_new(walk->arena, walk->to - walk->from, sizeof(struct job_class *));
+	for (uint32_t i = walk->from; i < walk->to; i++)
+		walk->at[i - walk->from] = bucket_first(queue, queue->buckets[queue->order[i]]);
+	return true;
+}
+
+struct job_class *queue_walk_next(struct queue_walk *walk)
+{
+	struct job_class *best;
+	uint32_t which = 0;
+
+	do {
+		best = NULL;
+		for (uint32_t i = 0; i < walk->to - walk->from; i++)
+			if (walk->at[i] && (!best || class_before(walk->at[i], best))) {
+				best = walk->at[i];
+				which = i;
+			}
+	} while (!best && begin_group(walk));
+	if (best)
+		walk->at[which] = bucket_after(walk->queue, walk->queue->buckets[walk->queue->order[walk->from + which]], best);
+	return best;
+}
+
+/* ---- Lanes ---- */
+
+static uint64_t lane_key(uint64_t place, uint32_t bucket)
+{
+	return place ^ (bucket + 1) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Where a shape's tasks could lie, each shelf once, with the fewest cards that one of its requests wants there. */
+static void list_places(struct lane *lane, const struct shape *shape)
+{
+	lane->places = mem_new(shape->n_candidates, sizeof *lane->places);
+	for (uint32_t i = 0; i < shape->n_candidates; i++) {
+		struct place place = {shape->candidates[i].shelf,
+		                      shape->group.requests[shape->candidates[i].request].cards_milli / CARD_MILLI};
+		uint32_t k = 0;
+
+		while (k < lane->n_places && lane->places[k].shelf != place.shelf)
+			k++;
+		if (k == lane->n_places)
+			lane->places[lane->n_places++] = place;
+		else if (place.cards < lane->places[k].cards)
+			lane->places[k].cards = place.cards;
+	}
+}
+
+static uint32_t lane_of(struct queue *queue, const struct job_class *class)
+{
+	const struct shape *shape = queue->shapes[class->shape];
+	uint32_t bucket = bucket_of(queue, class->priority, queue->by_share ? class->project : PROJECT_ALL);
+	uint64_t key = lane_key(shape->place, bucket);
+	uint32_t id = map_get(&queue->lane_of, key, UINT32_MAX);
+	struct lane *lane;
+	struct bucket *b;
+
+	if (id != UINT32_MAX)
+		return id;
+	id = take_number(queue->free_lanes, &queue->n_free_lanes, (void **)&queue->lanes, &queue->lanes_cap, &queue->n_lanes);
+	lane = queue->lanes[id] = mem_new(1, sizeof *lane);
+	*lane = (struct lane){.bucket = bucket, .key = key};
+	lane->classes = (struct tree){.compare = compare_classes, .update = update_class};
+	list_places(lane, shape);
+	map_set(&queue->lane_of, key, id);
+	b = queue->buckets[bucket];
+	mem_grow((void **)&b->lanes, &b->lanes_cap, b->n_lanes, sizeof *b->lanes);
+	b->lanes[b->n_lanes++] = id;
+	return id;
+}
+
+static void drop_lane(struct queue *queue, uint32_t id)
+{
+	struct lane *lane = queue->lanes[id];
+	struct bucket *bucket = queue->buckets[lane->bucket];
+	uint32_t i = 0;
+
+	while (bucket->lanes[i] != id)
+		i++;
+	bucket->lanes[i] = bucket->lanes[--bucket->n_lanes];
+	map_remove(&queue->lane_of, lane->key);
+	free(lane->places);
+	free(lane);
+	queue->lanes[id] = NULL;
+	give_number(&queue->free_lanes, &queue->free_lanes_cap, &queue->n_free_lanes, id);
+}
+
+static void enter_lane(struct queue *queue, struct job_class *class)
+{
+	struct lane *lane;
+
+	class->lane = lane_of(queue, class);
+	lane = queue->lanes[class->lane];
+	class->passed_over = 0;
+	tree_insert(&lane->classes, &class->in_lane, (uint64_t)class->shape << 32 | class->project);
+	lane->exhausted = 0;
+}
+
+static void leave_lane(struct queue *queue, struct job_class *class)
+{
+	struct lane *lane = queue->lanes[class->lane];
+
+	tree_remove(&lane->classes, &class->in_lane);
+	if (!lane->classes.count)
+		drop_lane(queue, class->lane);
+}
+
+/* ---- Classes ---- */
+
+static uint64_t class_key(uint32_t shape, uint32_t project, uint32_t priority)
+{
+	assert(project < 1u << 24 && priority < 1u << 10);
+	return (uint64_t)shape << 34 | (uint64_t)project << 10 | priority;
+}
+
+/* The number of a job's class, made where it is the first of it that waits. */
+static uint32_t class_of(struct queue *queue, const struct job *job)
+{
+	uint64_t key = class_key(job->shape, job->project, job->priority);
+	uint32_t id = map_get(&queue->class_of, key, UINT32_MAX);
+	struct job_class *class;
+
+	if (id != UINT32_MAX)
+		return id;
+	class = mem_new(1, sizeof *class);
+	*class = (struct job_class){.shape = job->shape, .project = job->project, .priority = job->priority};
+	class->nodes = queue->shapes[job->shape]->group.nodes;
+	class->jobs = (struct tree){.compare = compare_jobs, .update = update_part};
+	id = take_number(queue->free_classes, &queue->n_free_classes, (void **)&queue->classes, &queue->classes_cap,
+	                 &queue->n_classes);
+	queue->classes[id] = class;
+	map_set(&queue->class_of, key, id);
+	return id;
+}
+
+static void drop_class(struct queue *queue, uint32_t id)
+{
+	struct job_class *class = queue->classes[id];
+
+	map_remove(&queue->class_of, class_key(class->shape, class->project, class->priority));
+	free(class);
+	queue->classes[id] = NULL;
+	give_number(&queue->free_classes, &queue->free_classes_cap, &queue->n_free_classes, id);
+}
+
+/* Whether a class in a lane would stand where it stands with another first job. */
+static bool stays_between(const struct job_class *class, const struct job *first)
+{
+	const struct job_class like = {.rank = first->rank, .first = first->id};
+	const struct tree_node *before = tree_previous(&class->in_lane), *after = tree_next(&class->in_lane);
+
+	return (!before || class_before(class_in_lane(before), &like)) &&
+	       (!after || class_before(&like, class_in_lane(after)));
+}
+
+/* Moves a class to where its first job now puts it. was_in: it lies in a lane. */
+static void place_class(struct queue *queue, struct job_class *class, bool was_in)
+{
+	struct tree_node *head = tree_first(&class->jobs);
+	const struct job *first = head ? job_in_class(head) : NULL;
+	bool stays = was_in && first && stays_between(class, first);
+	struct tree *classes = was_in ? &queue->lanes[class->lane]->classes : NULL;
+
+	if (!first) {
+		leave_lane(queue, class);
+		return;
+	}
+	if (was_in && !stays)
+		tree_remove(classes, &class->in_lane);
+	class->first = first->id;
+	class->rank = first->rank;
+	if (!was_in)
+		enter_lane(queue, class);
+	else if (!stays)
+		tree_insert(classes, &class->in_lane, (uint64_t)class->shape << 32 | class->project);
+}
+
+void queue_add(struct queue *queue, struct job *job)
+{
+	struct job_class *class;
+	bool was_in;
+
+	job->queue_class = class_of(queue, job) + 1;
+	class = queue->classes[job->queue_class - 1];
+	was_in = class->jobs.count > 0;
+	tree_insert(&class->jobs, &job->in_class, job->id);
+	queue->waiting++;
+	if (queue->shapes[class->shape]->never) {
+		queue->never++;
+		return;
+	}
+	place_class(queue, class, was_in);
+	if (class->passed_over) {
+		class->passed_over = 0;
+		tree_updated(&queue->lanes[class->lane]->classes, &class->in_lane);
+		queue->lanes[class->lane]->exhausted = 0;
+	}
+	queue->buckets[queue->lanes[class->lane]->bucket]->waiting++;
+	bucket_changed(queue, queue->lanes[class->lane]->bucket);
+}
+
+void queue_remove(struct queue *queue, struct job *job)
+{
+	uint32_t id = job->queue_class - 1, bucket;
+	struct job_class *class = queue->classes[id];
+
+	tree_remove(&class->jobs, &job->in_class);
+	job->queue_class = 0;
+	queue->waiting--;
+	if (queue->shapes[class->shape]->never) {
+		queue->never--;
+	} else {
+		bucket = queue->lanes[class->lane]->bucket;
+		place_class(queue, class, true);
+		bucket_changed(queue, bucket);
+		if (!--queue->buckets[bucket]->waiting)
+			drop_bucket(queue, bucket);
+	}
+	if (class->jobs.count == 0)
+		drop_class(queue, id);
+}
+
+bool queue_has(const struct queue *queue, const struct job *job)
+{
+	(void)queue;
+	return job->queue_class != 0;
+}
+
+/* ---- Counting ---- */
+
+/* Jobs of a class that stand before one. */
+static uint32_t class_ahead(const struct job_class *class, const struct job *job)
 {
 	uint32_t ahead = 0;
 
 	for (const struct tree_node *node = class->jobs.root; node;) {
-		if (job_in_class(node)->id < id) {
+		const struct job *other = job_in_class(node);
+
+		if (other->rank < job->rank || (other->rank == job->rank && other->id < job->id)) {
 			ahead += class_part(node->left) + 1;
 			node = node->right;
 		} else {
@@ -262,14 +619,33 @@ static uint32_t class_ahead(const struct job_class *class, uint32_t id)
 	return ahead;
 }
 
-uint32_t queue_ahead(const struct queue *queue, const struct job *job)
+static uint32_t bucket_ahead(const struct queue *queue, const struct bucket *bucket, const struct job *job)
 {
 	uint32_t ahead = 0;
 
-	for (const struct job_class *class = queue_first(queue); class; class = queue_next(class)) {
-		if (class->priority < job->priority)
-			break;
-		ahead += class->priority > job->priority ? class->jobs.count : class_ahead(class, job->id);
+	for (uint32_t i = 0; i < bucket->n_lanes; i++)
+		for (const struct tree_node *node = tree_first(&queue->lanes[bucket->lanes[i]]->classes); node; node = tree_next(node))
+			ahead += class_ahead(class_in_lane(node), job);
+	return ahead;
+}
+
+uint32_t queue_ahead(const struct queue *queue, const struct job *job)
+{
+	const struct job_class *class = queue->classes[job->queue_class - 1];
+	const struct bucket *own;
+	uint32_t ahead = 0;
+
+	if (queue->shapes[class->shape]->never)
+		return 0;
+	own = queue->buckets[queue->lanes[class->lane]->bucket];
+	for (uint32_t i = 0; i < queue->n_order; i++) {
+		const struct bucket *bucket = queue->buckets[queue->order[i]];
+		int c = bucket ? compare_buckets(bucket, own) : 1;
+
+		if (c < 0)
+			ahead += bucket->waiting;
+		else if (c == 0)
+			ahead += bucket_ahead(queue, bucket, job);
 	}
 	return ahead;
 }
@@ -278,26 +654,62 @@ void queue_done(struct queue *queue)
 {
 	for (uint32_t i = 0; i < queue->n_shapes; i++)
 		shape_free(queue->shapes[i]);
-	free(queue->free_shapes);
-	free(queue->free_classes);
 	for (uint32_t i = 0; i < queue->n_classes; i++)
 		free(queue->classes[i]);
+	for (uint32_t i = 0; i < queue->n_lanes; i++) {
+		if (queue->lanes[i])
+			free(queue->lanes[i]->places);
+		free(queue->lanes[i]);
+	}
+	for (uint32_t i = 0; i < queue->n_buckets; i++) {
+		if (queue->buckets[i])
+			free(queue->buckets[i]->lanes);
+		free(queue->buckets[i]);
+	}
+	free(queue->free_shapes);
+	free(queue->free_classes);
+	free(queue->free_lanes);
+	free(queue->free_buckets);
 	free(queue->shapes);
 	free(queue->classes);
+	free(queue->lanes);
+	free(queue->buckets);
+	free(queue->order);
 	map_done(&queue->shape_of_key);
 	map_done(&queue->class_of);
+	map_done(&queue->lane_of);
+	map_done(&queue->bucket_of);
 	*queue = (struct queue){0};
+}
+
+static uint32_t check_lane(const struct queue *queue, uint32_t id)
+{
+	uint32_t waiting = 0;
+
+	for (const struct tree_node *node = tree_first(&queue->lanes[id]->classes); node; node = tree_next(node)) {
+		const struct job_class *class = class_in_lane(node);
+
+		assert(class->lane == id && class->jobs.count > 0);
+		assert(class_first(class)->id == class->first && class_first(class)->rank == class->rank);
+		assert(class_part(class->jobs.root) == class->jobs.count);
+		assert(!queue->shapes[class->shape]->never);
+		waiting += class->jobs.count;
+	}
+	assert(waiting);
+	return waiting;
 }
 
 void queue_check(const struct queue *queue)
 {
-	uint32_t waiting = 0;
+	uint32_t waiting = queue->never;
 
-	for (const struct job_class *class = queue_first(queue); class; class = queue_next(class)) {
-		assert(class->jobs.count > 0);
-		assert(class_first(class)->id == class->first);
-		assert(class_part(class->jobs.root) == class->jobs.count);
-		waiting += class->jobs.count;
+	for (uint32_t i = 0; i < queue->n_buckets; i++) {
+		uint32_t in_bucket = 0;
+
+		for (uint32_t k = 0; queue->buckets[i] && k < queue->buckets[i]->n_lanes; k++)
+			in_bucket += check_lane(queue, queue->buckets[i]->lanes[k]);
+		assert(!queue->buckets[i] || in_bucket == queue->buckets[i]->waiting);
+		waiting += in_bucket;
 	}
 	assert(waiting == queue->waiting);
 }

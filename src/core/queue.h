@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  * queue.h: what waits, in order, by classes of jobs that look alike.
  *
- * A shape is what a job asks for. A class is shape, project and priority: what can't be placed for one of its jobs can't
- * be for the next, so a class that doesn't fit is passed over once. Classes are ordered by priority, then by the
- * arrival of their first job; in a class jobs are in order of arrival. Arrival is the job's number. */
+ * A shape is what a job asks for. A class is shape, project and priority: what can't be placed for one of its jobs can't be for the
+ * next, so a class that doesn't fit is passed over once. In a class jobs are in order of rank (what the policy makes of them; 0
+ * under fair and fifo), then of arrival, which is the job's number.
+ *
+ * Classes that look for cards in the same places lie in one lane, so that cards that come free somewhere make only those lanes
+ * be looked at that could use them. Lanes of one priority, and under fair of one project, lie in one bucket; buckets are in order of
+ * priority, then of their projects' shares. Those of equal share are merged by rank and arrival. */
 #ifndef SUAN_CORE_QUEUE_H
 #define SUAN_CORE_QUEUE_H
 
 #include "core/job.h"
 #include "core/pool.h"
+
+#define PROJECT_ALL UINT32_MAX
 
 /* One way to place a shape: this request on that shelf. In the order in which they are tried. */
 struct candidate {
@@ -22,18 +28,53 @@ struct shape {
 	uint32_t n_candidates;
 	bool never;     /* not even the empty pool could hold it */
 	uint32_t users; /* jobs of this shape; without any it goes */
+	uint64_t weight; /* under shortest: cards^power, in 1/65536 */
+	uint64_t place; /* a hash of where its tasks could lie: shelves, and wholly free cards that a node needs there */
+};
+
+/* Somewhere to look: nodes of this shelf with so many wholly free cards; 0: shares, and no cards. */
+struct place {
+	uint32_t shelf, cards;
 };
 
 struct job_class {
 	uint32_t shape, project, priority;
-	struct tree jobs; /* that wait, by number, with the least limit of each part */
-	struct tree_node in_queue;
-	uint32_t first; /* number of its first job, as it stands in the queue */
-	/* Memos, no part of the state: its `freed`, plus 1, at which the class was found not to start now, and by no bound. */
-	uint64_t passed_over, unplanned;
+	uint32_t lane;           /* among the queue's lanes */
+	struct tree jobs;        /* that wait, by rank and number, with the least limit of each part */
+	struct tree_node in_lane;
+	uint64_t rank;           /* of its first job, as it stands in the lane */
+	uint32_t first;          /* the number of that job */
+	uint32_t nodes;          /* of its shape's gang */
+	uint32_t nodes_least;    /* in this node's part of the lane */
+	/* Memos, no part of the state: at which stamp (queue_stamp) plus 1 none of its jobs could start; the least in this node's part of
+	 * the lane; at which count of `freed` no start could be promised to its first. */
+	uint64_t passed_over, passed_least, unplanned;
+	bool starved; /* at that count, its first had waited for long */
+};
+
+struct lane {
+	uint32_t bucket; /* among the queue's buckets */
+	uint64_t key;
+	struct place *places;
+	uint32_t n_places;
+	struct tree classes; /* by rank, then first */
+	uint64_t exhausted;  /* a memo: the stamp, plus 1, at which every class was passed over */
+};
+
+struct bucket {
+	uint32_t priority, project; /* project: PROJECT_ALL but under fair */
+	uint32_t share;             /* its project's place among those in which jobs wait, as of the last queue_sort */
+	uint32_t *lanes;
+	uint32_t n_lanes, lanes_cap;
+	uint32_t waiting; /* jobs */
+	/* Memos. */
+	struct job_class *first; /* in order; NULL: to be found */
+	struct job_class *open;  /* the first that wasn't passed over at `open_at`; NULL: none */
+	uint64_t open_at;        /* 0: to be found */
 };
 
 struct queue {
+	bool by_share; /* fair: a bucket for each project */
 	struct shape **shapes; /* NULL for one that went */
 	uint32_t n_shapes, shapes_cap;
 	uint32_t *free_shapes;
@@ -44,31 +85,67 @@ struct queue {
 	uint32_t *free_classes;
 	uint32_t n_free_classes, free_classes_cap;
 	struct map class_of;
-	struct tree order;
-	uint32_t waiting;
+	struct lane **lanes; /* NULL: free */
+	uint32_t n_lanes, lanes_cap;
+	uint32_t *free_lanes;
+	uint32_t n_free_lanes, free_lanes_cap;
+	struct map lane_of;
+	struct bucket **buckets; /* NULL: free */
+	uint32_t n_buckets, buckets_cap;
+	uint32_t *free_buckets;
+	uint32_t n_free_buckets, free_buckets_cap;
+	struct map bucket_of;
+	uint32_t *order; /* numbers of the buckets in which jobs wait, as of the last queue_sort */
+	uint32_t n_order, order_cap;
+	bool sorted; /* nothing has come or gone that `order` doesn't have */
+	us_t sorted_us;
+	uint32_t waiting, never; /* jobs; and of them those that no pool could hold, which lie in no lane */
+	uint64_t changes;        /* a memo: counts arrivals and departures */
 };
 
 /* The number of a shape, for one more job; a new one is added, without candidates. The number of one that went is used again. */
 uint32_t queue_shape(struct queue *queue, const struct group *group, bool *ret_new);
-/* One job of the shape less. */
-void queue_leave_shape(struct queue *queue, uint32_t shape);
-/* The number of a shape, or UINT32_MAX; reads only. */
+/* One job less of a shape. */
+void queue_leave_shape(struct queue *queue, uint32_t id);
+/* The number of a shape that is there, or UINT32_MAX. */
 uint32_t queue_find_shape(const struct queue *queue, const struct group *group);
 
-/* Puts a job in line, at the place of its number; takes it out. Cost: O(log n). */
+/* Adds a job, whose rank is set, at its place; takes it out. Cost: O(log n). */
 void queue_add(struct queue *queue, struct job *job);
 void queue_remove(struct queue *queue, struct job *job);
 bool queue_has(const struct queue *queue, const struct job *job);
 
-/* The first class; the next one. NULL at the end. */
-struct job_class *queue_first(const struct queue *queue);
-struct job_class *queue_next(const struct job_class *class);
+/* Puts the buckets into order. shares: by bucket in queue->order, set by the caller through bucket->share before. */
+void queue_sort(struct queue *queue, us_t now_us);
+
+/* Goes through classes in order. All zero but the queue is at the beginning. Good until the queue changes. */
+struct queue_walk {
+	const struct queue *queue;
+	uint32_t from, to; /* of queue->order: buckets of equal standing */
+	struct job_class **at;
+	struct arena *arena;
+};
+struct job_class *queue_walk_next(struct queue_walk *walk);
+/* How many buckets from order[from] on stand equal. */
+uint32_t queue_equals(const struct queue *queue, uint32_t from);
+/* The first class of a bucket. */
+struct job_class *bucket_first(const struct queue *queue, struct bucket *bucket);
+/* Whether class a goes before b, both in buckets of equal standing. */
+bool class_before(const struct job_class *a, const struct job_class *b);
+/* The lane's first class that wasn't passed over at this stamp, and whose gang has at most so many nodes; NULL: none. */
+struct job_class *lane_open(const struct lane *lane, uint64_t stamp, uint32_t nodes_max);
+/* Notes that a class can't start at this stamp. */
+void class_pass_over(struct queue *queue, struct job_class *class, uint64_t stamp);
+
 /* A class's first job; never NULL for one in the queue. */
 struct job *class_first(const struct job_class *class);
+/* The one after it, or NULL. */
+struct job *class_next(const struct job *job);
 /* A class's first job whose limit is at most limit_us, or NULL. Cost: O(log n). */
 struct job *class_first_within(const struct job_class *class, us_t limit_us);
 
-/* Jobs that stand before this one. Cost: O(classes), times O(log n) for those of its own priority. */
+/* Jobs that stand before this one, by the order of the last queue_sort. Cost: O(1) for the last to come under fair and fifo, else
+ * O(classes × log n). */
 uint32_t queue_ahead(const struct queue *queue, const struct job *job);
 
 void queue_done(struct queue *queue);

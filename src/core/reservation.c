@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * reservation.c: keeping cards for the first job that waits; see reservation.h.
+ * reservation.c: keeping parts of the pool for later; see reservation.h.
  *
- * For each node of the plan the future is kept: what will be free there at the start, with the reserved job running
- * and everything ended whose bound is at or before the start. It only changes for claims that last longer than that; when it
- * falls below 0, the plan is broken. Invariant: kept ≤ live, on every node and card. */
+ * For each node of a promise its future is kept: what will be free there at the promised start, with the promised job running,
+ * everything ended whose bound is at or before the start, and what other promises take then taken. Since between starts things
+ * only end, a later job delays no promise if at each promised start before its own end its share fits in that future. A future only
+ * changes for claims that last longer than the start; when it falls below 0, the promise is broken.
+ *
+ * Invariant: open = the lesser of live and of every future, on every node and card; nothing, on a node with a window. */
 #include "core/reservation.h"
 
 #include <assert.h>
@@ -13,152 +16,571 @@
 #include "base/mem.h"
 #include "core/place.h"
 
-struct reserved_node {
-	uint32_t node;
-	uint32_t card_first;            /* among card_milli */
-	int64_t cpus_milli, memory_mib; /* free at the start */
+/* What a node has: of each card, CPUs, memory. Futures may be below 0. UNCOUNTED stays. */
+struct room {
+	int32_t milli[CARDS_PER_NODE_MAX];
+	int64_t cpus_milli, memory_mib;
 };
 
-static struct reserved_node *find_node(const struct reservation *r, uint32_t node)
-{
-	uint32_t i = map_get(&r->node_index, node, UINT32_MAX);
+/* A promise's part of a node. */
+struct hold {
+	struct reservation *of;
+	struct share share; /* what the promised job takes */
+	struct room future; /* what is free at the start, that taken */
+};
 
-	return i == UINT32_MAX ? NULL : &r->nodes[i];
-}
+struct window {
+	uint32_t id, project;
+	us_t from_us, until_us;
+};
 
-static uint32_t lesser(uint32_t live, int64_t future)
-{
-	return future < 0 ? 0 : future < live ? (uint32_t)future : live;
-}
+struct kept_node {
+	uint32_t node, cards;
+	uint32_t at; /* in keep->nodes */
+	struct hold *holds;
+	uint32_t n_holds, holds_cap;
+	struct window *windows;
+	uint32_t n_windows, windows_cap;
+	bool withheld;
+	struct room then; /* for plans of the future: free by then */
+};
 
-/* Brings `kept` on a reserved node in line with what is free now and what will be. */
-static void refresh(struct reservation *r, const struct reserved_node *n, const struct capacity *live)
+/* ---- Rooms ---- */
+
+static struct room room_of(const struct capacity *c, uint32_t id)
 {
-	const struct node *node = &live->pool->nodes[n->node];
-	uint16_t milli[CARDS_PER_NODE_MAX];
+	const struct node *node = &c->pool->nodes[id];
+	struct room room = {.cpus_milli = c->free_cpus[id], .memory_mib = c->free_memory[id]};
 
 	for (uint32_t i = 0; i < node->cards; i++)
-		milli[i] = (uint16_t)lesser(live->card_milli[node->card_first + i], r->card_milli[n->card_first + i]);
-	capacity_set(&r->kept, n->node, milli, lesser(live->free_cpus[n->node], n->cpus_milli),
-	             lesser(live->free_memory[n->node], n->memory_mib));
+		room.milli[i] = c->card_milli[node->card_first + i];
+	return room;
 }
 
-/* Changes the future of a reserved node: sign 1 frees the share at the start, −1 takes it. */
-static void change_future(struct reservation *r, struct reserved_node *n, const struct share *share, int sign, enum cause cause)
+/* sign 1 frees the share, −1 takes it. Returns whether anything is below 0 then. */
+static bool room_change(struct room *room, const struct share *share, int sign)
 {
 	bool below = false;
 
 	for (uint64_t left = share->cards; left; left &= left - 1) {
-		int32_t *milli = &r->card_milli[n->card_first + (uint32_t)__builtin_ctzll(left)];
+		int32_t *milli = &room->milli[__builtin_ctzll(left)];
 
 		*milli += sign * (int32_t)share->milli;
 		below |= *milli < 0;
 	}
-	if (n->cpus_milli != UNCOUNTED)
-		n->cpus_milli += sign * (int64_t)share->cpus_milli;
-	if (n->memory_mib != UNCOUNTED)
-		n->memory_mib += sign * (int64_t)share->memory_mib;
-	if ((below || n->cpus_milli < 0 || n->memory_mib < 0) && r->broken == CAUSE_NONE)
+	if (room->cpus_milli != UNCOUNTED)
+		room->cpus_milli += sign * (int64_t)share->cpus_milli;
+	if (room->memory_mib != UNCOUNTED)
+		room->memory_mib += sign * (int64_t)share->memory_mib;
+	return below || room->cpus_milli < 0 || room->memory_mib < 0;
+}
+
+static void room_least(struct room *room, const struct room *other, uint32_t cards)
+{
+	for (uint32_t i = 0; i < cards; i++)
+		room->milli[i] = other->milli[i] < room->milli[i] ? other->milli[i] : room->milli[i];
+	room->cpus_milli = other->cpus_milli < room->cpus_milli ? other->cpus_milli : room->cpus_milli;
+	room->memory_mib = other->memory_mib < room->memory_mib ? other->memory_mib : room->memory_mib;
+}
+
+static uint32_t at_least_0(int64_t value)
+{
+	return value < 0 ? 0 : (uint32_t)value;
+}
+
+/* Makes a node of a capacity what a room says, or nothing for NULL. */
+static void room_set(struct capacity *c, uint32_t id, const struct room *room)
+{
+	uint16_t milli[CARDS_PER_NODE_MAX];
+
+	for (uint32_t i = 0; i < c->pool->nodes[id].cards; i++)
+		milli[i] = room ? (uint16_t)at_least_0(room->milli[i]) : 0;
+	capacity_set(c, id, milli, room ? at_least_0(room->cpus_milli) : 0, room ? at_least_0(room->memory_mib) : 0);
+}
+
+/* ---- What a job may take of a node ---- */
+
+static bool overlaps(us_t from_us, us_t until_us, us_t start_us, us_t end_us)
+{
+	return from_us < end_us && start_us < until_us;
+}
+
+/* Whether promise `a` runs at the start of promise `b`, by their plans. */
+static bool runs_at_start(const struct reservation *a, const struct reservation *b)
+{
+	return a->plan.start_us <= b->plan.start_us && b->plan.start_us < a->plan.until_us;
+}
+
+/* Promises for which others were made to leave are kept for whoever comes. */
+static bool counts(const struct reservation *r, const struct keep_view *v)
+{
+	return !v->first || r->n_victims;
+}
+
+static const struct hold *own_hold(const struct kept_node *n, uint32_t job)
+{
+	for (uint32_t i = 0; job && i < n->n_holds; i++)
+		if (n->holds[i].of->job == job)
+			return &n->holds[i];
+	return NULL;
+}
+
+static bool window_forbids(const struct kept_node *n, const struct keep_view *v)
+{
+	for (uint32_t i = 0; i < n->n_windows; i++) {
+		const struct window *w = &n->windows[i];
+
+		if (overlaps(w->from_us, w->until_us, v->now_us, v->until_us) && (w->project == UINT32_MAX || w->project != v->project))
+			return true;
+	}
+	return false;
+}
+
+/* Lessens what is free at view->now_us by what promises in force from then to view->until_us need. Returns false where nothing is
+ * left at all. */
+static bool lessen(const struct kept_node *n, const struct keep_view *v, struct room *room)
+{
+	const struct hold *own = own_hold(n, v->job);
+
+	if (window_forbids(n, v))
+		return false;
+	for (uint32_t i = 0; i < n->n_holds; i++) {
+		const struct hold *h = &n->holds[i];
+		struct room future = h->future;
+
+		if (h == own || !counts(h->of, v))
+			continue;
+		if (h->of->plan.start_us == US_NEVER)
+			return false;
+		if (h->of->plan.start_us >= v->until_us)
+			continue;
+		if (own && runs_at_start(own->of, h->of))
+			room_change(&future, &own->share, 1);
+		room_least(room, &future, n->cards);
+	}
+	return true;
+}
+
+/* Brings what is open of a node in line with what is free and what is kept. */
+static void refresh(struct keep *keep, struct kept_node *n, const struct capacity *live)
+{
+	const struct keep_view all = {.project = UINT32_MAX, .until_us = US_NEVER};
+	struct room room = room_of(live, n->node), free = room;
+	bool any = lessen(n, &all, &room), withheld;
+
+	room_set(&keep->open, n->node, any ? &room : NULL);
+	withheld = memcmp(&room, &free, sizeof room) != 0 || !any;
+	keep->withheld += (uint32_t)withheld - (uint32_t)n->withheld;
+	n->withheld = withheld;
+}
+
+/* ---- Nodes ---- */
+
+static struct kept_node *find_node(const struct keep *keep, uint32_t node)
+{
+	uint32_t i = keep->n_nodes ? map_get(&keep->node_index, node, UINT32_MAX) : UINT32_MAX;
+
+	return i == UINT32_MAX ? NULL : keep->nodes[i];
+}
+
+bool keep_has(const struct keep *keep, uint32_t node)
+{
+	return find_node(keep, node) != NULL;
+}
+
+static struct kept_node *need_node(struct keep *keep, uint32_t node)
+{
+	struct kept_node *n = find_node(keep, node);
+
+	if (n)
+		return n;
+	n = mem_new(1, sizeof *n);
+	*n = (struct kept_node){.node = node, .cards = keep->open.pool->nodes[node].cards, .at = keep->n_nodes};
+	mem_grow((void **)&keep->nodes, &keep->nodes_cap, keep->n_nodes, sizeof(struct kept_node *));
+	keep->nodes[keep->n_nodes] = n;
+	map_set(&keep->node_index, node, keep->n_nodes++);
+	return n;
+}
+
+static void free_node(struct kept_node *n)
+{
+	free(n->holds);
+	free(n->windows);
+	free(n);
+}
+
+/* After something of a node was given up: it may be like any other again. */
+static void settle_node(struct keep *keep, struct kept_node *n, const struct capacity *live)
+{
+	refresh(keep, n, live);
+	if (n->n_holds || n->n_windows)
+		return;
+	keep->nodes[n->at] = keep->nodes[--keep->n_nodes];
+	keep->nodes[n->at]->at = n->at;
+	map_set(&keep->node_index, keep->nodes[n->at]->node, n->at);
+	map_remove(&keep->node_index, n->node);
+	free_node(n);
+}
+
+void keep_init(struct keep *keep, const struct capacity *live)
+{
+	*keep = (struct keep){0};
+	capacity_copy(&keep->open, live);
+}
+
+struct reservation *reservation_free(struct reservation *r)
+{
+	if (!r)
+		return NULL;
+	free(r->plan.tasks);
+	free(r->plan.claims);
+	free(r->victims);
+	free(r);
+	return NULL;
+}
+
+void keep_done(struct keep *keep)
+{
+	for (uint32_t i = 0; i < keep->n_reservations; i++)
+		reservation_free(keep->reservations[i]);
+	for (uint32_t i = 0; i < keep->n_nodes; i++)
+		free_node(keep->nodes[i]);
+	free(keep->reservations);
+	free(keep->starts);
+	free(keep->nodes);
+	map_done(&keep->node_index);
+	capacity_done(&keep->open);
+	*keep = (struct keep){0};
+}
+
+/* ---- Promises ---- */
+
+struct reservation *keep_find(const struct keep *keep, uint32_t job)
+{
+	for (uint32_t i = 0; i < keep->n_reservations; i++)
+		if (keep->reservations[i]->job == job)
+			return keep->reservations[i];
+	return NULL;
+}
+
+static void add_start(struct keep *keep, us_t at_us)
+{
+	uint32_t i = keep->n_starts;
+
+	while (i > 0 && keep->starts[i - 1] > at_us)
+		i--;
+	if (i > 0 && keep->starts[i - 1] == at_us)
+		return;
+	mem_grow((void **)&keep->starts, &keep->starts_cap, keep->n_starts, sizeof *keep->starts);
+	memmove(&keep->starts[i + 1], &keep->starts[i], (keep->n_starts - i) * sizeof *keep->starts);
+	keep->starts[i] = at_us;
+	keep->n_starts++;
+}
+
+/* The instants from which something is kept. */
+static void find_starts(struct keep *keep)
+{
+	keep->n_starts = 0;
+	for (uint32_t i = 0; i < keep->n_reservations; i++)
+		add_start(keep, keep->reservations[i]->plan.start_us);
+	for (uint32_t i = 0; i < keep->n_nodes; i++)
+		for (uint32_t k = 0; k < keep->nodes[i]->n_windows; k++)
+			add_start(keep, keep->nodes[i]->windows[k].from_us);
+}
+
+us_t keep_start_before(const struct keep *keep, us_t before_us)
+{
+	uint32_t i = keep->n_starts;
+
+	while (i > 0 && keep->starts[i - 1] >= before_us)
+		i--;
+	return i > 0 ? keep->starts[i - 1] : 0;
+}
+
+static void break_promise(struct reservation *r, enum cause cause)
+{
+	if (r->broken == CAUSE_NONE)
 		r->broken = cause;
 }
 
-void reservation_set(struct reservation *r, uint32_t job, const struct plan *plan, const struct request *request,
-                     const struct capacity *live)
+/* The new promise's share changes the futures of the others that it runs into, and theirs its own. sign −1: it is made, 1: given
+ * up. */
+static void meet_others(struct kept_node *n, struct hold *own, int sign)
 {
-	const struct pool *pool = live->pool;
-	uint32_t cards = 0;
+	for (uint32_t i = 0; i < n->n_holds; i++) {
+		struct hold *h = &n->holds[i];
 
-	reservation_clear(r);
-	r->job = job;
-	r->plan = *plan;
-	r->plan.tasks = mem_new(plan->n_tasks, sizeof *plan->tasks);
-	memcpy(r->plan.tasks, plan->tasks, plan->n_tasks * sizeof *plan->tasks);
-	r->plan.claims = mem_new(plan->n_claims, sizeof *plan->claims);
-	memcpy(r->plan.claims, plan->claims, plan->n_claims * sizeof *plan->claims);
-	capacity_copy(&r->kept, live);
-	r->nodes = mem_new(plan->n_tasks, sizeof *r->nodes);
-	for (uint32_t i = 0; i < plan->n_tasks; i++)
-		cards += pool->nodes[pool_node(pool, plan->tasks[i].centre, plan->tasks[i].node)].cards;
-	r->card_milli = mem_new(cards, sizeof *r->card_milli);
-	cards = 0;
-	for (uint32_t i = 0; i < plan->n_tasks; i++) {
-		uint32_t id = pool_node(pool, plan->tasks[i].centre, plan->tasks[i].node);
-		struct reserved_node *n = &r->nodes[r->n_nodes];
-		struct share share = place_share(&plan->tasks[i], request);
-
-		*n = (struct reserved_node){id, cards, live->free_cpus[id], live->free_memory[id]};
-		for (uint32_t k = 0; k < pool->nodes[id].cards; k++)
-			r->card_milli[cards++] = live->card_milli[pool->nodes[id].card_first + k];
-		map_set(&r->node_index, id, r->n_nodes++);
-		change_future(r, n, &share, -1, CAUSE_NONE);
-		refresh(r, n, live);
+		if (h == own)
+			continue;
+		if (runs_at_start(own->of, h->of) && room_change(&h->future, &own->share, sign) && sign < 0)
+			break_promise(h->of, CAUSE_ORDER);
+		if (sign < 0 && runs_at_start(h->of, own->of))
+			room_change(&own->future, &h->share, -1);
 	}
 }
 
-void reservation_clear(struct reservation *r)
+static void hold_node(struct keep *keep, struct reservation *r, uint32_t task, const struct capacity *live)
 {
-	if (r->job)
-		capacity_done(&r->kept);
-	free(r->plan.tasks);
-	free(r->plan.claims);
-	free(r->nodes);
-	free(r->card_milli);
-	map_done(&r->node_index);
-	*r = (struct reservation){0};
+	uint32_t id = pool_node(live->pool, r->plan.tasks[task].centre, r->plan.tasks[task].node);
+	struct kept_node *n = need_node(keep, id);
+	struct hold *h;
+
+	mem_grow((void **)&n->holds, &n->holds_cap, n->n_holds, sizeof *n->holds);
+	h = &n->holds[n->n_holds++];
+	*h = (struct hold){.of = r, .share = place_share(&r->plan.tasks[task], &r->request), .future = room_of(live, id)};
+	room_change(&h->future, &h->share, -1);
+	meet_others(n, h, -1);
+	refresh(keep, n, live);
 }
 
-void reservation_ends(struct reservation *r, uint32_t node, const struct share *share, const struct capacity *live)
+void keep_reserve(struct keep *keep, struct reservation *r, const struct capacity *live)
 {
-	struct reserved_node *n = find_node(r, node);
+	mem_grow((void **)&keep->reservations, &keep->reservations_cap, keep->n_reservations, sizeof(struct reservation *));
+	keep->reservations[keep->n_reservations++] = r;
+	for (uint32_t i = 0; i < r->plan.n_tasks; i++)
+		hold_node(keep, r, i, live);
+	find_starts(keep);
+}
 
-	if (n) {
-		change_future(r, n, share, 1, CAUSE_NONE);
-		refresh(r, n, live);
+void keep_unreserve(struct keep *keep, uint32_t job, const struct capacity *live)
+{
+	struct reservation *r = keep_find(keep, job);
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < r->plan.n_tasks; i++) {
+		struct kept_node *n = find_node(keep, pool_node(live->pool, r->plan.tasks[i].centre, r->plan.tasks[i].node));
+		struct hold *own = &n->holds[0];
+
+		while (own->of != r)
+			own++;
+		meet_others(n, own, 1);
+		memmove(own, own + 1, (size_t)(n->holds + n->n_holds - (own + 1)) * sizeof *own);
+		n->n_holds--;
+		settle_node(keep, n, live);
 	}
+	while (keep->reservations[at] != r)
+		at++;
+	keep->n_reservations--;
+	memmove(&keep->reservations[at], &keep->reservations[at + 1], (keep->n_reservations - at) * sizeof(struct reservation *));
+	reservation_free(r);
+	find_starts(keep);
 }
 
-void reservation_taken(struct reservation *r, uint32_t node, const struct share *share, us_t until_us,
-                       const struct capacity *live, enum cause cause)
-{
-	struct reserved_node *n;
+/* ---- Windows ---- */
 
-	if (!r->job)
-		return;
-	n = find_node(r, node);
+/* A promise that would run into a window that isn't its own can't be kept. */
+static void break_overlapping(struct kept_node *n, const struct window *w)
+{
+	for (uint32_t i = 0; i < n->n_holds; i++)
+		if (overlaps(w->from_us, w->until_us, n->holds[i].of->plan.start_us, n->holds[i].of->plan.until_us))
+			break_promise(n->holds[i].of, CAUSE_BOOKED);
+}
+
+void keep_window(struct keep *keep, uint32_t node, uint32_t id, uint32_t project, us_t from_us, us_t until_us,
+                 const struct capacity *live)
+{
+	struct kept_node *n = need_node(keep, node);
+
+	mem_grow((void **)&n->windows, &n->windows_cap, n->n_windows, sizeof *n->windows);
+	n->windows[n->n_windows++] = (struct window){id, project, from_us, until_us};
+	break_overlapping(n, &n->windows[n->n_windows - 1]);
+	refresh(keep, n, live);
+	add_start(keep, from_us);
+}
+
+void keep_unwindow(struct keep *keep, uint32_t node, uint32_t id, const struct capacity *live)
+{
+	struct kept_node *n = find_node(keep, node);
+	uint32_t i = 0;
+
+	while (n->windows[i].id != id)
+		i++;
+	n->n_windows--;
+	memmove(&n->windows[i], &n->windows[i + 1], (n->n_windows - i) * sizeof *n->windows);
+	settle_node(keep, n, live);
+	find_starts(keep);
+}
+
+/* ---- What starts and ends ---- */
+
+void keep_ends(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, uint32_t only, const struct capacity *live)
+{
+	struct kept_node *n = find_node(keep, node);
+	bool changed = false;
+
+	for (uint32_t i = 0; n && i < n->n_holds; i++) {
+		struct hold *h = &n->holds[i];
+
+		if ((only && h->of->job != only) || until_us > h->of->plan.start_us)
+			continue;
+		room_change(&h->future, share, 1);
+		changed = true;
+	}
+	if (changed)
+		refresh(keep, n, live);
+}
+
+void keep_taken(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, const struct capacity *live,
+                enum cause cause)
+{
+	struct kept_node *n = find_node(keep, node);
+
 	if (!n) {
-		capacity_take(&r->kept, node, share);
+		capacity_take(&keep->open, node, share);
 		return;
 	}
-	if (until_us > r->plan.start_us)
-		change_future(r, n, share, -1, cause);
-	refresh(r, n, live);
+	for (uint32_t i = 0; i < n->n_holds; i++)
+		if (until_us > n->holds[i].of->plan.start_us && room_change(&n->holds[i].future, share, -1))
+			break_promise(n->holds[i].of, cause);
+	refresh(keep, n, live);
 }
 
-void reservation_given(struct reservation *r, uint32_t node, const struct share *share, us_t until_us,
-                       const struct capacity *live)
+void keep_given(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, const struct capacity *live)
 {
-	struct reserved_node *n;
+	struct kept_node *n = find_node(keep, node);
 
-	if (!r->job)
-		return;
-	n = find_node(r, node);
 	if (!n) {
-		capacity_give(&r->kept, node, share);
+		capacity_give(&keep->open, node, share);
 		return;
 	}
-	if (until_us > r->plan.start_us)
-		change_future(r, n, share, 1, CAUSE_NONE);
-	refresh(r, n, live);
+	for (uint32_t i = 0; i < n->n_holds; i++)
+		if (until_us > n->holds[i].of->plan.start_us)
+			room_change(&n->holds[i].future, share, 1);
+	refresh(keep, n, live);
 }
 
-void reservation_moved(struct reservation *r, uint32_t node, const struct share *share, us_t old_until_us, us_t until_us,
-                       const struct capacity *live)
+void keep_moved(struct keep *keep, uint32_t node, const struct share *share, us_t old_until_us, us_t until_us,
+                const struct capacity *live)
 {
-	struct reserved_node *n = r->job ? find_node(r, node) : NULL;
-	bool before = n && old_until_us > r->plan.start_us, after = n && until_us > r->plan.start_us;
+	struct kept_node *n = find_node(keep, node);
+	bool changed = false;
 
-	if (before == after)
-		return;
-	change_future(r, n, share, after ? -1 : 1, CAUSE_NONE);
-	refresh(r, n, live);
+	for (uint32_t i = 0; n && i < n->n_holds; i++) {
+		us_t start_us = n->holds[i].of->plan.start_us;
+
+		if ((old_until_us > start_us) == (until_us > start_us))
+			continue;
+		room_change(&n->holds[i].future, share, until_us > start_us ? -1 : 1);
+		changed = true;
+	}
+	if (changed)
+		refresh(keep, n, live);
+}
+
+/* ---- Showing ---- */
+
+bool keep_show(struct keep *keep, const struct keep_view *view, const struct capacity *live)
+{
+	bool own = view->job && keep_find(keep, view->job);
+	us_t last_us = keep->n_starts ? keep->starts[keep->n_starts - 1] : 0;
+	bool changed = false;
+
+	if (!keep->withheld)
+		return false;
+	for (uint32_t i = 0; i < keep->n_nodes; i++) {
+		struct kept_node *n = keep->nodes[i];
+		struct room room;
+
+		if (!n->withheld || (!own && !n->n_windows && view->until_us > last_us))
+			continue;
+		room = room_of(live, n->node);
+		room_set(&keep->open, n->node, lessen(n, view, &room) ? &room : NULL);
+		changed = true;
+	}
+	return changed;
+}
+
+void keep_hide(struct keep *keep, const struct capacity *live)
+{
+	for (uint32_t i = 0; i < keep->n_nodes; i++)
+		if (keep->nodes[i]->withheld)
+			refresh(keep, keep->nodes[i], live);
+}
+
+/* ---- The future ---- */
+
+void keep_then_begin(struct keep *keep, const struct capacity *live)
+{
+	for (uint32_t i = 0; i < keep->n_nodes; i++)
+		keep->nodes[i]->then = room_of(live, keep->nodes[i]->node);
+}
+
+void keep_then_give(struct keep *keep, uint32_t node, const struct share *share)
+{
+	struct kept_node *n = find_node(keep, node);
+
+	if (n)
+		room_change(&n->then, share, 1);
+	else
+		capacity_give(&keep->open, node, share);
+}
+
+void keep_then_take(struct keep *keep, uint32_t node, const struct share *share)
+{
+	struct kept_node *n = find_node(keep, node);
+
+	if (n)
+		room_change(&n->then, share, -1);
+	else
+		capacity_take(&keep->open, node, share);
+}
+
+void keep_then_show(struct keep *keep, const struct keep_view *view)
+{
+	for (uint32_t i = 0; i < keep->n_nodes; i++) {
+		struct kept_node *n = keep->nodes[i];
+		struct room room = n->then;
+
+		for (uint32_t k = 0; k < n->n_holds; k++) {
+			const struct reservation *r = n->holds[k].of;
+
+			if (r->job != view->job && counts(r, view) && r->plan.start_us <= view->now_us && view->now_us < r->plan.until_us)
+				room_change(&room, &n->holds[k].share, -1);
+		}
+		room_set(&keep->open, n->node, lessen(n, view, &room) ? &room : NULL);
+	}
+}
+
+us_t keep_next_end(const struct keep *keep, us_t after_us)
+{
+	us_t next = US_NEVER;
+
+	for (uint32_t i = 0; i < keep->n_reservations; i++)
+		if (keep->reservations[i]->plan.until_us > after_us && keep->reservations[i]->plan.until_us < next)
+			next = keep->reservations[i]->plan.until_us;
+	for (uint32_t i = 0; i < keep->n_nodes; i++)
+		for (uint32_t k = 0; k < keep->nodes[i]->n_windows; k++)
+			if (keep->nodes[i]->windows[k].until_us > after_us && keep->nodes[i]->windows[k].until_us < next)
+				next = keep->nodes[i]->windows[k].until_us;
+	return next;
+}
+
+void keep_then_end(struct keep *keep, const struct capacity *live)
+{
+	for (uint32_t i = 0; i < keep->n_nodes; i++)
+		refresh(keep, keep->nodes[i], live);
+}
+
+/* ---- Checking ---- */
+
+void keep_check(const struct keep *keep, const struct capacity *live)
+{
+	struct capacity fresh;
+	uint32_t withheld = 0;
+
+	capacity_check(&keep->open);
+	capacity_copy(&fresh, live);
+	for (uint32_t i = 0; i < keep->n_nodes; i++) {
+		const struct keep_view all = {.project = UINT32_MAX, .until_us = US_NEVER};
+		const struct kept_node *n = keep->nodes[i];
+		struct room room = room_of(live, n->node);
+
+		assert(n->at == i && (n->n_holds || n->n_windows));
+		room_set(&fresh, n->node, lessen(n, &all, &room) ? &room : NULL);
+		withheld += n->withheld;
+	}
+	assert(fresh.size == keep->open.size);
+	assert(!memcmp(fresh.memory, keep->open.memory, fresh.size));
+	assert(withheld == keep->withheld);
+	capacity_done(&fresh);
 }

@@ -1,44 +1,112 @@
 /* SPDX-License-Identifier: Apache-2.0
- * reservation.h: what is kept for the first job that waits, so that no later job delays it.
+ * reservation.h: what is kept of the pool for later: promises to jobs that wait, bookings, and nodes that are out.
  *
- * A reservation is a whole plan: a start, nodes and cards. A later job may start ahead if by its bound it ends by
- * that start, or on what is left when the reserved job's needs are set aside: `kept`. On a node of the plan `kept` is the
- * lesser of what is free now and of what will be free at the start with the reserved job running; elsewhere it
- * is what is free now. */
+ * A reservation is a whole plan for a job that waits: a start, nodes and cards. A booking keeps whole nodes over a window, for a
+ * project or (a drain) for nobody; a node that is cordoned or down is kept from now on, for nobody. What all of them leave to
+ * any job, however long it runs, is `open`: a capacity of the whole pool, equal to what is free (`live`) but on the nodes kept. On
+ * those, what a given job may take also depends on when it ends by its bound, and on whose it is: keep_show(). */
 #ifndef SUAN_CORE_RESERVATION_H
 #define SUAN_CORE_RESERVATION_H
 
 #include "core/capacity.h"
 
-struct reserved_node;
+struct kept_node;
 
-/* All zero: nobody holds one. */
+/* A promise to a job that waits. */
 struct reservation {
-	uint32_t job; /* 0: nobody */
-	struct plan plan;
+	uint32_t job;
+	enum cause cause;  /* why it was made */
 	enum cause broken; /* other than CAUSE_NONE: the plan can't be kept any more, and why */
-	struct capacity kept;
-	struct reserved_node *nodes;
-	uint32_t n_nodes;
-	struct map node_index;
-	int32_t *card_milli; /* of all the nodes' cards: free at the start, the reserved job running */
+	struct plan plan;  /* start_us US_NEVER: these nodes are kept until it fits there */
+	struct request request;
+	uint32_t *victims; /* jobs that make room for it */
+	uint32_t n_victims;
+	uint32_t n_stopped; /* of them, in order: those that have been told to end */
 };
 
-/* Sets a reservation. live: what is free now. The caller then calls reservation_ends for each attempt that runs. */
-void reservation_set(struct reservation *reservation, uint32_t job, const struct plan *plan, const struct request *request,
-                     const struct capacity *live);
-void reservation_clear(struct reservation *reservation);
+/* Whole nodes of a centre over a window. */
+struct booking {
+	uint32_t id;
+	char *name;
+	uint32_t project; /* UINT32_MAX: a drain */
+	uint32_t centre;
+	struct node_range *ranges;
+	uint32_t n_ranges;
+	us_t from_us, until_us;
+};
 
-/* Something that is claimed now will be free by the start. */
-void reservation_ends(struct reservation *reservation, uint32_t node, const struct share *share, const struct capacity *live);
-/* A share was taken, or given back, after `live` was changed; until_us: its bound. cause: why, where it breaks the plan. */
-void reservation_taken(struct reservation *reservation, uint32_t node, const struct share *share, us_t until_us,
-                       const struct capacity *live, enum cause cause);
-void reservation_given(struct reservation *reservation, uint32_t node, const struct share *share, us_t until_us,
-                       const struct capacity *live);
+/* All zero: nothing is kept, and there is no pool. */
+struct keep {
+	struct reservation **reservations; /* in the order in which they were made */
+	uint32_t n_reservations, reservations_cap;
+	struct capacity open;
+	struct kept_node **nodes; /* that anything is kept of */
+	uint32_t n_nodes, nodes_cap;
+	struct map node_index;
+	uint32_t withheld; /* of them: nodes of which some part is free, and not open */
+	us_t *starts;      /* the instants from which something is kept, each once, rising */
+	uint32_t n_starts, starts_cap;
+};
+
+struct reservation *reservation_free(struct reservation *reservation);
+struct booking *booking_free(struct booking *booking);
+
+/* Nothing kept of a pool where `live` is free. Cost: O(pool). */
+void keep_init(struct keep *keep, const struct capacity *live);
+void keep_done(struct keep *keep);
+
+/* Adds a promise and owns what it points to; the caller then calls keep_ends for each share of an attempt on its nodes. */
+void keep_reserve(struct keep *keep, struct reservation *reservation, const struct capacity *live);
+/* Takes it back and frees it. */
+void keep_unreserve(struct keep *keep, uint32_t job, const struct capacity *live);
+struct reservation *keep_find(const struct keep *keep, uint32_t job);
+/* Keeps a node over [from, until) for a project (UINT32_MAX: for nobody); takes that back. id: tells windows of a node apart. */
+void keep_window(struct keep *keep, uint32_t node, uint32_t id, uint32_t project, us_t from_us, us_t until_us,
+                 const struct capacity *live);
+void keep_unwindow(struct keep *keep, uint32_t node, uint32_t id, const struct capacity *live);
+/* Whether something is kept of a node, so that the caller may ask no more of the others. */
+bool keep_has(const struct keep *keep, uint32_t node);
+
+/* A share that is in use now is free from until_us on: for reservations made after it was taken. only: of that job's, 0: of all. */
+void keep_ends(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, uint32_t only, const struct capacity *live);
+/* A share was taken, or given back, after `live` was changed; until_us: its bound. cause: why, where it breaks a promise. */
+void keep_taken(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, const struct capacity *live,
+                enum cause cause);
+void keep_given(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, const struct capacity *live);
 /* A claim's bound moved, with nothing taken or given. That breaks no plan: should it last past the start, the reservation
  * moves then, once, and not with every job that comes up a little late. */
-void reservation_moved(struct reservation *reservation, uint32_t node, const struct share *share, us_t old_until_us,
-                       us_t until_us, const struct capacity *live);
+void keep_moved(struct keep *keep, uint32_t node, const struct share *share, us_t old_until_us, us_t until_us,
+                const struct capacity *live);
+
+/* For whom, and until when: a job of a project that would end, by its bound, at until_us. */
+struct keep_view {
+	uint32_t job, project; /* job: whose own promise doesn't count; 0: none */
+	us_t now_us, until_us;
+	bool first; /* it goes before all who were promised anything: ordinary promises don't count */
+};
+
+/* Makes `open` what such a job may take, until keep_hide: no other step may lie between. Returns false, and changes nothing,
+ * where that is no more than what is open to all. Cost: O(nodes kept). */
+bool keep_show(struct keep *keep, const struct keep_view *view, const struct capacity *live);
+void keep_hide(struct keep *keep, const struct capacity *live);
+
+/* The last instant before before_us from which something is kept; 0: none. */
+us_t keep_start_before(const struct keep *keep, us_t before_us);
+
+/* ---- For plans of the future (plan.c): what would be free on the kept nodes at a later instant ---- */
+
+/* Begins: on each kept node what is free now counts. Until keep_then_end no other step. */
+void keep_then_begin(struct keep *keep, const struct capacity *live);
+/* A share comes free on a node by then; the node may be one that nothing is kept of. */
+void keep_then_give(struct keep *keep, uint32_t node, const struct share *share);
+void keep_then_take(struct keep *keep, uint32_t node, const struct share *share); /* again, what was given */
+/* Makes `open` what a job may take that starts at view->now_us and ends at view->until_us. */
+void keep_then_show(struct keep *keep, const struct keep_view *view);
+/* The next instant after `after_us` at which something that is kept ends; US_NEVER: none. */
+us_t keep_next_end(const struct keep *keep, us_t after_us);
+void keep_then_end(struct keep *keep, const struct capacity *live);
+
+/* Aborts where what is kept differs from what the promises and windows say. */
+void keep_check(const struct keep *keep, const struct capacity *live);
 
 #endif

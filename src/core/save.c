@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "core/state.h"
 
-enum { SAVE_VERSION = 1 };
+enum { SAVE_VERSION = 2 };
 
 static void save_names(const struct strtab *names, struct buf *buf)
 {
@@ -88,6 +88,8 @@ static void save_extra(const struct job_extra *x, struct buf *buf)
 	buf_put_u8(buf, x->has_idempotency);
 	if (x->has_idempotency)
 		buf_put(buf, x->idempotency, sizeof x->idempotency);
+	buf_put_uint(buf, (uint64_t)x->done_us);
+	buf_put_uint(buf, (uint64_t)x->attained_us);
 }
 
 static char *load_text(struct reader *r, struct arena *arena)
@@ -116,6 +118,8 @@ static struct job_extra *load_extra(struct reader *r, struct arena *arena)
 	key = x->has_idempotency ? read_bytes(r, sizeof x->idempotency) : NULL;
 	if (key)
 		memcpy(x->idempotency, key, sizeof x->idempotency);
+	x->done_us = (us_t)read_uint_max(r, US_NEVER);
+	x->attained_us = (us_t)read_uint_max(r, US_NEVER);
 	return x;
 }
 
@@ -145,14 +149,14 @@ static void load_times(struct job *job, struct reader *r)
 	}
 }
 
-enum { FLAG_ELIGIBLE = 1, FLAG_RERUN = 2, FLAG_HELD = 4, FLAG_ARRAY = 8, FLAG_EXTRA = 16 };
+enum { FLAG_ELIGIBLE = 1, FLAG_RERUN = 2, FLAG_HELD = 4, FLAG_ARRAY = 8, FLAG_EXTRA = 16, FLAG_PREEMPTIBLE = 32 };
 
 /* A part that holds only what follows from other jobs (who depends on it) isn't written. */
 static bool has_extra(const struct job *job)
 {
 	const struct job_extra *x = job->extra;
 
-	return x && (x->n_dependencies || x->secrets || x->note || x->native_id || x->stopped_by || x->has_idempotency);
+	return x && (x->n_dependencies || x->secrets || x->note || x->native_id || x->stopped_by || x->has_idempotency || x->done_us || x->attained_us);
 }
 
 static void save_share(const struct share *share, struct buf *buf)
@@ -176,7 +180,8 @@ static struct share load_share(struct reader *r)
 static void save_job(const struct core *core, const struct job *job, struct buf *buf)
 {
 	unsigned flags = (job->eligible ? FLAG_ELIGIBLE : 0) | (job->rerun_when_lost ? FLAG_RERUN : 0) | (job->held ? FLAG_HELD : 0) |
-	                 (job->array ? FLAG_ARRAY : 0) | (has_extra(job) ? FLAG_EXTRA : 0);
+	                 (job->array ? FLAG_ARRAY : 0) | (has_extra(job) ? FLAG_EXTRA : 0) |
+	                 (job->preemptible ? FLAG_PREEMPTIBLE : 0);
 
 	buf_put_uint(buf, job->id);
 	group_encode(&core_shape(core, job)->group, buf);
@@ -188,6 +193,7 @@ static void save_job(const struct core *core, const struct job *job, struct buf 
 	buf_put_uint(buf, job->cause);
 	buf_put_uint(buf, job->priority);
 	buf_put_u8(buf, (uint8_t)flags);
+	buf_put_u8(buf, job->level);
 	buf_put_uint(buf, job->attempt);
 	buf_put_uint(buf, job->restarts_left);
 	buf_put_uint(buf, job->array_of);
@@ -216,6 +222,7 @@ static void load_flagged(struct job *job, unsigned flags, struct reader *r, stru
 {
 	job->eligible = flags & FLAG_ELIGIBLE;
 	job->rerun_when_lost = flags & FLAG_RERUN;
+	job->preemptible = flags & FLAG_PREEMPTIBLE;
 	if (flags & FLAG_HELD)
 		job->held = mem_new(job->plan.n_tasks, sizeof *job->held);
 	for (uint32_t i = 0; job->held && i < job->plan.n_tasks; i++)
@@ -245,6 +252,7 @@ static void load_job(struct core *core, struct reader *r, struct arena *arena)
 	job->cause = (enum cause)read_uint_max(r, CAUSE_COUNT - 1);
 	job->priority = (uint16_t)read_uint_max(r, JOB_PRIORITY_MAX);
 	flags = read_u8(r);
+	job->level = (uint8_t)read_uint_max(r, LAS_LEVELS_MAX);
 	job->attempt = (uint32_t)read_uint(r);
 	job->restarts_left = (uint32_t)read_uint(r);
 	job->array_of = (uint32_t)read_uint(r);
@@ -264,6 +272,121 @@ static void load_job(struct core *core, struct reader *r, struct arena *arena)
 	}
 	job->shape = queue_shape(&core->queue, &group, &new_shape);
 	core->jobs[job->id] = job;
+}
+
+static void save_bookings(const struct core *core, struct buf *buf)
+{
+	buf_put_uint(buf, core->n_marks);
+	for (uint32_t i = 0; i < core->n_marks; i++) {
+		buf_put_uint(buf, core->marks[i].centre);
+		buf_put_uint(buf, core->marks[i].number);
+		buf_put_uint(buf, core->marks[i].state);
+		buf_put_str(buf, core->marks[i].note);
+	}
+	buf_put_uint(buf, core->last_booking);
+	buf_put_uint(buf, core->n_bookings);
+	for (uint32_t i = 0; i < core->n_bookings; i++) {
+		const struct booking *b = core->bookings[i];
+		struct booked booked = {.booking = b->id,
+		                        .name = b->name,
+		                        .project = b->project == UINT32_MAX ? "" : strtab_name(&core->projects, b->project),
+		                        .centre = b->centre,
+		                        .ranges = b->ranges,
+		                        .n_ranges = b->n_ranges,
+		                        .from_us = b->from_us,
+		                        .until_us = b->until_us};
+
+		booked_encode(&booked, buf);
+	}
+}
+
+static void load_marks(struct core *core, struct reader *r, struct arena *arena)
+{
+	core->n_marks = core->marks_cap = read_count(r);
+	core->marks = mem_new(core->n_marks, sizeof *core->marks);
+	for (uint32_t i = 0; i < core->n_marks; i++) {
+		struct node_mark *m = &core->marks[i];
+
+		m->centre = (uint32_t)read_uint(r);
+		m->number = (uint32_t)read_uint(r);
+		m->state = (enum node_state)read_uint_max(r, NODE_STATE_COUNT - 1);
+		m->note = mem_strdup(read_str(r, arena));
+		r->bad |= !core->pool || m->centre >= core->pool->n_centres || m->state == NODE_UP ||
+		          m->number >= core->pool->centres[m->centre].n_nodes;
+	}
+}
+
+static void load_booking(struct core *core, struct reader *r, struct arena *arena)
+{
+	struct booking *b = mem_new(1, sizeof *b);
+	struct booked booked;
+
+	booked_decode(r, arena, &booked);
+	*b = (struct booking){.id = booked.booking,
+	                      .name = mem_strdup(booked.name),
+	                      .project = *booked.project ? strtab_find(&core->projects, booked.project) : UINT32_MAX,
+	                      .centre = booked.centre,
+	                      .n_ranges = booked.n_ranges,
+	                      .from_us = booked.from_us,
+	                      .until_us = booked.until_us};
+	b->ranges = copy_of(booked.ranges, booked.n_ranges, sizeof *b->ranges);
+	core->bookings[core->n_bookings++] = b;
+	r->bad |= !core->pool || b->centre >= core->pool->n_centres || (*booked.project && b->project == STRTAB_NONE);
+	for (uint32_t i = 0; i < b->n_ranges; i++)
+		r->bad |= b->ranges[i].last < b->ranges[i].first || b->ranges[i].last > POOL_NODES_MAX;
+}
+
+static void load_bookings(struct core *core, struct reader *r, struct arena *arena)
+{
+	uint32_t n;
+
+	load_marks(core, r, arena);
+	core->last_booking = (uint32_t)read_uint_max(r, UINT32_MAX);
+	n = core->bookings_cap = (uint32_t)read_uint_max(r, BOOKINGS_MAX);
+	core->bookings = mem_new(n, sizeof(struct booking *));
+	for (uint32_t i = 0; i < n && !r->bad; i++)
+		load_booking(core, r, arena);
+}
+
+static void save_reservation(const struct reservation *r, struct buf *buf)
+{
+	buf_put_uint(buf, r->job);
+	buf_put_uint(buf, r->cause);
+	buf_put_uint(buf, r->broken);
+	plan_encode(&r->plan, buf);
+	buf_put_uint(buf, r->n_victims);
+	for (uint32_t i = 0; i < r->n_victims; i++)
+		buf_put_uint(buf, r->victims[i]);
+	buf_put_uint(buf, r->n_stopped);
+}
+
+/* NULL, and the reader is bad, where it isn't one that this state can have. */
+static struct reservation *load_reservation(const struct core *core, struct reader *reader, struct arena *arena)
+{
+	struct reservation *r = mem_new(1, sizeof *r);
+	struct plan plan;
+
+	r->job = (uint32_t)read_uint_max(reader, core->last_job);
+	r->cause = (enum cause)read_uint_max(reader, CAUSE_COUNT - 1);
+	r->broken = (enum cause)read_uint_max(reader, CAUSE_COUNT - 1);
+	plan_decode(reader, arena, &plan);
+	r->n_victims = read_count(reader);
+	r->victims = mem_new(r->n_victims, sizeof *r->victims);
+	for (uint32_t i = 0; i < r->n_victims; i++)
+		r->victims[i] = (uint32_t)read_uint(reader);
+	r->n_stopped = (uint32_t)read_uint_max(reader, r->n_victims);
+	r->plan = plan;
+	r->plan.tasks = copy_of(plan.tasks, plan.n_tasks, sizeof *plan.tasks);
+	r->plan.claims = copy_of(plan.claims, plan.n_claims, sizeof *plan.claims);
+	reader->bad |= !r->job || !core->jobs[r->job] || plan.request >= core_job_group(core, core->jobs[r->job])->n_requests;
+	for (uint32_t i = 0; !reader->bad && i < plan.n_tasks; i++)
+		reader->bad |= plan.tasks[i].centre >= core->pool->n_centres ||
+		               pool_node(core->pool, plan.tasks[i].centre, plan.tasks[i].node) == NODE_NONE;
+	if (!reader->bad) {
+		r->request = core_job_group(core, core->jobs[r->job])->requests[plan.request];
+		return r;
+	}
+	return reservation_free(r);
 }
 
 void core_save(const struct core *core, struct buf *buf)
@@ -286,11 +409,13 @@ void core_save(const struct core *core, struct buf *buf)
 	for (uint32_t id = 1; id <= core->last_job; id++)
 		if (core->jobs[id])
 			save_job(core, core->jobs[id], buf);
-	buf_put_uint(buf, core->reservation.job);
-	if (core->reservation.job) {
-		plan_encode(&core->reservation.plan, buf);
-		buf_put_uint(buf, core->reservation.broken);
-	}
+	save_bookings(core, buf);
+	projects_save(core->tree, buf);
+	estimates_save(&core->estimates, buf);
+	wait_model_save(&core->waits, buf);
+	buf_put_uint(buf, core->keep.n_reservations);
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
+		save_reservation(core->keep.reservations[i], buf);
 }
 
 static void load_pool(struct core *core, struct reader *r, struct arena *arena)
@@ -305,6 +430,7 @@ static void load_pool(struct core *core, struct reader *r, struct arena *arena)
 	}
 	core->pool = pool_new(&spec, &core->kinds, &core->centres);
 	core->silent = mem_new(core->centres.count, sizeof *core->silent);
+	apply_projects(core);
 }
 
 static void load_jobs(struct core *core, struct reader *r, struct arena *arena)
@@ -335,43 +461,60 @@ static bool names_are_known(const struct core *core)
 	return true;
 }
 
+/* The reservations of a state that was read whole; *ret_n of them, in the arena. */
+static struct reservation **load_reservations(const struct core *core, struct reader *r, struct arena *arena, uint32_t *ret_n)
+{
+	uint32_t n = (uint32_t)read_count(r);
+	struct reservation **list = arena_new(arena, n, sizeof(struct reservation *));
+
+	*ret_n = 0;
+	for (uint32_t i = 0; i < n && !r->bad && core->pool; i++) {
+		list[i] = load_reservation(core, r, arena);
+		*ret_n += list[i] != NULL;
+	}
+	return list;
+}
+
+static void load_core(struct core *core, struct reader *r, struct arena *arena)
+{
+	if (read_uint(r) != SAVE_VERSION)
+		r->bad = true;
+	core->sequence = read_uint(r);
+	core->now_us = (us_t)read_uint_max(r, US_NEVER - 1);
+	r->bad |= config_spec_decode(r, CONFIG_VERSION, &core->config) < 0;
+	load_names(&core->kinds, r, arena);
+	load_names(&core->centres, r, arena);
+	load_names(&core->projects, r, arena);
+	load_names(&core->users, r, arena);
+	load_pool(core, r, arena);
+	for (uint32_t i = 0; !r->bad && i < core->centres.count; i++)
+		core->silent[i] = read_uint_max(r, 1);
+	load_jobs(core, r, arena);
+	load_bookings(core, r, arena);
+	r->bad |= !r->bad && projects_load(core->tree, r, core->projects.count, core->kinds.count) < 0;
+	estimates_load(&core->estimates, r);
+	wait_model_load(&core->waits, r);
+}
+
 int core_load(const void *bytes, size_t len, struct core **ret, struct err *err)
 {
 	struct reader r = reader_of(bytes, len);
 	struct arena arena = {0};
 	struct core *core = core_new();
-	struct plan reserved = {0};
-	uint32_t reserved_job = 0;
+	struct reservation **reserved;
+	uint32_t n;
 
-	if (read_uint(&r) != SAVE_VERSION)
-		r.bad = true;
-	core->sequence = read_uint(&r);
-	core->now_us = (us_t)read_uint_max(&r, US_NEVER - 1);
-	r.bad |= config_spec_decode(&r, &core->config) < 0;
-	load_names(&core->kinds, &r, &arena);
-	load_names(&core->centres, &r, &arena);
-	load_names(&core->projects, &r, &arena);
-	load_names(&core->users, &r, &arena);
-	load_pool(core, &r, &arena);
-	for (uint32_t i = 0; !r.bad && i < core->centres.count; i++)
-		core->silent[i] = read_uint_max(&r, 1);
-	load_jobs(core, &r, &arena);
-	reserved_job = (uint32_t)read_uint_max(&r, core->last_job);
-	if (reserved_job) {
-		plan_decode(&r, &arena, &reserved);
-		core->reservation.broken = (enum cause)read_uint_max(&r, CAUSE_COUNT - 1);
-	}
+	load_core(core, &r, &arena);
+	reserved = load_reservations(core, &r, &arena, &n);
 	if (r.bad || r.at != r.end || !names_are_known(core)) {
+		for (uint32_t i = 0; i < n; i++)
+			reservation_free(reserved[i]);
 		arena_done(&arena);
 		core_free(core);
 		return err_set(err, ERR_CORRUPT, "snapshot", "its bytes aren't a state of this release");
 	}
-	if (core->pool) {
-		enum cause broken = core->reservation.broken;
-
-		apply_index(core, &reserved, reserved_job);
-		core->reservation.broken = broken;
-	}
+	if (core->pool)
+		apply_index(core, reserved, n);
 	arena_done(&arena);
 	*ret = core;
 	return 0;

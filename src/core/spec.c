@@ -22,6 +22,7 @@ static int find_word(const char *const *words, int n, const char *word)
 static const char *const tier_words[] = {"node", "rack", "pod", "centre", "pool"};
 static const char *const class_words[] = {"general", "intelligent", "super", "quantum"};
 static const char *const policy_words[] = {"fair", "fifo", "shortest", "las"};
+static const char *const node_state_words[] = {"up", "cordoned", "down"};
 static const char *const precision_words[] = {"fp64", "fp32", "tf32", "fp16", "int8"};
 
 const char *tier_word(enum tier tier)
@@ -54,6 +55,16 @@ int policy_from_word(const char *word)
 	return find_word(policy_words, COUNT(policy_words), word);
 }
 
+const char *node_state_word(enum node_state state)
+{
+	return node_state_words[state];
+}
+
+int node_state_from_word(const char *word)
+{
+	return find_word(node_state_words, COUNT(node_state_words), word);
+}
+
 const char *precision_word(enum precision precision)
 {
 	return precision_words[precision];
@@ -76,6 +87,14 @@ struct config_spec config_default(void)
 		.history_jobs_max = 100000,
 		.jobs_max = 2000000,
 		.seed = 1,
+		.starvation_after_us = US_DAY,
+		.half_life_us = 7 * US_DAY,
+		.las_levels_us = {8 * US_HOUR, 80 * US_HOUR, 800 * US_HOUR},
+		.n_las_levels = 3,
+		.cards_power_milli = 750,
+		.finish_weight = 100,
+		.price_weight = 10,
+		.balance_weight = 0,
 	};
 }
 
@@ -387,22 +406,48 @@ void config_spec_encode(const struct config_spec *spec, struct buf *buf)
 	buf_put_uint(buf, spec->history_jobs_max);
 	buf_put_uint(buf, spec->jobs_max);
 	buf_put_uint(buf, spec->seed);
+	buf_put_uint(buf, (uint64_t)spec->starvation_after_us);
+	buf_put_uint(buf, (uint64_t)spec->half_life_us);
+	buf_put_uint(buf, spec->n_las_levels);
+	for (uint32_t i = 0; i < spec->n_las_levels; i++)
+		buf_put_uint(buf, (uint64_t)spec->las_levels_us[i]);
+	buf_put_uint(buf, spec->cards_power_milli);
+	buf_put_uint(buf, spec->finish_weight);
+	buf_put_uint(buf, spec->price_weight);
+	buf_put_uint(buf, spec->balance_weight);
 }
 
-int config_spec_decode(struct reader *r, struct config_spec *ret)
+/* What version 2 added. */
+static void read_config_2(struct reader *r, struct config_spec *spec)
 {
-	struct config_spec spec = {
-		.policy = (enum policy)read_uint_max(r, COUNT(policy_words) - 1),
-		.reservations = (uint32_t)read_uint_max(r, 1),
-		.max_restarts = (uint32_t)read_uint_max(r, UINT32_MAX),
-		.kill_grace_us = (us_t)read_uint_max(r, US_DURATION_MAX),
-		.lease_us = (us_t)read_uint_max(r, US_DURATION_MAX),
-		.history_after_us = (us_t)read_uint_max(r, US_NEVER),
-		.history_jobs_max = (uint32_t)read_uint_max(r, UINT32_MAX),
-		.jobs_max = read_uint_max(r, UINT32_MAX),
-		.seed = read_uint(r),
-	};
+	spec->starvation_after_us = (us_t)read_uint_max(r, US_NEVER);
+	spec->half_life_us = (us_t)read_uint_max(r, US_NEVER);
+	spec->n_las_levels = (uint32_t)read_uint_max(r, LAS_LEVELS_MAX);
+	for (uint32_t i = 0; i < spec->n_las_levels; i++) {
+		spec->las_levels_us[i] = (us_t)read_uint_max(r, US_NEVER);
+		r->bad |= i > 0 && spec->las_levels_us[i] <= spec->las_levels_us[i - 1];
+	}
+	spec->cards_power_milli = (uint32_t)read_uint_max(r, 1000);
+	spec->finish_weight = (uint32_t)read_uint_max(r, 1000);
+	spec->price_weight = (uint32_t)read_uint_max(r, 1000);
+	spec->balance_weight = (uint32_t)read_uint_max(r, 1000);
+}
 
+int config_spec_decode(struct reader *r, unsigned version, struct config_spec *ret)
+{
+	struct config_spec spec = config_default();
+
+	spec.policy = (enum policy)read_uint_max(r, COUNT(policy_words) - 1);
+	spec.reservations = (uint32_t)read_uint_max(r, RESERVATIONS_MAX);
+	spec.max_restarts = (uint32_t)read_uint_max(r, UINT32_MAX);
+	spec.kill_grace_us = (us_t)read_uint_max(r, US_DURATION_MAX);
+	spec.lease_us = (us_t)read_uint_max(r, US_DURATION_MAX);
+	spec.history_after_us = (us_t)read_uint_max(r, US_NEVER);
+	spec.history_jobs_max = (uint32_t)read_uint_max(r, UINT32_MAX);
+	spec.jobs_max = read_uint_max(r, UINT32_MAX);
+	spec.seed = read_uint(r);
+	if (version >= 2)
+		read_config_2(r, &spec);
 	if (r->bad)
 		return ERR_CORRUPT;
 	*ret = spec;

@@ -30,6 +30,10 @@ enum {
 	JOB_PRIORITY_MAX = 1000,
 	JOB_PRIORITY_DEFAULT = 100,
 	NAME_LEN_MAX = 128, /* bytes of a name of anything */
+	RESERVATIONS_MAX = 64,
+	LAS_LEVELS_MAX = 32,
+	BOOKINGS_MAX = 1024,
+	BOOKING_RANGES_MAX = 1024,
 };
 
 #define UNCOUNTED UINT32_MAX   /* this node doesn't count that resource: it never runs out */
@@ -138,7 +142,7 @@ enum policy { POLICY_FAIR, POLICY_FIFO, POLICY_SHORTEST, POLICY_LAS };
 
 struct config_spec {
 	enum policy policy;
-	uint32_t reservations;     /* waiting jobs that hold one: 0 or 1 in this release */
+	uint32_t reservations;     /* waiting jobs that hold one, under fair and fifo: 0 to RESERVATIONS_MAX */
 	uint32_t max_restarts;     /* where a job that may be run again doesn't say */
 	us_t kill_grace_us;        /* between SIGTERM and SIGKILL */
 	us_t lease_us;             /* silence after which a centre's jobs are shown as unknown */
@@ -146,10 +150,44 @@ struct config_spec {
 	uint32_t history_jobs_max; /* jobs that are over and in the core; over it the oldest leaves */
 	uint64_t jobs_max;         /* jobs that the core holds; a submit over it gets ERR_BUSY */
 	uint64_t seed;
+	us_t starvation_after_us; /* a job that can be promised no start keeps cards that come free from then on; US_NEVER: not */
+	us_t half_life_us;        /* of use, under fair; US_NEVER: use isn't forgotten */
+	/* Under las: the service (time × cards) from which on a job stands one level lower; rising. */
+	us_t las_levels_us[LAS_LEVELS_MAX];
+	uint32_t n_las_levels;
+	uint32_t cards_power_milli; /* under shortest: least remaining time × cards^(this / 1000) first; 0 to 1000 */
+	/* What counts when a centre and kind are chosen, in proportion: an early finish, a low price, little in use. */
+	uint32_t finish_weight, price_weight, balance_weight;
 };
+
+enum { CONFIG_VERSION = 2 };
 
 /* The configuration of an installation that states none. */
 struct config_spec config_default(void);
+
+/* ---- What operators say of nodes ---- */
+
+enum node_state {
+	NODE_UP,
+	NODE_CORDONED, /* nothing more is started there; what runs goes on */
+	NODE_DOWN,     /* it failed: what ran there is lost */
+	NODE_STATE_COUNT
+};
+
+/* Nodes of one centre, by their numbers: first to last. */
+struct node_range {
+	uint32_t first, last;
+};
+
+/* Whole nodes over a window of time: for a project (an advance reservation), or for nobody (a drain for maintenance). */
+struct booking_spec {
+	const char *name;
+	const char *project; /* NULL: a drain */
+	const char *centre;
+	const struct node_range *ranges; /* rising, apart */
+	uint32_t n_ranges;
+	us_t from_us, until_us; /* [from, until); until US_NEVER: until it is taken back */
+};
 
 /* ---- A job ---- */
 
@@ -214,7 +252,8 @@ void pool_spec_encode(const struct pool_spec *spec, struct buf *buf);
 /* Fills *ret from bytes, in the arena. Returns 0, or ERR_CORRUPT. */
 int pool_spec_decode(struct reader *r, struct arena *arena, struct pool_spec *ret);
 void config_spec_encode(const struct config_spec *spec, struct buf *buf);
-int config_spec_decode(struct reader *r, struct config_spec *ret);
+/* version: of EVENT_CONFIG, 1 or CONFIG_VERSION; what an older one hasn't is at its default. */
+int config_spec_decode(struct reader *r, unsigned version, struct config_spec *ret);
 
 /* Whether text can name a thing: 1 to NAME_LEN_MAX bytes of valid UTF-8 without control characters, quotes, or
  * blanks at its ends. */
@@ -227,6 +266,8 @@ const char *card_class_word(enum card_class class);
 int card_class_from_word(const char *word);
 const char *policy_word(enum policy policy);
 int policy_from_word(const char *word);
+const char *node_state_word(enum node_state state);
+int node_state_from_word(const char *word);
 const char *precision_word(enum precision precision);
 int precision_from_word(const char *word);
 

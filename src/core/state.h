@@ -6,14 +6,14 @@
 #include "base/map.h"
 #include "core/calendar.h"
 #include "core/core.h"
+#include "core/estimate.h"
 #include "core/queue.h"
-#include "core/reservation.h"
 
-/* A node of the project tree. */
-struct project {
-	bool declared;
-	uint32_t parent; /* UINT32_MAX: none */
-	uint32_t weight_milli;
+/* Nodes that operators or engines said something of. */
+struct node_mark {
+	uint32_t centre, number;
+	enum node_state state; /* never NODE_UP */
+	char *note;
 };
 
 struct core {
@@ -26,12 +26,16 @@ struct core {
 	struct job **jobs; /* by number, from 1; NULL where it left */
 	uint32_t last_job, jobs_cap;
 	bool *silent; /* by centre */
-	struct reservation reservation;
+	struct keep keep; /* its reservations, in order; the rest of it follows */
+	struct booking **bookings; /* by number */
+	uint32_t n_bookings, bookings_cap, last_booking;
+	struct node_mark *marks; /* by centre and number */
+	uint32_t n_marks, marks_cap;
+	struct projects *tree; /* its decayed use; the rest of it follows */
+	struct estimates estimates;
+	struct wait_model waits;
 
 	/* Kept to be quick: follows from the state, and core_check() says so. */
-	struct project *project; /* by number */
-	uint32_t n_projects, projects_cap;
-	bool projects_declared;
 	struct queue queue;
 	struct capacity capacity, empty; /* free now; of the pool with nothing running */
 	struct calendar *calendars;      /* by the pool's resources */
@@ -39,14 +43,32 @@ struct core {
 	struct tree timers;     /* jobs that aren't over, by timer_us */
 	struct tree over;       /* jobs that are, by when they ended */
 	struct map payloads;    /* from the first 8 bytes of a payload's hash to the jobs that have it */
-	struct tree live;       /* jobs whose attempt an engine may hold or run, by number */
+	struct tree live;       /* jobs whose attempt an engine may hold or run, by number: struct running */
+	struct tree ends;       /* of them those with a bound, by it */
+	struct tree victims;    /* of them those that may be preempted */
+	struct tenant **tenants; /* by node: what runs there */
 	struct map idempotency; /* from the first 8 bytes of the key to the job */
 	uint32_t in_state[JOB_STATE_COUNT];
 	uint32_t n_jobs;
 
-	/* A memo of passes: counts what could let a class start that was found not to. Never part of a decision. */
-	uint64_t freed;
+	/* Memos of passes, never part of a decision: how often something came about that could let a job start that was found not to.
+	 * `freed`: anywhere; `freed_all`: for any job; `freed_at`: by shelf and wholly free cards of the node. */
+	uint64_t freed, freed_all, (*freed_at)[CARDS_PER_NODE_MAX + 1];
+	uint64_t relieved; /* the same, of any quota */
+	struct project_ranking ranking;
+	struct map ranked_at;         /* empty but while buckets are ranked */
+	uint32_t *ranked, ranked_cap; /* scratch of the queue's order: projects, then ranks */
+	bool projects_bounded;        /* some project has quotas */
 	struct arena scratch; /* of one step */
+};
+
+/* For whom a plan is made. */
+struct asker {
+	uint32_t job; /* 0: not submitted yet */
+	uint32_t project;
+	us_t limit_us;
+	bool quota_waived; /* others are to make room in it first */
+	bool first;        /* it would go before all who were promised anything */
 };
 
 /* apply.c: the only writer. The event follows the state, or the process stops by an assert. */
@@ -54,8 +76,8 @@ void apply(struct core *core, const struct event *event);
 /* fits.c: whether an event from outside could follow the state: what replay checks before it applies. */
 bool apply_fits(const struct core *core, const struct event *event);
 
-/* Makes all that is kept to be quick, of a state that was loaded; reserved: the plan of the reservation of `job`, 0: none. */
-void apply_index(struct core *core, const struct plan *reserved, uint32_t job);
+/* Makes all that is kept to be quick, of a state that was loaded; reserved: its reservations, owned from then on. */
+void apply_index(struct core *core, struct reservation **reserved, uint32_t n);
 /* view.c: jobs of the core that have this payload; 0 for the zero hash, which is no payload. */
 uint32_t core_payload_users(const struct core *core, const struct hash *payload);
 
@@ -63,32 +85,58 @@ uint32_t core_payload_users(const struct core *core, const struct hash *payload)
 int admit(const struct core *core, const struct job_spec *spec, const void *idempotency, us_t now_us, struct arena *arena,
           struct submitted *ret, struct err *err);
 
-/* plan.c: a plan for a shape in what `capacity` says is free, starting at start_us, in the arena. Returns whether there is one.
- */
-bool plan_find(const struct core *core, const struct shape *shape, us_t limit_us, const struct capacity *capacity, us_t start_us,
-               struct arena *arena, struct plan *ret);
-/* The earliest plan by the bounds of what runs; whether there is one that starts before US_NEVER. */
-bool plan_earliest(const struct core *core, const struct shape *shape, us_t limit_us, us_t now_us, struct arena *arena,
-                   struct plan *ret);
+/* plan.c: a plan for a shape in what `capacity` says is free, within quota, starting at start_us, in the arena. Returns whether
+ * there is one. */
+bool plan_find(const struct core *core, const struct shape *shape, const struct asker *asker, const struct capacity *capacity,
+               us_t start_us, struct arena *arena, struct plan *ret);
+/* The same in what is open to the asker now: past what is kept for others. */
+bool plan_now(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us, struct arena *arena,
+              struct plan *ret);
+/* The earliest plan by the bounds of what runs and what is kept; whether there is one that starts before US_NEVER. */
+bool plan_earliest(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us,
+                   struct arena *arena, struct plan *ret);
+/* The nodes that come nearest to holding it, in one domain of its tier, to keep what comes free there; start_us is US_NEVER.
+ * ret_milli: thousandths of cards that are free there and of use. Returns whether there are such nodes. */
+bool plan_nearest(const struct core *core, const struct shape *shape, const struct asker *asker, struct arena *arena,
+                  struct plan *ret, uint64_t *ret_milli);
+us_t plan_end(us_t start_us, us_t limit_us); /* by the bound */
 /* The ways to place a shape on the pool as it is, in the order in which they are tried, and whether the empty pool holds it. */
 void plan_candidates(const struct core *core, struct shape *shape);
 /* A shape for a group that nobody has submitted yet; in the arena. */
 struct shape plan_shape(const struct core *core, const struct group *group, struct arena *arena);
 
 /* pass.c: the next thing that the queue yields at this instant, in *ret, in the core's scratch. Returns false where nothing
- * more can start. Writes nothing of the state: only its memo of what was passed over. */
+ * more can start. Writes nothing of the state: only its memos of what was passed over. */
 bool pass_next(struct core *core, us_t now_us, struct event *ret);
-/* Whether a job of this shape and limit could start now, and its plan: as the first that waits, or behind the reservation. */
-bool pass_may_start(const struct core *core, const struct shape *shape, us_t limit_us, bool is_first, us_t now_us,
-                    struct arena *arena, struct plan *ret);
+/* When a job that waits first is to be promised what comes free; US_NEVER: none is. */
+us_t pass_wake(const struct core *core);
+/* Whether jobs that wait first are promised anything, under this policy. */
+bool pass_promises(const struct core *core);
+/* The order of buckets at an instant. */
+void pass_sort(struct core *core, us_t now_us);
+
+/* preempt.c: whether jobs that run can make room for one that waits, the plan and who; in *ret, in the arena. */
+bool preempt_for(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena,
+                 struct event *ret);
+/* rank.c: the policy's order of a job; what it is when it runs; when it next stands elsewhere, and how (US_NEVER: never). */
+uint64_t rank_waiting(const struct core *core, const struct job *job);
+uint64_t rank_running(const struct core *core, const struct job *job, us_t now_us);
+us_t rank_ages(const struct core *core, const struct job *job);
+uint8_t rank_level(const struct core *core, us_t attained_us);
 
 /* apply.c, for check.c: whether a job stands in line (an array: while it has elements left and fewer run than may), when it
  * next changes by itself, and a reservation with all that follows from it. */
 bool job_stands_in_line(const struct job *job);
 us_t job_timer(const struct core *core, const struct job *job);
-void apply_reservation(struct core *core, uint32_t job, const struct plan *plan);
+/* A reservation, and all that follows from it. Owns it. */
+void apply_reservation(struct core *core, struct reservation *reservation);
 /* view.c: what a live job holds of the node of one of its tasks; false where that node left the pool. */
 bool job_holds(const struct core *core, const struct job *job, uint32_t task, uint32_t *ret_node, struct share *ret_share);
+/* apply.c: the tree of projects as the pool and the configuration have it; whether a node under its attempt is down; what estimates know a job by. */
+void apply_projects(struct core *core);
+bool job_lost_node(const struct core *core, const struct job *job);
+struct estimate_key core_estimate_key(const struct core *core, const struct job *job);
+struct job *running_job(const struct tree_node *in_live);
 /* What a job asks for, and the one of its requests by which it was placed. */
 const struct shape *core_shape(const struct core *core, const struct job *job);
 const struct request *job_request(const struct core *core, const struct job *job);

@@ -7,6 +7,11 @@
 
 /* ---- For the rest of the core ---- */
 
+struct job *running_job(const struct tree_node *in_live)
+{
+	return tree_entry(in_live, struct running, in_live)->job;
+}
+
 const struct shape *core_shape(const struct core *core, const struct job *job)
 {
 	return core->queue.shapes[job->shape];
@@ -130,8 +135,45 @@ enum job_state core_job_state(const struct core *core, const struct job *job)
 	return job_is_live(job) && is_out_of_sight(core, job->plan.tasks[0].centre) ? JOB_UNKNOWN : job->state;
 }
 
-const struct plan *core_reservation(const struct core *core, uint32_t *ret_job)
+const struct job *core_live_after(const struct core *core, uint32_t after)
 {
-	*ret_job = core->reservation.job;
-	return core->reservation.job ? &core->reservation.plan : NULL;
+	const struct job *found = NULL;
+
+	for (const struct tree_node *node = core->live.root; node;) {
+		if (running_job(node)->id > after) {
+			found = running_job(node);
+			node = node->left;
+		} else {
+			node = node->right;
+		}
+	}
+	return found;
+}
+
+uint32_t core_reservations(const struct core *core)
+{
+	return core->keep.n_reservations;
+}
+
+const struct reservation *core_reservation(const struct core *core, uint32_t i)
+{
+	return core->keep.reservations[i];
+}
+
+const struct reservation *core_reservation_of(const struct core *core, uint32_t job)
+{
+	return keep_find(&core->keep, job);
+}
+
+const struct booking *core_booking_after(const struct core *core, uint32_t after)
+{
+	for (uint32_t i = 0; i < core->n_bookings; i++)
+		if (core->bookings[i]->id > after)
+			return core->bookings[i];
+	return NULL;
+}
+
+const struct projects *core_projects(const struct core *core)
+{
+	return core->tree;
 }

@@ -1044,7 +1044,7 @@ static uint32_t submit_as_told(struct world *w, const struct want *want)
 	if (rc == 0) {
 		const struct job *job = job_of(w, id = w->step.job);
 
-		held = core_reservation(w->core, &held_by);
+		held = first_reservation(w->core, &held_by);
 		job = job->array && job->array->taken ? core_job(w->core, job->array->elements[0]) : job;
 		if (job_is_live(job))
 			same_plan(&told, &job->plan);

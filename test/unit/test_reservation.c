@@ -276,7 +276,7 @@ static void start_placed(struct day *d, struct rng *rng)
 
 	for (bool any = true; any;) {
 		any = false;
-		plan = core_reservation(d->w->core, &held_by);
+		plan = first_reservation(d->w->core, &held_by);
 		if (plan && !d->promised[held_by])
 			d->promised[held_by] = plan->start_us;
 		for (uint32_t id = 1; id <= DAY_JOBS && core_job(d->w->core, id); id++) {

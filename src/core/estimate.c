@@ -1,0 +1,731 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * estimate.c: histograms of run times and of waits, and the intervals that are read from them; see estimate.h.
+ *
+ * Sizes are kept as logarithms of base 2 in 1/1024 of an octave, so that all errors are relative; a bucket is a quarter of an
+ * octave. Counts fade: each sample adds a step, and where a histogram is full every count first loses a quarter, rounded up. So
+ * the latest count most, and what was seen once goes.
+ *
+ * Run times. A sample is learned at every level (name and shape, name, ... all). An answer is read from a mixture: of the
+ * probability that is left, a level with n runs takes n / (n + 2), and leaves the rest to the next one, so that few runs of one's
+ * own are filled up by those of others (as counts of words are smoothed, Bell, Cleary and Witten 1990). How much longer a job
+ * runs is the mixture beyond what it ran already: where no job of its own kind ran that long, only those of others are left in
+ * it. In each bucket all mass lies at its mean place, so that jobs that always run the same are met to 1/1000.
+ *
+ * Waits. What is learned is actual / base, both + 1 s, by the base's magnitude and the queue's state, and waits of 0 apart. An
+ * interval reaches from one quantile to another; which ones is corrected with each outcome, by a step up after a miss and a small
+ * one down after a hit, so that the share of misses comes to what it shall be whatever the base is worth (adaptive conformal
+ * inference, Gibbs and Candès 2021; each end for itself). Outcomes come late, the long waits last. Jobs that were all promised
+ * the same before the first of them started correct the same mistake once each, so the step is the smaller the more jobs wait:
+ * then all that are on their way together move an end by no more than one of them would where none waits.
+ *
+ * Invariants: a histogram's total is the sum of its counts and at most its bound; a place is 0 where the count is; no slot is
+ * empty, each is in the map and in the list once. */
+#include "core/estimate.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+
+/* ---- Logarithms ---- */
+
+enum { OCTAVE = 1024, BUCKET = OCTAVE / 4 };
+
+/* 1024 · log2, rounded down; 0 counts as 1. One bit of the fraction a squaring. */
+static int32_t log_of(us_t value)
+{
+	uint64_t v = value > 0 ? (uint64_t)value : 1;
+	int zeros = __builtin_clzll(v);
+	int32_t log = 63 - zeros;
+	uint64_t m = v << zeros >> 32; /* 1 <= m < 2, in 1/2^31 */
+
+	for (int i = 0; i < 10; i++) {
+		uint64_t square = m * m >> 31;
+		uint64_t carry = square >> 32;
+
+		m = square >> carry;
+		log = log * 2 + (int32_t)carry;
+	}
+	return log;
+}
+
+/* 2^(log / 1024), rounded down; 0 below 0, and at most 2^62. */
+static us_t value_of(int32_t log)
+{
+	/* 2^(1/2), 2^(1/4), ... in 1/2^31 */
+	static const uint32_t roots[] = {3037000500u, 2553802834u, 2341847524u, 2242560872u, 2194507417u,
+	                                 2170868212u, 2159144272u, 2153306067u, 2150392887u, 2148937775u};
+	uint64_t m = 1u << 31;
+	int32_t octaves = log / OCTAVE;
+
+	if (log < 0)
+		return 0;
+	if (octaves >= 62)
+		return (us_t)1 << 62;
+	for (unsigned i = 0; i < 10; i++)
+		if (log & (OCTAVE / 2 >> i))
+			m = m * roots[i] >> 31;
+	return octaves >= 31 ? (us_t)(m << (octaves - 31)) : (us_t)(m >> (31 - octaves));
+}
+
+static int32_t clamp(int32_t value, int32_t least, int32_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
+/* ---- Histograms of run times ---- */
+
+enum {
+	RUN_STEP = 4, /* what a run adds; it is out of 256 */
+	RUN_TOTAL_MAX = 255,
+	RUN_LEAST = 19 * OCTAVE, /* half a second */
+	RUN_SPAN = ESTIMATE_BUCKETS * BUCKET,
+	SHARE_LEAST = -22 * OCTAVE, /* of run / limit */
+};
+
+static void fade_runs(struct run_histogram *h)
+{
+	h->total = 0;
+	for (int i = 0; i < ESTIMATE_BUCKETS; i++) {
+		h->counts[i] = (uint8_t)(h->counts[i] - (h->counts[i] + 3) / 4);
+		if (!h->counts[i])
+			h->places[i] = 0;
+		h->total += h->counts[i];
+	}
+}
+
+static void learn_run(struct run_histogram *h, int32_t at)
+{
+	uint32_t bucket, place, count;
+
+	at = clamp(at, 0, RUN_SPAN - 1);
+	bucket = (uint32_t)at / BUCKET;
+	place = (uint32_t)at % BUCKET;
+	if (h->total + RUN_STEP > RUN_TOTAL_MAX)
+		fade_runs(h);
+	h->total += RUN_STEP;
+	h->counts[bucket] = (uint8_t)(h->counts[bucket] + RUN_STEP);
+	count = h->counts[bucket];
+	h->places[bucket] = (uint8_t)((h->places[bucket] * (count - RUN_STEP) + place * RUN_STEP + count / 2) / count);
+}
+
+/* ---- Keys ---- */
+
+static uint64_t hash_pair(uint64_t a, uint64_t b)
+{
+	return rng_mix(a ^ rng_mix(b));
+}
+
+static uint64_t slot_key(const struct estimate_key *key, enum estimate_level level)
+{
+	uint64_t owner = hash_pair(key->project, key->user);
+
+	switch (level) {
+	case ESTIMATE_BY_NAME_SHAPE: return hash_pair(hash_pair(owner, key->name) + level, key->shape);
+	case ESTIMATE_BY_NAME: return hash_pair(owner + level, key->name);
+	case ESTIMATE_BY_SHAPE: return hash_pair(owner + level, key->shape);
+	case ESTIMATE_BY_USER: return hash_pair(level, key->user);
+	default: assert(level == ESTIMATE_BY_PROJECT); return hash_pair(level, key->project);
+	}
+}
+
+static void unlink_slot(struct estimates *e, uint32_t i)
+{
+	struct estimate_slot *slot = &e->slots[i];
+
+	*(slot->older ? &e->slots[slot->older].newer : &e->oldest) = slot->newer;
+	*(slot->newer ? &e->slots[slot->newer].older : &e->newest) = slot->older;
+}
+
+static void link_newest(struct estimates *e, uint32_t i)
+{
+	e->slots[i].older = e->newest;
+	e->slots[i].newer = 0;
+	*(e->newest ? &e->slots[e->newest].newer : &e->oldest) = i;
+	e->newest = i;
+}
+
+/* A slot for a new key: the next one, or that which was learned the longest ago. */
+static uint32_t add_slot(struct estimates *e, uint64_t key)
+{
+	uint32_t i;
+
+	if (e->n_slots < ESTIMATE_KEYS_MAX) {
+		i = ++e->n_slots;
+		mem_grow((void **)&e->slots, &e->cap, e->cap ? i : 0, sizeof *e->slots); /* 0 stays unused */
+	} else {
+		i = e->oldest;
+		unlink_slot(e, i);
+		map_remove(&e->by_key, e->slots[i].key);
+	}
+	e->slots[i] = (struct estimate_slot){.key = key};
+	map_set(&e->by_key, key, i);
+	link_newest(e, i);
+	return i;
+}
+
+static void learn_key(struct estimates *e, uint64_t key, int32_t at)
+{
+	uint32_t i = map_get(&e->by_key, key, 0);
+
+	if (!i) {
+		i = add_slot(e, key);
+	} else if (i != e->newest) {
+		unlink_slot(e, i);
+		link_newest(e, i);
+	}
+	learn_run(&e->slots[i].runs, at);
+}
+
+/* A name that comes for the first time takes one slot and not two: many never come again. */
+void estimate_learn(struct estimates *e, const struct estimate_key *key, us_t limit_us, us_t run_us)
+{
+	uint64_t by_name = slot_key(key, ESTIMATE_BY_NAME);
+	int32_t log = log_of(run_us), at = log - RUN_LEAST;
+	bool is_known = map_get(&e->by_key, by_name, 0) != 0;
+
+	assert(limit_us > 0 && run_us >= 0);
+	if (is_known)
+		learn_key(e, slot_key(key, ESTIMATE_BY_NAME_SHAPE), at);
+	learn_key(e, by_name, at);
+	learn_key(e, slot_key(key, ESTIMATE_BY_SHAPE), at);
+	learn_key(e, slot_key(key, ESTIMATE_BY_USER), at);
+	learn_key(e, slot_key(key, ESTIMATE_BY_PROJECT), at);
+	learn_run(&e->all, at);
+	if (limit_us != US_NEVER)
+		learn_run(&e->shares, log - log_of(limit_us) - SHARE_LEAST);
+}
+
+/* ---- Mixtures ---- */
+
+enum { MIX_ONE = 1 << 23, OTHERS = 2 * RUN_STEP, TAIL = 25 };
+
+struct mixture {
+	uint32_t mass[ESTIMATE_BUCKETS];   /* sums to at most MIX_ONE */
+	uint32_t moment[ESTIMATE_BUCKETS]; /* mass × place */
+	uint32_t left;                     /* of MIX_ONE, for the levels that follow */
+	uint32_t most;                     /* the greatest total of those before */
+	enum estimate_level level;
+	uint32_t n;
+};
+
+static void mix_shifted(struct mixture *mix, const struct run_histogram *h, uint32_t unit, int32_t shift)
+{
+	for (int32_t i = 0; i < ESTIMATE_BUCKETS; i++) {
+		if (!h->counts[i])
+			continue;
+		int32_t at = clamp(i * BUCKET + h->places[i] + shift, 0, RUN_SPAN - 1);
+		uint32_t mass = h->counts[i] * unit;
+
+		mix->mass[at / BUCKET] += mass;
+		mix->moment[at / BUCKET] += mass * (uint32_t)(at % BUCKET);
+	}
+}
+
+/* restrict: so that the loop is made of vector instructions. */
+static void mix_straight(struct mixture *restrict mix, const struct run_histogram *restrict h, uint32_t unit)
+{
+	for (int i = 0; i < ESTIMATE_BUCKETS; i++) {
+		uint32_t mass = h->counts[i] * unit;
+
+		mix->mass[i] += mass;
+		mix->moment[i] += mass * h->places[i];
+	}
+}
+
+/* Whether a level holds but the runs of those before it, which tell nothing more. A full one may hold any. */
+static bool is_known_already(const struct mixture *mix, const struct run_histogram *h)
+{
+	return h->total <= mix->most + RUN_STEP && h->total <= RUN_TOTAL_MAX / 2 && mix->n;
+}
+
+/* Adds a level's runs, by its number of them. shift: added to where they lie. */
+static void mix_level(struct mixture *mix, const struct run_histogram *h, enum estimate_level level, int32_t shift)
+{
+	uint32_t unit;
+
+	if (!h || !h->total || (level != ESTIMATE_BY_LIMIT && is_known_already(mix, h)))
+		return;
+	if (!mix->n) {
+		mix->level = level;
+		mix->n = (h->total + RUN_STEP - 1) / RUN_STEP;
+	}
+	unit = mix->left / (h->total + OTHERS);
+	mix->left -= unit * h->total;
+	if (level != ESTIMATE_BY_LIMIT && h->total > mix->most)
+		mix->most = h->total;
+	if (shift) {
+		mix_shifted(mix, h, unit, shift);
+		return;
+	}
+	mix_straight(mix, h, unit);
+}
+
+static const struct run_histogram *runs_at(const struct estimates *e, const struct estimate_key *key, enum estimate_level level)
+{
+	uint32_t i;
+
+	if (level == ESTIMATE_BY_ALL)
+		return &e->all;
+	i = map_get(&e->by_key, slot_key(key, level), 0);
+	return i ? &e->slots[i].runs : NULL;
+}
+
+/* enough: stops where less than this is left to others. */
+static void mix_all(struct mixture *mix, const struct estimates *e, const struct estimate_key *key, us_t limit_us,
+                    uint32_t enough)
+{
+	*mix = (struct mixture){.left = MIX_ONE, .level = ESTIMATE_BY_NOTHING};
+	for (enum estimate_level level = 0; level < ESTIMATE_BY_NOTHING && mix->left > enough; level++)
+		if (level != ESTIMATE_BY_LIMIT)
+			mix_level(mix, runs_at(e, key, level), level, 0);
+		else if (limit_us != US_NEVER)
+			mix_level(mix, &e->shares, level, log_of(limit_us) + SHARE_LEAST - RUN_LEAST);
+}
+
+/* Takes out what lies at `at` or before. */
+static void mix_only_after(struct mixture *mix, int32_t at)
+{
+	for (int32_t i = 0; i < ESTIMATE_BUCKETS && i * BUCKET <= at; i++)
+		if (mix->mass[i] && i * BUCKET + (int32_t)(mix->moment[i] / mix->mass[i]) <= at)
+			mix->mass[i] = 0;
+}
+
+/* Reads the quantiles; returns whether there is anything to read them from. The tails of some 40 runs are shorter than those of
+ * what they come from: 1 in 25 of them stands for 1 in 20. */
+static bool mix_quantiles(const struct mixture *mix, struct estimate *ret)
+{
+	uint32_t sum = 0, n = 0, targets[3];
+	us_t values[3];
+
+	for (int i = 0; i < ESTIMATE_BUCKETS; i++)
+		sum += mix->mass[i];
+	ret->level = mix->level;
+	ret->n = mix->n;
+	if (!sum)
+		return false;
+	targets[0] = (sum + TAIL - 1) / TAIL;
+	targets[1] = (sum + 1) / 2;
+	targets[2] = sum - sum / TAIL;
+	sum = 0;
+	for (int32_t i = 0; n < 3; i++)
+		for (sum += mix->mass[i]; n < 3 && sum >= targets[n]; n++)
+			values[n] = value_of(RUN_LEAST + i * BUCKET + (int32_t)(mix->moment[i] / mix->mass[i]));
+	ret->low_us = values[0];
+	ret->mid_us = values[1];
+	ret->high_us = values[2];
+	return true;
+}
+
+static us_t least_of(us_t a, us_t b)
+{
+	return a < b ? a : b;
+}
+
+static void estimate_bound(struct estimate *e, us_t most_us)
+{
+	e->low_us = least_of(e->low_us, most_us);
+	e->mid_us = least_of(e->mid_us, most_us);
+	e->high_us = least_of(e->high_us, most_us);
+}
+
+struct estimate estimate_run(const struct estimates *e, const struct estimate_key *key, us_t limit_us)
+{
+	struct mixture mix;
+	struct estimate ret;
+
+	assert(limit_us > 0);
+	mix_all(&mix, e, key, limit_us, MIX_ONE / 64);
+	if (!mix_quantiles(&mix, &ret)) {
+		ret.low_us = limit_us == US_NEVER ? US_MINUTE : limit_us / 100;
+		ret.mid_us = limit_us == US_NEVER ? US_HOUR : limit_us / 2;
+		ret.high_us = limit_us == US_NEVER ? US_DAY : limit_us;
+	}
+	estimate_bound(&ret, limit_us);
+	return ret;
+}
+
+struct estimate estimate_remaining(const struct estimates *e, const struct estimate_key *key, us_t limit_us, us_t ran_us)
+{
+	struct mixture mix;
+	struct estimate ret;
+	int32_t at = log_of(ran_us) - RUN_LEAST;
+
+	assert(limit_us > 0 && ran_us >= 0);
+	mix_all(&mix, e, key, limit_us, 0);
+	mix_only_after(&mix, at);
+	if (mix_quantiles(&mix, &ret)) {
+		ret.low_us -= least_of(ran_us, ret.low_us); /* a logarithm is rounded down, so it may be a little less than ran_us */
+		ret.mid_us -= least_of(ran_us, ret.mid_us);
+		ret.high_us -= least_of(ran_us, ret.high_us);
+	} else if (!mix.n && ran_us < US_MINUTE) {
+		ret = estimate_run(e, key, limit_us);
+	} else {
+		ret.low_us = ran_us / 19;
+		ret.mid_us = ran_us;
+		ret.high_us = ran_us < US_NEVER / 19 ? 19 * ran_us : US_NEVER;
+	}
+	estimate_bound(&ret, limit_us == US_NEVER ? US_DURATION_MAX : limit_us - least_of(ran_us, limit_us));
+	return ret;
+}
+
+void estimates_done(struct estimates *e)
+{
+	free(e->slots);
+	map_done(&e->by_key);
+	*e = (struct estimates){0};
+}
+
+/* ---- As bytes ---- */
+
+static void save_runs(const struct run_histogram *h, struct buf *buf)
+{
+	uint8_t n = 0;
+
+	for (int i = 0; i < ESTIMATE_BUCKETS; i++)
+		n += h->counts[i] != 0;
+	buf_put_u8(buf, n);
+	for (int i = 0; i < ESTIMATE_BUCKETS; i++)
+		if (h->counts[i]) {
+			buf_put_u8(buf, (uint8_t)i);
+			buf_put_u8(buf, h->counts[i]);
+			buf_put_u8(buf, h->places[i]);
+		}
+}
+
+static void load_runs(struct run_histogram *h, struct reader *r)
+{
+	uint8_t n = read_u8(r);
+
+	for (int i = 0, after = 0; i < n && !r->bad; i++) {
+		uint8_t bucket = read_u8(r), count = read_u8(r), place = read_u8(r);
+
+		if (bucket < after || bucket >= ESTIMATE_BUCKETS || !count) {
+			r->bad = true;
+			return;
+		}
+		h->counts[bucket] = count;
+		h->places[bucket] = place;
+		h->total += count;
+		after = bucket + 1;
+	}
+	r->bad |= h->total > RUN_TOTAL_MAX;
+}
+
+void estimates_save(const struct estimates *e, struct buf *buf)
+{
+	save_runs(&e->all, buf);
+	save_runs(&e->shares, buf);
+	buf_put_uint(buf, e->n_slots);
+	for (uint32_t i = e->oldest; i; i = e->slots[i].newer) {
+		buf_put_uint(buf, e->slots[i].key);
+		save_runs(&e->slots[i].runs, buf);
+	}
+}
+
+void estimates_load(struct estimates *e, struct reader *r)
+{
+	uint32_t n;
+
+	load_runs(&e->all, r);
+	load_runs(&e->shares, r);
+	n = (uint32_t)read_uint_max(r, ESTIMATE_KEYS_MAX);
+	for (uint32_t i = 0; i < n && !r->bad; i++) {
+		uint64_t key = read_uint(r);
+
+		if (r->bad || map_get(&e->by_key, key, 0)) {
+			r->bad = true;
+			return;
+		}
+		add_slot(e, key);
+		load_runs(&e->slots[e->newest].runs, r);
+		r->bad |= e->slots[e->newest].runs.total == 0;
+	}
+}
+
+static void check_runs(const struct run_histogram *h)
+{
+	uint32_t total = 0;
+
+	for (int i = 0; i < ESTIMATE_BUCKETS; i++) {
+		total += h->counts[i];
+		assert(h->counts[i] || !h->places[i]);
+	}
+	assert(total == h->total);
+	assert(total <= RUN_TOTAL_MAX);
+}
+
+void estimates_check(const struct estimates *e)
+{
+	uint32_t n = 0, last = 0;
+
+	check_runs(&e->all);
+	check_runs(&e->shares);
+	for (uint32_t i = e->oldest; i; i = e->slots[i].newer) {
+		assert(e->slots[i].older == last);
+		assert(map_get(&e->by_key, e->slots[i].key, 0) == i);
+		assert(e->slots[i].runs.total > 0);
+		check_runs(&e->slots[i].runs);
+		last = i;
+		n++;
+	}
+	assert(last == e->newest);
+	assert(n == e->n_slots && n == e->by_key.count && n <= ESTIMATE_KEYS_MAX);
+}
+
+/* ---- Waits ---- */
+
+#define WAIT_SOFT US_SECOND /* added to waits before they are divided: less than this hardly counts */
+
+enum {
+	AT_ZERO = INT32_MIN,
+	WAIT_STEP = 32, /* what a wait adds */
+	WAIT_TOTAL_MAX = 512 * WAIT_STEP,
+	WAIT_ENOUGH = 50 * WAIT_STEP,
+	WAIT_LEAST = -24 * OCTAVE, /* of actual / base */
+	WAIT_SPAN = WAIT_BUCKETS * BUCKET,
+	WAIT_ONE = 1 << 20,           /* of quantile levels */
+	MISS_ONE_END = WAIT_ONE / 20, /* that shall lie beyond an end, where both can be missed */
+	MISS_BOTH = WAIT_ONE / 10,
+	CORRECT_SLOWLY = 128, /* a miss moves a level by 1/128, or less */
+	CORRECT_MAX = WAIT_ONE / 2,
+	STRETCH = 8 * OCTAVE, /* of an end whose level is past everything seen, a whole level */
+};
+
+static uint32_t magnitude_of(us_t base_us)
+{
+	us_t s = base_us / US_SECOND;
+
+	return s < 1 ? 0 : s < 64 ? 1 : s < 64 * 64 ? 2 : WAIT_MAGNITUDES - 1;
+}
+
+/* The groups that a wait is learned in, the narrowest first. */
+static void groups_of(us_t base_us, uint32_t queue_state, uint32_t ret[3])
+{
+	uint32_t magnitude = magnitude_of(base_us);
+
+	assert(base_us >= 0);
+	if (queue_state >= WAIT_STATES)
+		queue_state = WAIT_STATES - 1;
+	ret[0] = queue_state * WAIT_MAGNITUDES + magnitude;
+	ret[1] = WAIT_STATES * WAIT_MAGNITUDES + magnitude;
+	ret[2] = WAIT_GROUPS - 1;
+}
+
+/* Where the sum of the counts reaches `target`, 1 or more, with a bucket's counts spread evenly over it. Zeros aren't in it. From
+ * the nearer end. */
+static int32_t wait_reach(const struct wait_group *g, int32_t target)
+{
+	int32_t all = (int32_t)g->total - g->zeros, i = 0, sum = 0;
+
+	if (target > all / 2) {
+		sum = all;
+		for (i = WAIT_BUCKETS; sum >= target;)
+			sum -= g->counts[--i];
+	} else {
+		while (sum + g->counts[i] < target)
+			sum += g->counts[i++];
+	}
+	return i * BUCKET + (target - sum) * BUCKET / g->counts[i];
+}
+
+/* Where a quantile level lies, which may be below 0 or over WAIT_ONE; AT_ZERO: at a wait of 0. */
+static int32_t wait_quantile(const struct wait_group *g, int32_t level)
+{
+	int32_t target = (int32_t)((int64_t)level * g->total / WAIT_ONE);
+
+	if (target <= g->zeros || g->total == g->zeros)
+		return AT_ZERO;
+	if (level <= WAIT_ONE)
+		return wait_reach(g, target - g->zeros);
+	return wait_reach(g, (int32_t)g->total - g->zeros) + (int32_t)((int64_t)(level - WAIT_ONE) * STRETCH / WAIT_ONE);
+}
+
+static us_t wait_at(int32_t at, int32_t log_base)
+{
+	us_t value = at == AT_ZERO ? 0 : value_of(at + WAIT_LEAST + log_base) - WAIT_SOFT;
+
+	return value > 0 ? value : 0;
+}
+
+struct interval {
+	us_t low_us, high_us;
+	bool is_narrow; /* it can't be narrower: a bucket wide, or [0, 0] */
+};
+
+/* One that can't be missed below may be missed above by as much more. */
+static struct interval interval_of(const struct wait_group *g, us_t base_us)
+{
+	int32_t log_base = log_of(us_add(base_us, WAIT_SOFT)), low = AT_ZERO, high;
+	struct interval ret;
+
+	if ((uint64_t)g->zeros * WAIT_ONE <= (uint64_t)g->total * MISS_ONE_END)
+		low = wait_quantile(g, MISS_ONE_END + g->below);
+	if (wait_at(low, log_base) == 0)
+		low = AT_ZERO;
+	high = wait_quantile(g, WAIT_ONE - (low == AT_ZERO ? MISS_BOTH : MISS_ONE_END) + g->above);
+	ret.is_narrow = high == AT_ZERO || (low != AT_ZERO && high - low <= BUCKET);
+	if (ret.is_narrow && low != AT_ZERO) {
+		low = (low + high - BUCKET) / 2;
+		high = low + BUCKET;
+	}
+	ret.low_us = wait_at(low, log_base);
+	ret.high_us = wait_at(high, log_base);
+	return ret;
+}
+
+/* The group to read from: the narrowest of which enough is known, or the last. */
+static uint32_t group_for(const struct wait_model *model, us_t base_us, uint32_t queue_state)
+{
+	uint32_t groups[3];
+
+	groups_of(base_us, queue_state, groups);
+	for (int i = 0; i < 2; i++)
+		if (model->groups[groups[i]].total >= WAIT_ENOUGH)
+			return groups[i];
+	return groups[2];
+}
+
+void wait_interval(const struct wait_model *model, us_t base_us, uint32_t queue_state, us_t *ret_low_us, us_t *ret_high_us)
+{
+	const struct wait_group *g = &model->groups[group_for(model, base_us, queue_state)];
+	struct interval said = {0, 16 * least_of(base_us, US_DURATION_MAX) + US_HOUR, false};
+
+	if (g->total)
+		said = interval_of(g, base_us);
+	*ret_low_us = said.low_us;
+	*ret_high_us = said.high_us;
+}
+
+static void fade_waits(struct wait_group *g)
+{
+	g->zeros = (uint16_t)(g->zeros - (g->zeros + 3) / 4);
+	g->total = g->zeros;
+	for (int i = 0; i < WAIT_BUCKETS; i++) {
+		g->counts[i] = (uint16_t)(g->counts[i] - (g->counts[i] + 3) / 4);
+		g->total += g->counts[i];
+	}
+}
+
+static void learn_wait(struct wait_group *g, us_t actual_us, int32_t log_base)
+{
+	int32_t at = log_of(us_add(actual_us, WAIT_SOFT)) - log_base - WAIT_LEAST;
+	uint16_t *count = actual_us ? &g->counts[clamp(at, 0, WAIT_SPAN - 1) / BUCKET] : &g->zeros;
+
+	if (g->total + WAIT_STEP > WAIT_TOTAL_MAX)
+		fade_waits(g);
+	*count = (uint16_t)(*count + WAIT_STEP);
+	g->total += WAIT_STEP;
+}
+
+/* How far an outcome moves a level: to one side by what was missed, to the other by what shall be. */
+static int32_t correction(bool is_missed, int32_t shall, uint32_t waiting)
+{
+	return (int32_t)((is_missed * WAIT_ONE - shall) / ((int64_t)CORRECT_SLOWLY + waiting));
+}
+
+/* An end at 0 can't be missed, and hits don't make narrower what can't be. */
+static void correct_group(struct wait_group *g, us_t base_us, struct interval said, us_t actual_us, uint32_t waiting)
+{
+	bool is_below = actual_us<said.low_us, is_above = actual_us> said.high_us;
+	bool may_narrow = !interval_of(g, base_us).is_narrow;
+	int32_t shall = said.low_us > 0 ? MISS_ONE_END : MISS_BOTH;
+
+	if (is_below || (may_narrow && said.low_us > 0))
+		g->below = clamp(g->below - correction(is_below, shall, waiting), -CORRECT_MAX, CORRECT_MAX);
+	if (is_above || may_narrow)
+		g->above = clamp(g->above + correction(is_above, shall, waiting), -CORRECT_MAX, CORRECT_MAX);
+}
+
+void wait_learn(struct wait_model *model, us_t base_us, uint32_t queue_state, us_t said_low_us, us_t said_high_us, us_t actual_us,
+                uint32_t waiting)
+{
+	struct interval said = {said_low_us, said_high_us, false};
+	struct wait_group *read_from = &model->groups[group_for(model, base_us, queue_state)];
+	int32_t log_base = log_of(us_add(base_us, WAIT_SOFT));
+	uint32_t groups[3];
+
+	assert(said_low_us >= 0 && said_low_us <= said_high_us && actual_us >= 0);
+	if (read_from->total >= WAIT_ENOUGH)
+		correct_group(read_from, base_us, said, actual_us, waiting);
+	groups_of(base_us, queue_state, groups);
+	for (int i = 0; i < 3; i++)
+		learn_wait(&model->groups[groups[i]], actual_us, log_base);
+}
+
+/* ---- As bytes ---- */
+
+static void save_group(const struct wait_group *g, struct buf *buf)
+{
+	uint32_t n = 0;
+
+	buf_put_uint(buf, g->zeros);
+	buf_put_int(buf, g->below);
+	buf_put_int(buf, g->above);
+	for (int i = 0; i < WAIT_BUCKETS; i++)
+		n += g->counts[i] != 0;
+	buf_put_uint(buf, n);
+	for (int i = 0; i < WAIT_BUCKETS; i++)
+		if (g->counts[i]) {
+			buf_put_u8(buf, (uint8_t)i);
+			buf_put_uint(buf, g->counts[i]);
+		}
+}
+
+static int32_t load_correction(struct reader *r)
+{
+	int64_t value = read_int(r);
+
+	r->bad |= value < -CORRECT_MAX || value > CORRECT_MAX;
+	return r->bad ? 0 : (int32_t)value;
+}
+
+static void load_group(struct wait_group *g, struct reader *r)
+{
+	uint32_t n;
+
+	g->zeros = (uint16_t)read_uint_max(r, WAIT_TOTAL_MAX);
+	g->total = g->zeros;
+	g->below = load_correction(r);
+	g->above = load_correction(r);
+	n = (uint32_t)read_uint_max(r, WAIT_BUCKETS);
+	for (uint32_t i = 0, after = 0; i < n && !r->bad; i++) {
+		uint32_t bucket = read_u8(r), count = (uint32_t)read_uint_max(r, WAIT_TOTAL_MAX);
+
+		if (bucket < after || bucket >= WAIT_BUCKETS || !count) {
+			r->bad = true;
+			return;
+		}
+		g->counts[bucket] = (uint16_t)count;
+		g->total += count;
+		after = bucket + 1;
+	}
+	r->bad |= g->total > WAIT_TOTAL_MAX;
+}
+
+void wait_model_save(const struct wait_model *model, struct buf *buf)
+{
+	for (int i = 0; i < WAIT_GROUPS; i++)
+		save_group(&model->groups[i], buf);
+}
+
+void wait_model_load(struct wait_model *model, struct reader *r)
+{
+	for (int i = 0; i < WAIT_GROUPS && !r->bad; i++)
+		load_group(&model->groups[i], r);
+}
+
+void wait_model_check(const struct wait_model *model)
+{
+	for (int i = 0; i < WAIT_GROUPS; i++) {
+		const struct wait_group *g = &model->groups[i];
+		uint32_t total = g->zeros;
+
+		for (int k = 0; k < WAIT_BUCKETS; k++)
+			total += g->counts[k];
+		assert(total == g->total && total <= WAIT_TOTAL_MAX);
+		assert(g->below >= -CORRECT_MAX && g->below <= CORRECT_MAX);
+		assert(g->above >= -CORRECT_MAX && g->above <= CORRECT_MAX);
+	}
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * preempt.c: whether jobs that run can make room for one that waits: its whole placement first, then who has to go.
+ *
+ * Two reasons. A job that goes before others (a higher priority; under shortest and las also an earlier place in the policy's order)
+ * may end those that say they can be preempted, once they have run long enough. A project whose cards others of its cohort
+ * borrowed may take them back while it stays within its own nominal quota, whatever their jobs say.
+ *
+ * Victims are tried in order until the winner fits, its gang included; then those are spared without which it fits still. The
+ * order: what is borrowed most; the lowest priority; under shortest and las the last in order, else the least work lost since the last
+ * checkpoint. A job that states no checkpoint counts as losing nothing: hiding checkpoints must not pay (kueue#477). */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/state.h"
+
+struct victim {
+	struct job *job;
+	uint32_t fellow;  /* of a reclaim: the project that borrowed */
+	uint64_t rank;    /* as of now */
+	uint64_t lost;    /* work since its last checkpoint: milli-card-microseconds, saturating */
+	bool spared;
+};
+
+/* One search. */
+struct search {
+	const struct core *core;
+	const struct shape *shape;
+	const struct job *winner;
+	us_t now_us;
+	struct arena *arena;
+	bool reclaims;
+	uint32_t kind; /* of a reclaim: whose borrowed cards are meant */
+	struct victim *victims;
+	uint32_t n;
+};
+
+/* ---- Who ---- */
+
+static bool by_rank(const struct core *core)
+{
+	return core->config.policy == POLICY_SHORTEST || core->config.policy == POLICY_LAS;
+}
+
+static uint64_t work_lost(const struct core *core, const struct job *job, us_t now_us)
+{
+	us_t ran_us = job->started_us == US_NEVER ? 0 : now_us - job->started_us;
+	us_t since_us = job->checkpoint_every_us ? ran_us % job->checkpoint_every_us : 0;
+	uint64_t milli = (uint64_t)core_shape(core, job)->group.nodes * job_request(core, job)->cards_milli;
+
+	return (uint64_t)since_us / US_MS * (milli ? milli : 1);
+}
+
+/* Whether a job runs where the winner could. */
+static bool is_near(const struct search *s, const struct job *job)
+{
+	for (uint32_t i = 0; i < s->shape->n_candidates; i++) {
+		const struct shelf *shelf = &s->core->pool->shelves[s->shape->candidates[i].shelf];
+
+		if (shelf->centre == job->plan.tasks[0].centre && (job->plan.kind == KIND_NONE || shelf->kind == job->plan.kind))
+			return true;
+	}
+	return false;
+}
+
+static void add_victim(struct search *s, struct job *job, uint32_t fellow)
+{
+	s->victims[s->n++] = (struct victim){
+		.job = job,
+		.fellow = fellow,
+		.rank = rank_running(s->core, job, s->now_us),
+		.lost = work_lost(s->core, job, s->now_us),
+	};
+}
+
+/* Those that the winner goes before: the victims' tree has the first to go first, so it ends where that no longer holds. */
+static void list_behind(struct search *s)
+{
+	const struct job *w = s->winner;
+
+	s->victims = arena_new(s->arena, s->core->victims.count, sizeof *s->victims);
+	for (const struct tree_node *node = tree_first(&s->core->victims); node; node = tree_next(node)) {
+		const struct running *r = tree_entry(node, struct running, in_victims);
+		bool same = r->job->priority == w->priority;
+
+		if (r->job->priority > w->priority || (same && (!by_rank(s->core) || r->rank <= w->rank)))
+			break;
+		if (same && rank_running(s->core, r->job, s->now_us) <= w->rank)
+			continue;
+		if (is_near(s, r->job))
+			add_victim(s, r->job, PROJECT_NONE);
+	}
+}
+
+static void list_borrowers(struct search *s)
+{
+	s->victims = arena_new(s->arena, s->core->live.count, sizeof *s->victims);
+	for (const struct tree_node *node = tree_first(&s->core->live); node; node = tree_next(node)) {
+		struct job *job = running_job(node);
+		uint32_t fellow;
+
+		if (job->state != JOB_ACTIVE || job->plan.kind != s->kind || !is_near(s, job))
+			continue;
+		fellow = projects_cohort_fellow(s->core->tree, s->winner->project, job->project);
+		if (fellow != PROJECT_NONE && projects_borrows(s->core->tree, fellow, s->kind))
+			add_victim(s, job, fellow);
+	}
+}
+
+/* The first to go first. */
+static int compare_victims(const void *x, const void *y, void *ctx)
+{
+	const struct victim *a = x, *b = y;
+	const struct search *s = ctx;
+	int over = s->reclaims && a->fellow != b->fellow ? projects_over_share(s->core->tree, a->fellow, b->fellow, s->kind) : 0;
+
+	if (over)
+		return over > 0 ? -1 : 1;
+	if (a->job->priority != b->job->priority)
+		return a->job->priority < b->job->priority ? -1 : 1;
+	if (by_rank(s->core) && a->rank != b->rank)
+		return a->rank > b->rank ? -1 : 1;
+	if (a->lost != b->lost)
+		return a->lost < b->lost ? -1 : 1;
+	return a->job->id > b->job->id ? -1 : a->job->id < b->job->id;
+}
+
+/* ---- Whether ---- */
+
+static struct keep *keep_of(const struct search *s)
+{
+	return (struct keep *)(uintptr_t)&s->core->keep;
+}
+
+/* What a victim holds comes free, or is taken again, for the question. */
+static void set_aside(const struct search *s, const struct job *job, bool gone)
+{
+	struct share share;
+	uint32_t node;
+
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
+		if (!job_holds(s->core, job, i, &node, &share))
+			continue;
+		if (gone)
+			keep_then_give(keep_of(s), node, &share);
+		else
+			keep_then_take(keep_of(s), node, &share);
+	}
+}
+
+static bool fits(const struct search *s, const struct asker *asker, us_t start_us, struct plan *ret)
+{
+	const struct keep_view view = {asker->job, asker->project, start_us, plan_end(start_us, asker->limit_us), false};
+
+	keep_then_show(keep_of(s), &view);
+	return plan_find(s->core, s->shape, asker, &s->core->keep.open, start_us, s->arena, ret);
+}
+
+/* Thousandths of cards that a project lacks in its cohort: what has to be given back there first. */
+static uint64_t lacking(const struct search *s, uint64_t milli)
+{
+	uint64_t low = 0, high = milli; /* `low` more fit, `high` don't */
+
+	while (low + 1 < high) {
+		uint64_t mid = (low + high) / 2;
+
+		if (projects_fits(s->core->tree, s->winner->project, s->kind, mid, NULL) == QUOTA_OK)
+			low = mid;
+		else
+			high = mid;
+	}
+	return milli - low;
+}
+
+static uint64_t card_milli_of(const struct search *s, const struct job *job)
+{
+	return (uint64_t)job->plan.n_tasks * job_request(s->core, job)->cards_milli;
+}
+
+/* Adds victims until the winner fits, and spares those that it doesn't need. Returns whether it does fit; *ret is its plan. */
+static bool make_room(struct search *s, const struct asker *asker, us_t start_us, uint64_t lacks, struct plan *ret)
+{
+	uint64_t given = 0;
+	uint32_t n = 0;
+	bool found = false;
+
+	keep_then_begin(keep_of(s), &s->core->capacity);
+	for (; n < s->n && !found; n++) {
+		set_aside(s, s->victims[n].job, true);
+		given += card_milli_of(s, s->victims[n].job);
+		found = given >= lacks && fits(s, asker, start_us, ret);
+	}
+	for (uint32_t i = n; found && n > 1 && i-- > 0;) {
+		struct plan plan;
+
+		if (given - card_milli_of(s, s->victims[i].job) < lacks)
+			continue;
+		set_aside(s, s->victims[i].job, false);
+		s->victims[i].spared = fits(s, asker, start_us, &plan);
+		if (s->victims[i].spared) {
+			given -= card_milli_of(s, s->victims[i].job);
+			*ret = plan;
+		} else {
+			set_aside(s, s->victims[i].job, true);
+		}
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (!s->victims[i].spared)
+			set_aside(s, s->victims[i].job, false);
+	keep_then_end(keep_of(s), &s->core->capacity);
+	s->n = n;
+	return found;
+}
+
+static void yield(const struct search *s, const struct plan *plan, enum cause cause, struct event *ret)
+{
+	uint32_t *victims = arena_new(s->arena, s->n, sizeof *victims), n = 0;
+
+	for (uint32_t i = 0; i < s->n; i++)
+		if (!s->victims[i].spared)
+			victims[n++] = s->victims[i].job->id;
+	*ret = (struct event){.type = EVENT_RESERVED, .at_us = s->now_us};
+	ret->reserved.job = s->winner->id;
+	ret->reserved.cause = cause;
+	ret->reserved.plan = *plan;
+	ret->reserved.victims = victims;
+	ret->reserved.n_victims = n;
+}
+
+static bool try_search(struct search *s, uint64_t lacks, enum cause cause, struct event *ret)
+{
+	const struct asker asker = {
+		.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us, .quota_waived = s->reclaims};
+	us_t start_us = us_add(s->now_us, s->core->config.kill_grace_us);
+	struct plan plan;
+
+	if (!s->n)
+		return false;
+	qsort_r(s->victims, s->n, sizeof *s->victims, compare_victims, s);
+	if (!make_room(s, &asker, start_us, lacks, &plan))
+		return false;
+	yield(s, &plan, cause, ret);
+	return true;
+}
+
+/* Takes back what others of its cohort borrowed, of one of the kinds that would do. */
+static bool reclaim(struct search *s, struct event *ret)
+{
+	for (uint32_t i = 0; i < s->shape->n_candidates; i++) {
+		const struct request *q = &s->shape->group.requests[s->shape->candidates[i].request];
+		uint64_t milli = (uint64_t)s->shape->group.nodes * q->cards_milli;
+
+		s->kind = s->core->pool->shelves[s->shape->candidates[i].shelf].kind;
+		if (!milli || !projects_may_reclaim(s->core->tree, s->winner->project, s->kind, milli))
+			continue;
+		list_borrowers(s);
+		if (try_search(s, lacking(s, milli), CAUSE_RECLAIMED, ret))
+			return true;
+		s->n = 0;
+	}
+	return false;
+}
+
+bool preempt_for(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena,
+                 struct event *ret)
+{
+	struct search s = {.core = core, .shape = shape, .winner = job, .now_us = now_us, .arena = arena};
+	const struct reservation *own = keep_find(&core->keep, job->id);
+
+	if (own && own->n_victims)
+		return false; /* they are on their way out */
+	if (core->victims.count) {
+		list_behind(&s);
+		if (try_search(&s, 0, CAUSE_PREEMPTED, ret))
+			return true;
+	}
+	s.n = 0;
+	s.reclaims = true;
+	return reclaim(&s, ret);
+}

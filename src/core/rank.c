@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * rank.c: what a policy makes of a job: its order within a priority, and when that changes while it runs.
+ *
+ * fair, fifo: by arrival alone (0 for all; under fair, projects' shares come before it, in queue.h). shortest: least remaining time
+ * × cards^power first, which with a power below 1 lets gangs pass single cards a little and does better than SRSF (power 1; Tiresias,
+ * NSDI'19) itself. las: by levels of the service that a job has had (multilevel feedback; Tiresias-L's discretised two-dimensional
+ * LAS), which needs no estimates. */
+#include "core/state.h"
+
+__extension__ typedef unsigned __int128 u128;
+
+/* What a job can still need by its limit, of its whole work, at speed 1; US_NEVER without a limit. */
+static us_t remaining_us(const struct job *job, us_t ran_us)
+{
+	us_t done_us = core_done_us(job) + ran_us;
+
+	if (job->limit_us == US_NEVER)
+		return US_NEVER;
+	return done_us < job->limit_us ? job->limit_us - done_us : 0;
+}
+
+static uint32_t best_speed_milli(const struct group *group)
+{
+	uint32_t best = 1;
+
+	for (uint32_t i = 0; i < group->n_requests; i++)
+		best = group->requests[i].speed_milli > best ? group->requests[i].speed_milli : best;
+	return best;
+}
+
+static uint64_t rank_of(const struct core *core, const struct job *job, us_t ran_us)
+{
+	const struct shape *shape = core_shape(core, job);
+	us_t left_us;
+	u128 product;
+
+	switch (core->config.policy) {
+	case POLICY_LAS: return job->level;
+	case POLICY_SHORTEST:
+		left_us = remaining_us(job, ran_us);
+		if (left_us == US_NEVER)
+			return UINT64_MAX;
+		product = (u128)(uint64_t)left_us * shape->weight / best_speed_milli(&shape->group);
+		return product < UINT64_MAX ? (uint64_t)product : UINT64_MAX - 1;
+	default: return 0;
+	}
+}
+
+uint64_t rank_waiting(const struct core *core, const struct job *job)
+{
+	return rank_of(core, job, 0);
+}
+
+uint64_t rank_running(const struct core *core, const struct job *job, us_t now_us)
+{
+	us_t ran_us = job->started_us == US_NEVER ? 0 : now_us - job->started_us;
+
+	return rank_of(core, job, (us_t)((u128)(uint64_t)ran_us * job_request(core, job)->speed_milli / 1000));
+}
+
+/* Cards that a job holds, in thousandths; one without cards counts as one. */
+static uint64_t held_milli(const struct core *core, const struct job *job)
+{
+	uint64_t milli = (uint64_t)core_shape(core, job)->group.nodes * job_request(core, job)->cards_milli;
+
+	return milli ? milli : CARD_MILLI;
+}
+
+us_t core_attained_us(const struct core *core, const struct job *job, us_t now_us)
+{
+	us_t before_us = job->extra ? job->extra->attained_us : 0, until_us = job->ended_us != US_NEVER ? job->ended_us : now_us;
+	u128 now;
+
+	if (!job->plan.n_tasks || job->started_us == US_NEVER || until_us <= job->started_us)
+		return before_us;
+	now = (u128)(uint64_t)(until_us - job->started_us) * held_milli(core, job) / CARD_MILLI + (uint64_t)before_us;
+	return now < US_NEVER ? (us_t)now : US_NEVER;
+}
+
+us_t core_done_us(const struct job *job)
+{
+	return job->extra ? job->extra->done_us : 0;
+}
+
+uint8_t rank_level(const struct core *core, us_t attained_us)
+{
+	uint8_t level = 0;
+
+	while (level < core->config.n_las_levels && core->config.las_levels_us[level] <= attained_us)
+		level++;
+	return level;
+}
+
+us_t rank_ages(const struct core *core, const struct job *job)
+{
+	us_t at_us = US_NEVER, left_us;
+
+	if (job->preemptible_after_us != US_NEVER && !job->preemptible)
+		at_us = us_add(job->started_us, job->preemptible_after_us);
+	if (core->config.policy == POLICY_LAS && job->level < core->config.n_las_levels) {
+		u128 wait;
+
+		left_us = core->config.las_levels_us[job->level] - (job->extra ? job->extra->attained_us : 0);
+		wait = left_us <= 0 ? 0 : ((u128)(uint64_t)left_us * CARD_MILLI + held_milli(core, job) - 1) / held_milli(core, job);
+		left_us = wait < US_NEVER ? us_add(job->started_us, (us_t)wait) : US_NEVER;
+		at_us = left_us < at_us ? left_us : at_us;
+	}
+	return at_us;
+}
