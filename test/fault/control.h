@@ -53,12 +53,12 @@ enum entry_type {
 	ENTRY_MKDIR,
 	ENTRY_UNLINK, /* the name is gone; its file is kept as `trash` */
 	ENTRY_RMDIR,
-	ENTRY_RENAME, /* two names; `trash`: what had the second before, or 0 */
+	ENTRY_RENAME, /* two names; `trash`: what had the second before, or 0; `moved`: what had the first. It may have failed */
 };
 
 struct entry {
 	uint32_t type, len;
-	uint64_t node, trash;
+	uint64_t node, trash, moved;
 	int64_t offset, size;
 };
 

@@ -125,8 +125,14 @@ static void put_back(const char *kept, const char *path)
 		return;
 }
 
-static void undo_rename(const char *from, const char *to, const char *kept)
+/* Only where what was moved is what has the new name. A rename that failed was logged too: that of a claimant that lost names the
+ * winner's claim, which may be synced, and stays. */
+static void undo_rename(uint64_t moved, const char *from, const char *to, const char *kept)
 {
+	struct stat st;
+
+	if (lstat(to, &st) || (uint64_t)st.st_ino != moved)
+		return;
 	if (!rename(to, from) && kept[0])
 		put_back(kept, to);
 }
@@ -148,7 +154,7 @@ static void undo_name(const struct control *control, const struct record *record
 	case ENTRY_UNLINK: put_back(kept, path); break;
 	case ENTRY_RENAME:
 		snprintf(to, sizeof to, "%s/%s", folder, second);
-		undo_rename(path, to, kept);
+		undo_rename(record->entry.moved, path, to, kept);
 		break;
 	default: break;
 	}

@@ -293,9 +293,11 @@ static void log_rename(int dir, const char *from, int to_dir, const char *to)
 {
 	const char *leaf, *to_leaf;
 	struct entry entry = {.type = ENTRY_RENAME};
+	struct stat st;
 
-	if (!control->logs)
+	if (!control->logs || fstatat(dir, from, &st, AT_SYMLINK_NOFOLLOW))
 		return;
+	entry.moved = (uint64_t)st.st_ino;
 	entry.node = folder_of(dir, from, &leaf);
 	folder_of(to_dir, to, &to_leaf);
 	entry.len = (uint32_t)strlen(leaf) + 1;
