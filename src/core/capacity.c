@@ -94,38 +94,75 @@ void capacity_done(struct capacity *c)
 	*c = (struct capacity){0};
 }
 
-static void change_cards(struct capacity *c, uint32_t id, const struct share *share, bool take)
+/* Moves a node within the counts of every domain above it. */
+static void recount(struct capacity *c, const struct node *node, uint32_t was, uint32_t is, uint32_t shared)
+{
+	const struct domain *domains = c->pool->domains;
+
+	for (uint32_t d = node->rack; d != NODE_NONE; d = domains[d].parent) {
+		c->hist[domains[d].hist_first + was]--;
+		c->hist[domains[d].hist_first + is]++;
+		c->shared[d] += shared;
+	}
+}
+
+/* Whole cards: none of them was, or comes to be, partly free. */
+static void change_whole(struct capacity *c, uint32_t id, uint64_t cards, bool take)
 {
 	const struct node *node = &c->pool->nodes[id];
+	uint16_t *milli = &c->card_milli[node->card_first], is = take ? 0 : CARD_MILLI;
+	uint32_t was = (uint32_t)__builtin_popcountll(c->free_cards[id]), n = (uint32_t)__builtin_popcountll(cards);
 
+	assert(cards >> (node->cards - 1) <= 1);
+	for (uint64_t left = cards; left; left &= left - 1) {
+		assert(milli[__builtin_ctzll(left)] == CARD_MILLI - is);
+		milli[__builtin_ctzll(left)] = is;
+	}
+	if (take) {
+		c->free_cards[id] &= ~cards;
+		c->shelf_milli[node->shelf] -= (uint64_t)n * CARD_MILLI;
+	} else {
+		c->free_cards[id] |= cards;
+		c->shelf_milli[node->shelf] += (uint64_t)n * CARD_MILLI;
+	}
+	recount(c, node, was, take ? was - n : was + n, 0);
+}
+
+/* A share of one card. */
+static void change_share(struct capacity *c, uint32_t id, const struct share *share, bool take)
+{
+	const struct node *node = &c->pool->nodes[id];
+	uint32_t i = (uint32_t)__builtin_ctzll(share->cards), was = (uint32_t)__builtin_popcountll(c->free_cards[id]);
+	uint16_t *milli = &c->card_milli[node->card_first + i];
+	bool had_shared = has_shared(c, node);
+
+	assert(i < node->cards);
+	assert(take ? *milli >= share->milli : *milli + share->milli <= CARD_MILLI);
+	*milli = (uint16_t)(take ? *milli - share->milli : *milli + share->milli);
+	c->shelf_milli[node->shelf] += take ? -(uint64_t)share->milli : share->milli;
+	c->free_cards[id] &= ~((uint64_t)1 << i);
+	c->free_cards[id] |= (uint64_t)(*milli == CARD_MILLI) << i;
+	recount(c, node, was, (uint32_t)__builtin_popcountll(c->free_cards[id]), (uint32_t)has_shared(c, node) - (uint32_t)had_shared);
+}
+
+static void change_cards(struct capacity *c, uint32_t id, const struct share *share, bool take)
+{
+	struct share one = *share;
+
+	if (share->milli == CARD_MILLI) {
+		change_whole(c, id, share->cards, take);
+		return;
+	}
 	for (uint64_t left = share->cards; left; left &= left - 1) {
-		uint32_t i = (uint32_t)__builtin_ctzll(left);
-		uint16_t *milli = &c->card_milli[node->card_first + i];
-
-		assert(i < node->cards);
-		if (take) {
-			assert(*milli >= share->milli);
-			*milli = (uint16_t)(*milli - share->milli);
-			c->shelf_milli[node->shelf] -= share->milli;
-		} else {
-			assert(*milli + share->milli <= CARD_MILLI);
-			*milli = (uint16_t)(*milli + share->milli);
-			c->shelf_milli[node->shelf] += share->milli;
-		}
-		if (*milli == CARD_MILLI)
-			c->free_cards[id] |= (uint64_t)1 << i;
-		else
-			c->free_cards[id] &= ~((uint64_t)1 << i);
+		one.cards = left & -left;
+		change_share(c, id, &one, take);
 	}
 }
 
 void capacity_take(struct capacity *c, uint32_t node, const struct share *share)
 {
-	if (share->cards) {
-		count_node(c, node, UINT32_MAX);
+	if (share->cards)
 		change_cards(c, node, share, true);
-		count_node(c, node, 1);
-	}
 	if (c->free_cpus[node] != UNCOUNTED) {
 		assert(c->free_cpus[node] >= share->cpus_milli);
 		c->free_cpus[node] -= share->cpus_milli;
@@ -138,11 +175,8 @@ void capacity_take(struct capacity *c, uint32_t node, const struct share *share)
 
 void capacity_give(struct capacity *c, uint32_t node, const struct share *share)
 {
-	if (share->cards) {
-		count_node(c, node, UINT32_MAX);
+	if (share->cards)
 		change_cards(c, node, share, false);
-		count_node(c, node, 1);
-	}
 	if (c->free_cpus[node] != UNCOUNTED) {
 		c->free_cpus[node] += share->cpus_milli;
 		assert(c->free_cpus[node] <= c->pool->nodes[node].cpus_milli);

@@ -3,7 +3,7 @@
  *
  * A choice maximises value(node after) − value(node before), in 1024ths of a thousandth of a card. The value of a node is
  *
- *     (1 + pressure of its kind / 4) · (M + 3/32 F) + Q
+ *     (1 + 3/16 pressure of its kind) · (M + 3/32 F) + Q
  *
  * M: the thousandths that lists of requests, drawn from what was learned, would use on it: offered in order, what fits is
  * taken, the tightest card first; the mean over SAMPLES lists. So a node's CPUs and the holes of its cards count together.
@@ -11,8 +11,8 @@
  * fragmentation", USENIX ATC 2023) keeps large.
  * Pressure: what is still to come for a few kinds only, over what is free of them, at most 1: so who may go
  * anywhere leaves those alone.
- * Q: the slots for requests of several cards, each at its size times a price, min(1, expected / slots there are) · 3/40: slots
- * get dear as they get rare, and large requests aren't crowded out by small ones. An idle node is such a slot too, for one
+ * Q: the slots for requests of several cards, each at its size times a price, 11/64 · min(1, expected / slots there are)²: slots
+ * get dear as they get rare, and large requests aren't crowded out by small ones. An idle node is such a slot too, for half a
  * request that nobody has seen yet.
  *
  * How many requests are to come: as many as fit into what is free, going by the mean size.
@@ -40,9 +40,9 @@ enum {
 	CPU_STEP = 250,             /* thousandths of a CPU */
 	CPU_STEPS_MANY = INT32_MAX, /* CPUs aren't counted */
 	NEXT_WEIGHT = 96,           /* of F, in 1024ths */
-	SLOT_WEIGHT = 77,           /* of Q */
+	SLOT_WEIGHT = 176,          /* of Q */
 	IDLE_WEIGHT = 512,          /* of a request for an idle node that nobody has seen, against one that was seen */
-	PRESSURE_WEIGHT = 256,      /* of a kind's pressure */
+	PRESSURE_WEIGHT = 192,      /* of a kind's pressure */
 	TYPE_KINDS_MAX = 8,         /* a request for more kinds may as well take any */
 	LARGE_MAX = 64,             /* types that have a price */
 	COUNT_MAX = 32768,          /* all counts are halved there */
@@ -50,6 +50,7 @@ enum {
 	REFRESH_MAX = 400,          /* arrivals between two models */
 	STATES_MAX = 16384,         /* more than that before a choice: forgotten */
 	STEPS = 1 << 15,            /* kept transitions from state to state */
+	FEW = 1024,                 /* a kind that is rarer than this is as rare as it */
 	WINDOW = 4096,              /* nodes looked at, once one holds the request */
 };
 
@@ -205,10 +206,10 @@ static uint64_t root(uint64_t x)
 	return r;
 }
 
-/* How often a type is drawn: its count by the square root of its cards, so that large ones are not missed. */
+/* How often a type is drawn: its count by the fourth root of its cards, so that large ones are not missed. */
 static uint64_t draw_weight(const struct type *t)
 {
-	return t->used * root((uint64_t)t->cards_milli * ONE * ONE / CARD_MILLI);
+	return t->used * root(ONE * root((uint64_t)t->cards_milli * ONE * ONE / CARD_MILLI));
 }
 
 static uint32_t find_drawn(const uint64_t *sums, uint32_t n, uint64_t at)
@@ -727,13 +728,14 @@ static void set_pressure(struct fill *f, const struct capacity *c)
 	}
 	for (uint32_t i = 0; i < f->n_types; i++) {
 		const struct type *t = &f->types[i];
-		uint64_t theirs = 0, coming;
+		uint64_t theirs = 0, part, coming;
 
 		for (uint32_t k = 0; k < t->n_kinds; k++)
 			theirs += t->kinds[k] < f->n_kinds ? f->kind_free[t->kinds[k]] : 0;
 		if (!theirs || !t->cards_milli || !t->used)
 			continue;
-		coming = (uint64_t)((u128)t->used * t->cards_milli * free * ONE / f->total_milli / theirs);
+		part = ((uint64_t)t->used * t->cards_milli << 20) / f->total_milli; /* of all that comes, in 2^20ths */
+		coming = part * (free / theirs < FEW ? free * ONE / theirs : FEW * ONE) >> 20;
 		for (uint32_t k = 0; k < t->n_kinds; k++)
 			if (t->kinds[k] < f->n_kinds)
 				f->kind_pressure[t->kinds[k]] += coming;
@@ -752,10 +754,10 @@ static int64_t kind_factor(const struct fill *f, uint32_t kind)
  */
 static int64_t price(const struct fill *f, uint64_t free_milli, uint64_t count, uint64_t there, uint32_t milli)
 {
-	uint64_t expected = f->total_milli ? (uint64_t)((u128)count * free_milli / f->total_milli) : 0;
+	uint64_t expected = f->total_milli ? count * free_milli / f->total_milli : 0;
 	uint64_t scarcity = expected >= there * ONE ? ONE : expected / there;
 
-	return (int64_t)(scarcity * SLOT_WEIGHT / ONE * milli);
+	return (int64_t)(scarcity * scarcity / ONE * SLOT_WEIGHT * milli / ONE);
 }
 
 /* The prices of large types, by what the choice looked at. Returns its free thousandths. */

@@ -147,9 +147,12 @@ static bool submitted_fits(const struct core *core, const struct submitted *s)
 	for (uint32_t i = 0; i < s->n_dependencies; i++)
 		if (!known_job(core, s->dependencies[i].job))
 			return false;
-	for (uint32_t i = 0; i < s->group.n_requests; i++)
-		if (s->group.requests[i].kind < KIND_ANY && s->group.requests[i].kind >= core->pool->n_kinds)
+	for (uint32_t i = 0; i < s->group.n_requests; i++) {
+		const struct request *q = &s->group.requests[i];
+
+		if ((q->kind < KIND_ANY && q->kind >= core->pool->n_kinds) || (q->kind == KIND_NONE) != (q->cards_milli == 0))
 			return false;
+	}
 	return true;
 }
 

@@ -436,10 +436,14 @@ static void ends_then(struct future *f, const struct tree_node *node)
 			keep_then_give(keep_of(f->core), id, &share);
 }
 
-/* Goes on to the next instant at which anything ends, all of whose ends then count; false where there is none. */
+enum { ENDS_AT_ONCE = 64 };
+
+/* Goes on to the next instant at which anything ends; false where there is none. Of many ends at one instant some count at a time: a
+ * gang seldom needs them all. */
 static bool future_next(struct future *f)
 {
 	us_t next_us = keep_next_end(&f->core->keep, f->at_us);
+	int ends = 0;
 
 	if (f->late && f->late_us < next_us)
 		next_us = f->late_us;
@@ -455,7 +459,7 @@ static bool future_next(struct future *f)
 		}
 		ends_then(f, f->late);
 	}
-	for (; f->on && ending(f->on)->until_us <= next_us; f->on = tree_next(f->on))
+	for (; f->on && ending(f->on)->until_us <= next_us && ends < ENDS_AT_ONCE; f->on = tree_next(f->on), ends++)
 		ends_then(f, f->on);
 	return true;
 }

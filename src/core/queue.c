@@ -140,7 +140,7 @@ static void update_part(struct tree_node *node)
 
 struct job *class_first(const struct job_class *class)
 {
-	return job_in_class(tree_first(&class->jobs));
+	return class->head;
 }
 
 struct job *class_next(const struct job *job)
@@ -529,8 +529,7 @@ static bool stays_between(const struct job_class *class, const struct job *first
 /* Moves a class to where its first job now puts it. was_in: it lies in a lane. */
 static void place_class(struct queue *queue, struct job_class *class, bool was_in)
 {
-	struct tree_node *head = tree_first(&class->jobs);
-	const struct job *first = head ? job_in_class(head) : NULL;
+	const struct job *first = class->head;
 	bool stays = was_in && first && stays_between(class, first);
 	struct tree *classes = was_in ? &queue->lanes[class->lane]->classes : NULL;
 
@@ -557,6 +556,8 @@ void queue_add(struct queue *queue, struct job *job)
 	class = queue->classes[job->queue_class - 1];
 	was_in = class->jobs.count > 0;
 	tree_insert(&class->jobs, &job->in_class, job->id);
+	if (!class->head || compare_jobs(&job->in_class, &class->head->in_class) < 0)
+		class->head = job;
 	queue->waiting++;
 	if (queue->shapes[class->shape]->never) {
 		queue->never++;
@@ -577,6 +578,8 @@ void queue_remove(struct queue *queue, struct job *job)
 	uint32_t id = job->queue_class - 1, bucket;
 	struct job_class *class = queue->classes[id];
 
+	if (class->head == job)
+		class->head = class_next(job);
 	tree_remove(&class->jobs, &job->in_class);
 	job->queue_class = 0;
 	queue->waiting--;
@@ -690,6 +693,7 @@ static uint32_t check_lane(const struct queue *queue, uint32_t id)
 		const struct job_class *class = class_in_lane(node);
 
 		assert(class->lane == id && class->jobs.count > 0);
+		assert(class->head == job_in_class(tree_first(&class->jobs)));
 		assert(class_first(class)->id == class->first && class_first(class)->rank == class->rank);
 		assert(class_part(class->jobs.root) == class->jobs.count);
 		assert(!queue->shapes[class->shape]->never);

@@ -44,6 +44,7 @@ struct job_class {
 	struct tree_node in_lane;
 	uint64_t rank;           /* of its first job, as it stands in the lane */
 	uint32_t first;          /* the number of that job */
+	struct job *head;        /* that job */
 	uint32_t nodes;          /* of its shape's gang */
 	uint32_t nodes_least;    /* in this node's part of the lane */
 	/* Memos, no part of the state: at which stamp (queue_stamp) plus 1 none of its jobs could start; the least in this node's part of
