@@ -211,11 +211,13 @@ static struct project_amount amount_of(const struct core *core, const struct job
 	                               .memory_mib = n * q->memory_mib};
 }
 
-/* Something came free on a node: classes that want no more wholly free cards of it than it has are looked at again. */
+/* Something came free on a node: classes that want no more wholly free cards of it than it has are looked at again; where others may
+ * be made to leave, no more than it could have. */
 static void came_free(struct core *core, uint32_t node)
 {
 	uint64_t *at = core->freed_at[core->pool->nodes[node].shelf];
-	uint32_t free = (uint32_t)__builtin_popcountll(core->capacity.free_cards[node]);
+	bool may_leave = core->victims.count || core->projects_bounded;
+	uint32_t free = may_leave ? core->pool->nodes[node].cards : (uint32_t)__builtin_popcountll(core->capacity.free_cards[node]);
 
 	core->freed++;
 	for (uint32_t cards = 0; cards <= free; cards++)
@@ -883,8 +885,6 @@ static void apply_reserved(struct core *core, const struct event *e)
 {
 	struct reservation *r = mem_new(1, sizeof *r);
 
-	if (keep_find(&core->keep, e->reserved.job))
-		unreserve(core, e->reserved.job);
 	r->job = e->reserved.job;
 	r->cause = e->reserved.cause;
 	r->request = core_shape(core, job_at(core, r->job))->group.requests[e->reserved.plan.request];
@@ -892,6 +892,8 @@ static void apply_reserved(struct core *core, const struct event *e)
 	r->n_victims = e->reserved.n_victims;
 	r->victims = mem_new(r->n_victims, sizeof *r->victims);
 	memcpy(r->victims, e->reserved.victims, r->n_victims * sizeof *r->victims);
+	if (keep_find(&core->keep, r->job)) /* only now: the event may speak of it */
+		unreserve(core, r->job);
 	apply_reservation(core, r);
 	core->freed++;
 }

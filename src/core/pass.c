@@ -177,7 +177,7 @@ static bool try_class(struct core *core, struct job_class *class, us_t now_us, s
 /* Promises for which others were made to leave come and go by themselves. */
 static bool is_ordinary(const struct reservation *r)
 {
-	return r->cause != CAUSE_PREEMPTED && r->cause != CAUSE_RECLAIMED;
+	return r->n_victims == 0;
 }
 
 /* The ordinary promise number i, or NULL. */
@@ -203,6 +203,57 @@ static bool yield_unreserved(const struct reservation *r, enum cause cause, us_t
 	ret->unreserved.job = r->job;
 	ret->unreserved.cause = cause;
 	return true;
+}
+
+static bool waits_for_victims(const struct core *core, const struct reservation *r)
+{
+	for (uint32_t i = 0; i < r->n_victims; i++) {
+		const struct job *job = core_job(core, r->victims[i]);
+
+		if (job && job->state == JOB_CLEANUP && job_is_live(job))
+			return true;
+	}
+	return false;
+}
+
+/* Those for whom others make room start as soon as it is there, before anybody else. Where the others take longer than their
+ * grace the promise is put off; where they are gone and there is no room, it is void. Returns whether there is news. */
+static bool winner(struct core *core, const struct reservation *r, us_t now_us, struct event *ret)
+{
+	const struct job *job = core_job(core, r->job);
+	struct asker asker = asker_of(job);
+	us_t later_us = us_add(now_us, core->config.kill_grace_us > US_SECOND ? core->config.kill_grace_us : US_SECOND);
+	struct plan plan;
+
+	if (plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan)) {
+		yield_placed(core, job, now_us, &plan, ret);
+		return true;
+	}
+	if (r->broken != CAUSE_NONE || !waits_for_victims(core, r))
+		return yield_unreserved(r, r->broken != CAUSE_NONE ? r->broken : CAUSE_CAPACITY, now_us, ret);
+	if (r->plan.start_us >= now_us)
+		return false;
+	*ret = (struct event){.type = EVENT_RESERVED, .at_us = now_us};
+	ret->reserved.job = r->job;
+	ret->reserved.cause = CAUSE_OVERRUN;
+	ret->reserved.plan = r->plan;
+	ret->reserved.plan.start_us = later_us;
+	ret->reserved.plan.until_us = plan_end(later_us, job->limit_us);
+	ret->reserved.plan.claims = arena_new(&core->scratch, r->plan.n_claims, sizeof *r->plan.claims);
+	for (uint32_t i = 0; i < r->plan.n_claims; i++)
+		ret->reserved.plan.claims[i] = (struct claim){r->plan.claims[i].resource, r->plan.claims[i].amount, later_us,
+		                                              ret->reserved.plan.until_us};
+	ret->reserved.victims = r->victims;
+	ret->reserved.n_victims = r->n_victims;
+	return true;
+}
+
+static bool winners(struct core *core, us_t now_us, struct event *ret)
+{
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
+		if (!is_ordinary(core->keep.reservations[i]) && winner(core, core->keep.reservations[i], now_us, ret))
+			return true;
+	return false;
 }
 
 /* Why a job that waits first needs a (new) promise; CAUSE_NONE: it doesn't. A start is overrun only once it has passed: at that
@@ -377,6 +428,8 @@ bool pass_next(struct core *core, us_t now_us, struct event *ret)
 	if (!core->queue.waiting)
 		return false;
 	pass_sort(core, now_us);
+	if (core->keep.n_reservations && winners(core, now_us, ret))
+		return true;
 	if (pass_promises(core) && first_in_line(core, now_us, ret))
 		return true;
 	for (uint32_t from = 0, n; from < core->queue.n_order; from += n) {

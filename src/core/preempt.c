@@ -172,6 +172,31 @@ static uint64_t lacking(const struct search *s, uint64_t milli)
 	return milli - low;
 }
 
+/* What is on its way out counts as gone, or again as there. */
+static void set_leaving_aside(const struct search *s, bool gone)
+{
+	for (const struct tree_node *node = tree_first(&s->core->live); node; node = tree_next(node))
+		if (running_job(node)->state == JOB_CLEANUP)
+			set_aside(s, running_job(node), gone);
+}
+
+/* Whether it is enough to wait for those that are on their way out. */
+static bool waits_only(const struct search *s)
+{
+	const struct asker asker = {.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us};
+	struct plan plan;
+	bool found;
+
+	if (!s->core->in_state[JOB_CLEANUP])
+		return false;
+	keep_then_begin(keep_of(s), &s->core->capacity);
+	set_leaving_aside(s, true);
+	found = fits(s, &asker, us_add(s->now_us, s->core->config.kill_grace_us), &plan);
+	set_leaving_aside(s, false);
+	keep_then_end(keep_of(s), &s->core->capacity);
+	return found;
+}
+
 static uint64_t card_milli_of(const struct search *s, const struct job *job)
 {
 	return (uint64_t)job->plan.n_tasks * job_request(s->core, job)->cards_milli;
@@ -185,6 +210,8 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 	bool found = false;
 
 	keep_then_begin(keep_of(s), &s->core->capacity);
+	if (s->core->in_state[JOB_CLEANUP])
+		set_leaving_aside(s, true);
 	for (; n < s->n && !found; n++) {
 		set_aside(s, s->victims[n].job, true);
 		given += card_milli_of(s, s->victims[n].job);
@@ -207,6 +234,8 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 	for (uint32_t i = 0; i < n; i++)
 		if (!s->victims[i].spared)
 			set_aside(s, s->victims[i].job, false);
+	if (s->core->in_state[JOB_CLEANUP])
+		set_leaving_aside(s, false);
 	keep_then_end(keep_of(s), &s->core->capacity);
 	s->n = n;
 	return found;
@@ -267,7 +296,7 @@ bool preempt_for(const struct core *core, const struct shape *shape, const struc
 	struct search s = {.core = core, .shape = shape, .winner = job, .now_us = now_us, .arena = arena};
 	const struct reservation *own = keep_find(&core->keep, job->id);
 
-	if (own && own->n_victims)
+	if ((own && own->n_victims) || waits_only(&s))
 		return false; /* they are on their way out */
 	if (core->victims.count) {
 		list_behind(&s);

@@ -99,6 +99,11 @@ struct inverse {
 	uint32_t shift;
 };
 
+/* An instant as the scale of uses: G = growth · 2^period. */
+struct moment {
+	uint64_t period, growth;
+};
+
 struct projects {
 	struct project *project; /* by number */
 	uint32_t n, cap;
@@ -110,14 +115,11 @@ struct projects {
 	us_t half_life_us; /* US_NEVER: no decay */
 	uint64_t period;   /* of all bases */
 	uint64_t relieved; /* what the cohorts before the latest declaration counted */
+	struct moment last; /* a memo: the latest instant of a take or give; growth 0: none */
+	us_t last_us;
 };
 
 /* ---- The clock ---- */
-
-/* An instant as the scale of uses: G = growth · 2^period. */
-struct moment {
-	uint64_t period, growth;
-};
 
 /* 2^(2^−i) for i from 1, in 2^−63, rounded down. */
 static const uint64_t roots_of_2[GROWTH_BITS] = {
@@ -458,8 +460,12 @@ static void move_bases(struct projects *p, uint64_t period, uint32_t periods)
 /* G at an instant at which something changes, on the scale of the bases. */
 static i128 growth_at(struct projects *p, us_t now_us)
 {
-	struct moment at = moment_at(p->half_life_us, now_us);
+	struct moment at = p->last;
 
+	if (!at.growth || now_us != p->last_us) {
+		p->last = at = moment_at(p->half_life_us, now_us);
+		p->last_us = now_us;
+	}
 	if (periods_since(p, &at) > PERIODS_MAX)
 		move_bases(p, at.period, periods_since(p, &at));
 	return (i128)at.growth << periods_since(p, &at);
@@ -1101,6 +1107,7 @@ static void change_half_life(struct projects *p, us_t half_life_us, us_t now_us)
 	uint32_t periods = periods_since(p, &before);
 
 	p->half_life_us = half_life_us;
+	p->last = (struct moment){0};
 	p->period = after.period;
 	for (uint32_t i = 0; i < p->n; i++)
 		for (uint32_t k = 0; k < p->project[i].own.n; k++) {

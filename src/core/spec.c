@@ -91,7 +91,7 @@ struct config_spec config_default(void)
 		.half_life_us = 7 * US_DAY,
 		.las_levels_us = {8 * US_HOUR, 80 * US_HOUR, 800 * US_HOUR},
 		.n_las_levels = 3,
-		.cards_power_milli = 750,
+		.cards_power_milli = 800,
 		.finish_weight = 100,
 		.price_weight = 10,
 		.balance_weight = 0,
