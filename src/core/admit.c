@@ -191,7 +191,8 @@ static int check_project(const struct core *core, const char *name, struct err *
 }
 
 /* What a project's quota could never let through, even were nothing held, is refused as well. */
-static int check_quota(const struct core *core, const char *project, const struct group *group, struct arena *arena, struct err *err)
+static int check_quota(const struct core *core, const char *project, const struct group *group, struct arena *arena,
+                       struct err *err)
 {
 	uint32_t id = strtab_find(&core->projects, project);
 	struct shape shape = plan_shape(core, group, arena);

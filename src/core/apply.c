@@ -211,8 +211,8 @@ static struct project_amount amount_of(const struct core *core, const struct job
 	                               .memory_mib = n * q->memory_mib};
 }
 
-/* Something came free on a node: classes that want no more wholly free cards of it than it has are looked at again; where others may
- * be made to leave, no more than it could have. */
+/* Something came free on a node: classes that want no more wholly free cards of it than it has are looked at again; where others
+ * may be made to leave, no more than it could have. */
 static void came_free(struct core *core, uint32_t node)
 {
 	uint64_t *at = core->freed_at[core->pool->nodes[node].shelf];
@@ -571,12 +571,30 @@ static void add_array(struct job *job, const struct submitted *s)
 	job->array->parallel_max = s->array_parallel_max;
 }
 
+/* What came before is learned, where shares of cards are asked for at all. */
+static void learn_arrivals(struct core *core, const struct submitted *s)
+{
+	const struct job *last = core_job(core, core->last_submitted);
+	uint32_t milli = s->group.requests[0].cards_milli;
+
+	if (last && core->share_arrivals) {
+		const struct group *group = &core_shape(core, last)->group;
+
+		fill_learn(core->fill, group->requests, group->n_requests, group->nodes);
+	}
+	core->arrivals++;
+	core->share_arrivals += milli > 0 && milli < CARD_MILLI;
+	core->last_submitted = s->job;
+}
+
 static void apply_submitted(struct core *core, const struct event *e)
 {
 	const struct submitted *s = &e->submitted;
-	struct job *job = add_job(core, s->job);
+	struct job *job;
 	bool new_shape;
 
+	learn_arrivals(core, s);
+	job = add_job(core, s->job);
 	job->shape = queue_shape(&core->queue, &s->group, &new_shape);
 	if (new_shape)
 		plan_candidates(core, core->queue.shapes[job->shape]);
@@ -932,7 +950,8 @@ static struct node_mark *find_mark(const struct core *core, uint32_t centre, uin
 			high = mid;
 	}
 	*ret_at = low;
-	return low < core->n_marks && core->marks[low].centre == centre && core->marks[low].number == number ? &core->marks[low] : NULL;
+	return low < core->n_marks && core->marks[low].centre == centre && core->marks[low].number == number ? &core->marks[low]
+	                                                                                                     : NULL;
 }
 
 enum node_state core_node_state(const struct core *core, uint32_t node, const char **ret_note)
@@ -1077,12 +1096,23 @@ static void apply_forgotten(struct core *core, const struct event *e)
 void apply(struct core *core, const struct event *event)
 {
 	static void (*const by_type[EVENT_TYPE_COUNT])(struct core *, const struct event *) = {
-		[EVENT_POOL] = apply_pool,           [EVENT_CONFIG] = apply_config,         [EVENT_SUBMITTED] = apply_submitted,
-		[EVENT_ELIGIBLE] = apply_eligible,   [EVENT_PLACED] = apply_placed,         [EVENT_ATTEMPT] = apply_attempt,
-		[EVENT_BOUND] = apply_bound,         [EVENT_STOPPING] = apply_stopping,     [EVENT_ENDED] = apply_ended,
-		[EVENT_RESERVED] = apply_reserved,   [EVENT_UNRESERVED] = apply_unreserved, [EVENT_CENTRE] = apply_centre,
-		[EVENT_FORGOTTEN] = apply_forgotten, [EVENT_NODE] = apply_node,             [EVENT_BOOKED] = apply_booked,
-		[EVENT_UNBOOKED] = apply_unbooked,   [EVENT_AGED] = apply_aged,
+		[EVENT_POOL] = apply_pool,
+		[EVENT_CONFIG] = apply_config,
+		[EVENT_SUBMITTED] = apply_submitted,
+		[EVENT_ELIGIBLE] = apply_eligible,
+		[EVENT_PLACED] = apply_placed,
+		[EVENT_ATTEMPT] = apply_attempt,
+		[EVENT_BOUND] = apply_bound,
+		[EVENT_STOPPING] = apply_stopping,
+		[EVENT_ENDED] = apply_ended,
+		[EVENT_RESERVED] = apply_reserved,
+		[EVENT_UNRESERVED] = apply_unreserved,
+		[EVENT_CENTRE] = apply_centre,
+		[EVENT_FORGOTTEN] = apply_forgotten,
+		[EVENT_NODE] = apply_node,
+		[EVENT_BOOKED] = apply_booked,
+		[EVENT_UNBOOKED] = apply_unbooked,
+		[EVENT_AGED] = apply_aged,
 	};
 
 	assert(event->at_us >= core->now_us);

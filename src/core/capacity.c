@@ -142,7 +142,8 @@ static void change_share(struct capacity *c, uint32_t id, const struct share *sh
 	c->shelf_milli[node->shelf] += take ? -(uint64_t)share->milli : share->milli;
 	c->free_cards[id] &= ~((uint64_t)1 << i);
 	c->free_cards[id] |= (uint64_t)(*milli == CARD_MILLI) << i;
-	recount(c, node, was, (uint32_t)__builtin_popcountll(c->free_cards[id]), (uint32_t)has_shared(c, node) - (uint32_t)had_shared);
+	recount(c, node, was, (uint32_t)__builtin_popcountll(c->free_cards[id]),
+	        (uint32_t)has_shared(c, node) - (uint32_t)had_shared);
 }
 
 static void change_cards(struct capacity *c, uint32_t id, const struct share *share, bool take)

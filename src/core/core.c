@@ -18,6 +18,7 @@ struct core *core_new(void)
 
 	core->config = config_default();
 	core->tree = projects_new();
+	core->fill = fill_new();
 	return core;
 }
 
@@ -45,6 +46,7 @@ struct core *core_free(struct core *core)
 	for (uint32_t i = 0; i < core->n_marks; i++)
 		free(core->marks[i].note);
 	projects_free(core->tree);
+	fill_free(core->fill);
 	project_ranking_done(&core->ranking);
 	estimates_done(&core->estimates);
 	map_done(&core->ranked_at);
@@ -323,8 +325,8 @@ static int take_centre(const struct core *core, const struct input *in, struct a
 /* ---- Nodes and bookings ---- */
 
 /* The nodes of a centre by name, whose ranges rise and are there. subject: the field that is wrong otherwise. */
-static int find_nodes(const struct core *core, const char *name, const struct node_range *ranges, uint32_t n, uint32_t *ret_centre,
-                      struct err *err)
+static int find_nodes(const struct core *core, const char *name, const struct node_range *ranges, uint32_t n,
+                      uint32_t *ret_centre, struct err *err)
 {
 	uint32_t centre = core->pool ? pool_find_centre(core->pool, name) : NODE_NONE;
 
@@ -470,8 +472,8 @@ static bool makes_room(enum cause cause)
 }
 
 /* What becomes of a job whose attempt is over: what made room waits again, however it ended, for a script that saves its work and
- * exits with 0 isn't done; then its own success counts, whatever was asked meanwhile; then what was asked; then, for what was lost
- * unasked and may run again, the queue. */
+ * exits with 0 isn't done; then its own success counts, whatever was asked meanwhile; then what was asked; then, for what was
+ * lost unasked and may run again, the queue. */
 static enum job_state what_then(const struct job *job, const struct report *r, enum cause cause)
 {
 	bool node_failed = job->state == JOB_CLEANUP && job->cause == CAUSE_NODE;
@@ -482,7 +484,8 @@ static enum job_state what_then(const struct job *job, const struct report *r, e
 		return JOB_COMPLETED;
 	if (cause == CAUSE_CANCEL || job->cause == CAUSE_CANCEL)
 		return JOB_CANCELED;
-	if (((r->state == ATTEMPT_LOST && job->state != JOB_CLEANUP) || node_failed) && job->rerun_when_lost && job->restarts_left > 0)
+	if (((r->state == ATTEMPT_LOST && job->state != JOB_CLEANUP) || node_failed) && job->rerun_when_lost &&
+	    job->restarts_left > 0)
 		return JOB_QUEUED;
 	return JOB_FAILED;
 }

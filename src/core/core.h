@@ -131,19 +131,19 @@ enum reason {
 /* Why a job waits, with numbers. */
 struct explanation {
 	enum reason reason;
-	uint32_t blocker;     /* the dependency, or the job that holds the reservation; 0: none */
-	uint32_t kind;        /* the numbers below are of this kind; KIND_NONE: of CPUs or memory */
-	uint32_t centre;      /* and this centre, the one that comes nearest; CENTRE_ANY: none */
-	uint64_t need_nodes;  /* nodes of that size that it needs */
-	uint64_t free_nodes;  /* and that are free there now */
-	uint64_t free_milli;  /* thousandths of cards of that kind that are free in the pool now */
-	uint64_t total_milli; /* and that there are */
-	uint32_t ahead;       /* jobs before it in the queue */
+	uint32_t blocker;           /* the dependency, or the job that holds the reservation; 0: none */
+	uint32_t kind;              /* the numbers below are of this kind; KIND_NONE: of CPUs or memory */
+	uint32_t centre;            /* and this centre, the one that comes nearest; CENTRE_ANY: none */
+	uint64_t need_nodes;        /* nodes of that size that it needs */
+	uint64_t free_nodes;        /* and that are free there now */
+	uint64_t free_milli;        /* thousandths of cards of that kind that are free in the pool now */
+	uint64_t total_milli;       /* and that there are */
+	uint32_t ahead;             /* jobs before it in the queue */
 	enum quota_verdict verdict; /* of QUOTA: why */
 	struct quota_view quota;
 	uint32_t quota_kind;
-	us_t start_us;        /* from when, by bounds alone, it can have run; US_NEVER: can't be told */
-	char text[512];       /* one sentence for a person */
+	us_t start_us;  /* from when, by bounds alone, it can have run; US_NEVER: can't be told */
+	char text[512]; /* one sentence for a person */
 };
 
 /* Explains a job. Returns 0 or ERR_NOT_FOUND. Reads only. */

@@ -173,7 +173,7 @@ struct ended {
 };
 
 struct booked {
-	uint32_t booking;    /* its number, from 1 */
+	uint32_t booking;           /* its number, from 1 */
 	const char *name, *project; /* project: "" for a drain */
 	uint32_t centre;
 	const struct node_range *ranges;

@@ -108,8 +108,8 @@ static uint32_t would_be_ahead(const struct core *core, uint32_t priority, uint3
 static bool would_be_promised(const struct core *core, uint32_t ahead, bool *ret_first)
 {
 	*ret_first = ahead == 0;
-	return pass_promises(core) && (ahead == 0 || (ahead < core->config.reservations &&
-	                                              ahead == core->queue.waiting - core->queue.never));
+	return pass_promises(core) &&
+	       (ahead == 0 || (ahead < core->config.reservations && ahead == core->queue.waiting - core->queue.never));
 }
 
 /* ---- Sentences ---- */
@@ -162,9 +162,10 @@ static void say_quota(const struct core *core, struct explanation *x)
 	units_format_milli(v->used_milli, used, sizeof used);
 	units_format_milli(v->nominal_milli, nominal, sizeof nominal);
 	if (x->verdict == QUOTA_COHORT)
-		snprintf(x->text, sizeof x->text, "project %s holds %s of its %s cards of kind %s, and others of its cohort hold the rest "
-		         "of what it would need (%s in use)", project, used, nominal, kind,
-		         units_format_milli(v->cohort_used_milli, other, sizeof other));
+		snprintf(x->text, sizeof x->text,
+		         "project %s holds %s of its %s cards of kind %s, and others of its cohort hold the rest "
+		         "of what it would need (%s in use)",
+		         project, used, nominal, kind, units_format_milli(v->cohort_used_milli, other, sizeof other));
 	else if (x->verdict == QUOTA_KIND)
 		snprintf(x->text, sizeof x->text, "project %s has no quota of kind %s", project, kind);
 	else

@@ -63,7 +63,8 @@ static bool kind_fits(const struct core *core, const struct group *group, const 
 
 static bool plan_fits(const struct core *core, const struct group *group, const struct plan *plan)
 {
-	return plan->request < group->n_requests && kind_fits(core, group, plan) && plan->n_tasks == group->nodes && tasks_fit(core, plan->tasks, plan->n_tasks) &&
+	return plan->request < group->n_requests && kind_fits(core, group, plan) && plan->n_tasks == group->nodes &&
+	       tasks_fit(core, plan->tasks, plan->n_tasks) &&
 	       cards_fit(&group->requests[plan->request], plan->tasks, plan->n_tasks) && claims_fit(plan);
 }
 
@@ -204,8 +205,9 @@ bool apply_fits(const struct core *core, const struct event *e)
 	case EVENT_UNRESERVED: return keep_find(&core->keep, e->unreserved.job) != NULL;
 	case EVENT_NODE: return nodes_fit(core, e->node.centre, &e->node.range, 1);
 	case EVENT_BOOKED: return booked_fits(core, &e->booked);
-	case EVENT_UNBOOKED: return core_booking_after(core, e->unbooked.booking - 1) &&
-		                        core_booking_after(core, e->unbooked.booking - 1)->id == e->unbooked.booking;
+	case EVENT_UNBOOKED:
+		return core_booking_after(core, e->unbooked.booking - 1) &&
+		       core_booking_after(core, e->unbooked.booking - 1)->id == e->unbooked.booking;
 	case EVENT_AGED:
 		job = known_job(core, e->aged.job);
 		return job && job_is_live(job) && job->state == JOB_ACTIVE && e->aged.level <= core->config.n_las_levels;

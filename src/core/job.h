@@ -87,10 +87,10 @@ struct job {
 	struct job_extra *extra; /* NULL: none */
 
 	/* Kept to be quick; follows from the rest. */
-	uint64_t rank;      /* the policy's order within a priority; 0 under fair and fifo */
+	uint64_t rank;           /* the policy's order within a priority; 0 under fair and fifo */
 	struct running *running; /* NULL: not placed */
-	uint32_t waits_for; /* dependencies that aren't met */
-	bool doomed;        /* one of them never will be */
+	uint32_t waits_for;      /* dependencies that aren't met */
+	bool doomed;             /* one of them never will be */
 	uint32_t queue_class;
 	uint32_t class_part;        /* jobs in this one's part of its class's tree */
 	struct tree_node in_class;  /* waiting: by arrival */

@@ -31,8 +31,7 @@ static void rank_buckets(struct core *core, us_t now_us)
 	projects_rank(core->tree, now_us, core->ranked, n, &core->ranking, core->ranked + queue->n_buckets);
 	for (uint32_t i = 0; i < queue->n_buckets; i++)
 		if (queue->buckets[i])
-			queue->buckets[i]->share = core->ranked[queue->n_buckets +
-			                                        map_get(&core->ranked_at, queue->buckets[i]->project, 0)];
+			queue->buckets[i]->share = core->ranked[queue->n_buckets + map_get(&core->ranked_at, queue->buckets[i]->project, 0)];
 	for (uint32_t i = 0; i < n; i++)
 		map_remove(&core->ranked_at, core->ranked[i]);
 }
@@ -133,8 +132,8 @@ static void yield_placed(const struct core *core, const struct job *job, us_t no
 	}
 }
 
-/* The first job of a class that can start now: mostly its first; or one that ends, by its bound, before something is kept that its
- * first would delay. NULL: none. */
+/* The first job of a class that can start now: mostly its first; or one that ends, by its bound, before something is kept that
+ * its first would delay. NULL: none. */
 static const struct job *find_startable(struct core *core, const struct job_class *class, us_t now_us, struct plan *plan)
 {
 	const struct job *job = class_first(class);
@@ -148,8 +147,8 @@ static const struct job *find_startable(struct core *core, const struct job_clas
 			return job;
 		if (!core->keep.withheld)
 			return NULL;
-		before_us = keep_start_before(&core->keep, plan_end(now_us, job->limit_us) < before_us ? plan_end(now_us, job->limit_us)
-		                                                                                       : before_us);
+		before_us = keep_start_before(&core->keep,
+		                              plan_end(now_us, job->limit_us) < before_us ? plan_end(now_us, job->limit_us) : before_us);
 		job = before_us > now_us ? class_first_within(class, before_us - now_us) : NULL;
 	}
 	return NULL;
@@ -336,15 +335,17 @@ static bool may_be_promised(const struct core *core, const struct job_class *cla
 		const struct request *q = &shape->group.requests[shape->candidates[i].request];
 		uint32_t kind = core->pool->shelves[shape->candidates[i].shelf].kind;
 
-		if (!q->cards_milli || projects_fits(core->tree, class->project, kind, (uint64_t)shape->group.nodes * q->cards_milli,
-		                                     NULL) == QUOTA_OK)
+		if (!q->cards_milli ||
+		    projects_fits(core->tree, class->project, kind, (uint64_t)shape->group.nodes * q->cards_milli, NULL) == QUOTA_OK)
 			return true;
 	}
 	return false;
 }
 
-/* Sees to the promises of the jobs that wait first. place: how many ordinary promises stand before. Returns whether there is news. */
-static bool promise(struct core *core, struct job_class *class, uint32_t *waiting, uint32_t *place, us_t now_us, struct event *ret)
+/* Sees to the promises of the jobs that wait first. place: how many ordinary promises stand before. Returns whether there is
+ * news. */
+static bool promise(struct core *core, struct job_class *class, uint32_t *waiting, uint32_t *place, us_t now_us,
+                    struct event *ret)
 {
 	for (const struct job *job = class_first(class); job && *waiting < core->config.reservations; job = class_next(job)) {
 		const struct reservation *r = keep_find(&core->keep, job->id), *there = ordinary(core, *place);
@@ -394,8 +395,8 @@ us_t pass_wake(const struct core *core)
 	struct job_class *class;
 
 	pass_sort((struct core *)(uintptr_t)core, core->now_us); /* a memo */
-	for (uint32_t i = 0; pass_promises(core) && core->config.starvation_after_us != US_NEVER &&
-	                     i < core->config.reservations && (class = queue_walk_next(&walk));
+	for (uint32_t i = 0; pass_promises(core) && core->config.starvation_after_us != US_NEVER && i < core->config.reservations &&
+	                     (class = queue_walk_next(&walk));
 	     i++) {
 		const struct job *job = class_first(class);
 		us_t at_us = us_add(job->eligible_us, core->config.starvation_after_us);

@@ -4,8 +4,8 @@
  * Reads the state and writes nothing that lasts. A plan is a start, a task a node, and a claim a resource. Among the ways that
  * will do the order is: as the user ordered them; then by a score of how late this job's work would be done there, and what it
  * would cost (and, where the configuration gives it weight, how much of the centre is in use); then the pool file's order. The
- * earliest start is found by giving back what ends by its bound, from the instant on before which the calendars say that even the sum
- * of what is needed isn't free; it is taken again after. */
+ * earliest start is found by giving back what ends by its bound, from the instant on before which the calendars say that even the
+ * sum of what is needed isn't free; it is taken again after. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +43,8 @@ enum { PER_MILLE = 1000 };
 
 /* The weighted sum of how much longer this job's work takes there than on its fastest, and how much more it costs than at the
  * cheapest, in thousandths of these. */
-static uint64_t score_of(const struct core *core, const struct group *group, struct candidate c, uint32_t fastest, uint64_t cheapest)
+static uint64_t score_of(const struct core *core, const struct group *group, struct candidate c, uint32_t fastest,
+                         uint64_t cheapest)
 {
 	const struct request *q = &group->requests[c.request];
 	uint64_t price = core->pool->shelves[c.shelf].price_micros, score, cost;
@@ -288,32 +289,97 @@ static const struct candidate *balanced(const struct core *core, const struct sh
 	return list;
 }
 
+enum { SHARES_ONE_IN = 32 };
+
+/* Whether nodes are chosen by what their rest is worth: where shares of cards are asked for often, for whole cards alone best fit
+ * is as good, and far cheaper. */
+static bool uses_value(const struct core *core)
+{
+	return core->share_arrivals && core->share_arrivals * SHARES_ONE_IN >= core->arrivals;
+}
+
+/* Whether two ways differ in the kind or centre alone, at one price. */
+static bool as_good(const struct core *core, const struct shape *shape, struct candidate a, struct candidate b)
+{
+	const struct request *x = &shape->group.requests[a.request], *y = &shape->group.requests[b.request];
+
+	return (a.request == b.request || !shape->group.ordered) && x->cards_milli == y->cards_milli &&
+	       x->cpus_milli == y->cpus_milli && x->memory_mib == y->memory_mib && x->speed_milli == y->speed_milli &&
+	       core->pool->shelves[a.shelf].price_micros == core->pool->shelves[b.shelf].price_micros;
+}
+
+/* Of ways list[from] to before `to`, which are as good as each other, the one with the node whose rest is then worth most; `to`
+ * where none holds the request. */
+static uint32_t choose_by_value(const struct core *core, const struct shape *shape, const struct asker *asker,
+                                const struct capacity *capacity, const struct candidate *list, uint32_t from, uint32_t to,
+                                struct arena *arena, struct task *ret)
+{
+	uint32_t *shelves = arena_new(arena, to - from, sizeof *shelves), n = 0, node;
+	const struct request *q = &shape->group.requests[list[from].request];
+	uint64_t cards;
+
+	for (uint32_t i = from; i < to; i++)
+		if (!core->silent[core->pool->shelves[list[i].shelf].centre] && within_quota(core, shape, asker, list[i]))
+			shelves[n++] = list[i].shelf;
+	if (!n || !fill_choose(core->fill, capacity, shelves, n, q, &node, &cards))
+		return to;
+	*ret = (struct task){.centre = core->pool->nodes[node].centre,
+	                     .node = core->pool->nodes[node].number,
+	                     .cards_milli = q->cards_milli,
+	                     .cards = cards};
+	while (list[from].shelf != core->pool->nodes[node].shelf)
+		from++;
+	return from;
+}
+
+/* The first of list[from] and on that holds the group, with its tasks; n_candidates where none does. */
+static uint32_t find_way(const struct core *core, const struct shape *shape, const struct asker *asker,
+                         const struct capacity *capacity, const struct candidate *list, struct arena *arena, struct task *tasks)
+{
+	bool by_value = asker->by_value && shape->group.nodes == 1 && uses_value(core);
+
+	for (uint32_t i = 0, to; i < shape->n_candidates; i = to) {
+		for (to = i + 1; by_value && to < shape->n_candidates && as_good(core, shape, list[i], list[to]);)
+			to++;
+		if (by_value) {
+			uint32_t way = choose_by_value(core, shape, asker, capacity, list, i, to, arena, tasks);
+
+			if (way < to)
+				return way;
+			continue;
+		}
+		if (!core->silent[core->pool->shelves[list[i].shelf].centre] && within_quota(core, shape, asker, list[i]) &&
+		    place_find(capacity, list[i].shelf, &shape->group, &shape->group.requests[list[i].request], tasks))
+			return i;
+	}
+	return shape->n_candidates;
+}
+
 bool plan_find(const struct core *core, const struct shape *shape, const struct asker *asker, const struct capacity *capacity,
                us_t start_us, struct arena *arena, struct plan *ret)
 {
 	struct task *tasks = arena_new(arena, shape->group.nodes, sizeof *tasks);
 	const struct candidate *list = core->config.balance_weight && shape->n_candidates > 1 ? balanced(core, shape, arena)
-	                                                                                     : shape->candidates;
+	                                                                                      : shape->candidates;
 
-	for (uint32_t i = 0; i < shape->n_candidates; i++) {
-		const struct shelf *shelf = &core->pool->shelves[list[i].shelf];
-		const struct request *q = &shape->group.requests[list[i].request];
+	uint32_t way = find_way(core, shape, asker, capacity, list, arena, tasks);
+	const struct shelf *shelf;
+	const struct request *q;
 
-		if (core->silent[shelf->centre] || !within_quota(core, shape, asker, list[i]) ||
-		    !place_find(capacity, list[i].shelf, &shape->group, q, tasks))
-			continue;
-		*ret = (struct plan){
-			.start_us = start_us,
-			.until_us = plan_end(start_us, asker->limit_us),
-			.request = list[i].request,
-			.kind = q->kind == KIND_NONE ? KIND_NONE : shelf->kind,
-			.tasks = tasks,
-			.n_tasks = shape->group.nodes,
-		};
-		add_claims(ret, shelf, q, arena);
-		return true;
-	}
-	return false;
+	if (way == shape->n_candidates)
+		return false;
+	shelf = &core->pool->shelves[list[way].shelf];
+	q = &shape->group.requests[list[way].request];
+	*ret = (struct plan){
+		.start_us = start_us,
+		.until_us = plan_end(start_us, asker->limit_us),
+		.request = list[way].request,
+		.kind = q->kind == KIND_NONE ? KIND_NONE : shelf->kind,
+		.tasks = tasks,
+		.n_tasks = shape->group.nodes,
+	};
+	add_claims(ret, shelf, q, arena);
+	return true;
 }
 
 /* Where a question changes for a moment what is open, and leaves it as it was: nothing of that is the state. */
@@ -322,11 +388,15 @@ static struct keep *keep_of(const struct core *core)
 	return (struct keep *)(uintptr_t)&core->keep;
 }
 
-bool plan_now(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us, struct arena *arena,
+bool plan_now(const struct core *core, const struct shape *shape, const struct asker *who, us_t now_us, struct arena *arena,
               struct plan *ret)
 {
+	struct asker by_value = *who, *asker = &by_value;
 	const struct keep_view view = {asker->job, asker->project, now_us, plan_end(now_us, asker->limit_us), false};
-	bool found = plan_find(core, shape, asker, &core->keep.open, now_us, arena, ret);
+	bool found;
+
+	asker->by_value = true;
+	found = plan_find(core, shape, asker, &core->keep.open, now_us, arena, ret);
 
 	if (found || !keep_show(keep_of(core), &view, &core->capacity))
 		return found;
@@ -438,8 +508,8 @@ static void ends_then(struct future *f, const struct tree_node *node)
 
 enum { ENDS_AT_ONCE = 64 };
 
-/* Goes on to the next instant at which anything ends; false where there is none. Of many ends at one instant some count at a time: a
- * gang seldom needs them all. */
+/* Goes on to the next instant at which anything ends; false where there is none. Of many ends at one instant some count at a
+ * time: a gang seldom needs them all. */
 static bool future_next(struct future *f)
 {
 	us_t next_us = keep_next_end(&f->core->keep, f->at_us);
@@ -483,8 +553,8 @@ static void future_done(const struct future *f)
 	keep_then_end(keep_of(f->core), &f->core->capacity);
 }
 
-bool plan_earliest(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us, struct arena *arena,
-                   struct plan *ret)
+bool plan_earliest(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us,
+                   struct arena *arena, struct plan *ret)
 {
 	us_t from_us = shape->never ? US_NEVER : not_before(core, shape, now_us);
 	struct future f;
@@ -533,7 +603,8 @@ static bool could_hold(const struct core *core, uint32_t node, const struct requ
 	return false;
 }
 
-/* The nodes of a domain that come nearest to holding the gang, by rising number; returns their use, or 0 where they are too few. */
+/* The nodes of a domain that come nearest to holding the gang, by rising number; returns their use, or 0 where they are too few.
+ */
 static uint64_t nearest_in(const struct core *core, const struct domain *d, const struct shape *shape, const struct request *q,
                            const struct asker *asker, uint32_t *nodes)
 {
@@ -579,7 +650,8 @@ static struct task task_there(const struct core *core, uint32_t node, const stru
 bool plan_nearest(const struct core *core, const struct shape *shape, const struct asker *asker, struct arena *arena,
                   struct plan *ret, uint64_t *ret_milli)
 {
-	uint32_t *nodes = arena_new(arena, shape->group.nodes, sizeof *nodes), *best = arena_new(arena, shape->group.nodes, sizeof *best);
+	uint32_t *nodes = arena_new(arena, shape->group.nodes, sizeof *nodes),
+			 *best = arena_new(arena, shape->group.nodes, sizeof *best);
 	uint64_t most = 0;
 
 	for (uint32_t i = 0; i < shape->n_candidates; i++) {

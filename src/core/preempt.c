@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * preempt.c: whether jobs that run can make room for one that waits: its whole placement first, then who has to go.
  *
- * Two reasons. A job that goes before others (a higher priority; under shortest and las also an earlier place in the policy's order)
- * may end those that say they can be preempted, once they have run long enough. A project whose cards others of its cohort
+ * Two reasons. A job that goes before others (a higher priority; under shortest and las also an earlier place in the policy's
+ * order) may end those that say they can be preempted, once they have run long enough. A project whose cards others of its cohort
  * borrowed may take them back while it stays within its own nominal quota, whatever their jobs say.
  *
  * Victims are tried in order until the winner fits, its gang included; then those are spared without which it fits still. The
- * order: what is borrowed most; the lowest priority; under shortest and las the last in order, else the least work lost since the last
- * checkpoint. A job that states no checkpoint counts as losing nothing: hiding checkpoints must not pay (kueue#477). */
+ * order: what is borrowed most; the lowest priority; under shortest and las the last in order, else the least work lost since the
+ * last checkpoint. A job that states no checkpoint counts as losing nothing: hiding checkpoints must not pay (kueue#477). */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +16,9 @@
 
 struct victim {
 	struct job *job;
-	uint32_t fellow;  /* of a reclaim: the project that borrowed */
-	uint64_t rank;    /* as of now */
-	uint64_t lost;    /* work since its last checkpoint: milli-card-microseconds, saturating */
+	uint32_t fellow; /* of a reclaim: the project that borrowed */
+	uint64_t rank;   /* as of now */
+	uint64_t lost;   /* work since its last checkpoint: milli-card-microseconds, saturating */
 	bool spared;
 };
 

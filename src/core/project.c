@@ -112,9 +112,9 @@ struct projects {
 	uint32_t n_cohorts;
 	struct inverse *inverses; /* by resource */
 	uint32_t n_inverses;
-	us_t half_life_us; /* US_NEVER: no decay */
-	uint64_t period;   /* of all bases */
-	uint64_t relieved; /* what the cohorts before the latest declaration counted */
+	us_t half_life_us;  /* US_NEVER: no decay */
+	uint64_t period;    /* of all bases */
+	uint64_t relieved;  /* what the cohorts before the latest declaration counted */
 	struct moment last; /* a memo: the latest instant of a take or give; growth 0: none */
 	us_t last_us;
 };

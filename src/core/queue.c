@@ -465,7 +465,7 @@ static void enter_lane(struct queue *queue, struct job_class *class)
 	class->lane = lane_of(queue, class);
 	lane = queue->lanes[class->lane];
 	class->passed_over = 0;
-	tree_insert(&lane->classes, &class->in_lane, (uint64_t)class->shape << 32 | class->project);
+	tree_insert(&lane->classes, &class->in_lane, (uint64_t) class->shape << 32 | class->project);
 	lane->exhausted = 0;
 }
 
@@ -522,8 +522,7 @@ static bool stays_between(const struct job_class *class, const struct job *first
 	const struct job_class like = {.rank = first->rank, .first = first->id};
 	const struct tree_node *before = tree_previous(&class->in_lane), *after = tree_next(&class->in_lane);
 
-	return (!before || class_before(class_in_lane(before), &like)) &&
-	       (!after || class_before(&like, class_in_lane(after)));
+	return (!before || class_before(class_in_lane(before), &like)) && (!after || class_before(&like, class_in_lane(after)));
 }
 
 /* Moves a class to where its first job now puts it. was_in: it lies in a lane. */
@@ -544,7 +543,7 @@ static void place_class(struct queue *queue, struct job_class *class, bool was_i
 	if (!was_in)
 		enter_lane(queue, class);
 	else if (!stays)
-		tree_insert(classes, &class->in_lane, (uint64_t)class->shape << 32 | class->project);
+		tree_insert(classes, &class->in_lane, (uint64_t) class->shape << 32 | class->project);
 }
 
 void queue_add(struct queue *queue, struct job *job)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * queue.h: what waits, in order, by classes of jobs that look alike.
  *
- * A shape is what a job asks for. A class is shape, project and priority: what can't be placed for one of its jobs can't be for the
- * next, so a class that doesn't fit is passed over once. In a class jobs are in order of rank (what the policy makes of them; 0
- * under fair and fifo), then of arrival, which is the job's number.
+ * A shape is what a job asks for. A class is shape, project and priority: what can't be placed for one of its jobs can't be for
+ * the next, so a class that doesn't fit is passed over once. In a class jobs are in order of rank (what the policy makes of them;
+ * 0 under fair and fifo), then of arrival, which is the job's number.
  *
  * Classes that look for cards in the same places lie in one lane, so that cards that come free somewhere make only those lanes
- * be looked at that could use them. Lanes of one priority, and under fair of one project, lie in one bucket; buckets are in order of
- * priority, then of their projects' shares. Those of equal share are merged by rank and arrival. */
+ * be looked at that could use them. Lanes of one priority, and under fair of one project, lie in one bucket; buckets are in order
+ * of priority, then of their projects' shares. Those of equal share are merged by rank and arrival. */
 #ifndef SUAN_CORE_QUEUE_H
 #define SUAN_CORE_QUEUE_H
 
@@ -26,10 +26,10 @@ struct shape {
 	struct hash key;
 	struct candidate *candidates; /* made anew with each pool */
 	uint32_t n_candidates;
-	bool never;     /* not even the empty pool could hold it */
-	uint32_t users; /* jobs of this shape; without any it goes */
+	bool never;      /* not even the empty pool could hold it */
+	uint32_t users;  /* jobs of this shape; without any it goes */
 	uint64_t weight; /* under shortest: cards^power, in 1/65536 */
-	uint64_t place; /* a hash of where its tasks could lie: shelves, and wholly free cards that a node needs there */
+	uint64_t place;  /* a hash of where its tasks could lie: shelves, and wholly free cards that a node needs there */
 };
 
 /* Somewhere to look: nodes of this shelf with so many wholly free cards; 0: shares, and no cards. */
@@ -39,16 +39,16 @@ struct place {
 
 struct job_class {
 	uint32_t shape, project, priority;
-	uint32_t lane;           /* among the queue's lanes */
-	struct tree jobs;        /* that wait, by rank and number, with the least limit of each part */
+	uint32_t lane;    /* among the queue's lanes */
+	struct tree jobs; /* that wait, by rank and number, with the least limit of each part */
 	struct tree_node in_lane;
-	uint64_t rank;           /* of its first job, as it stands in the lane */
-	uint32_t first;          /* the number of that job */
-	struct job *head;        /* that job */
-	uint32_t nodes;          /* of its shape's gang */
-	uint32_t nodes_least;    /* in this node's part of the lane */
-	/* Memos, no part of the state: at which stamp (queue_stamp) plus 1 none of its jobs could start; the least in this node's part of
-	 * the lane; at which count of `freed` no start could be promised to its first. */
+	uint64_t rank;        /* of its first job, as it stands in the lane */
+	uint32_t first;       /* the number of that job */
+	struct job *head;     /* that job */
+	uint32_t nodes;       /* of its shape's gang */
+	uint32_t nodes_least; /* in this node's part of the lane */
+	/* Memos, no part of the state: at which stamp (queue_stamp) plus 1 none of its jobs could start; the least in this node's
+	 * part of the lane; at which count of `freed` no start could be promised to its first. */
 	uint64_t passed_over, passed_least, unplanned;
 	bool starved; /* at that count, its first had waited for long */
 };
@@ -75,7 +75,7 @@ struct bucket {
 };
 
 struct queue {
-	bool by_share; /* fair: a bucket for each project */
+	bool by_share;         /* fair: a bucket for each project */
 	struct shape **shapes; /* NULL for one that went */
 	uint32_t n_shapes, shapes_cap;
 	uint32_t *free_shapes;

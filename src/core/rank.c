@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * rank.c: what a policy makes of a job: its order within a priority, and when that changes while it runs.
  *
- * fair, fifo: by arrival alone (0 for all; under fair, projects' shares come before it, in queue.h). shortest: least remaining time
- * × cards^power first, which with a power below 1 lets gangs pass single cards a little and does better than SRSF (power 1; Tiresias,
- * NSDI'19) itself. las: by levels of the service that a job has had (multilevel feedback; Tiresias-L's discretised two-dimensional
- * LAS), which needs no estimates. */
+ * fair, fifo: by arrival alone (0 for all; under fair, projects' shares come before it, in queue.h). shortest: least remaining
+ * time × cards^power first, which with a power below 1 lets gangs pass single cards a little and does better than SRSF (power 1;
+ * Tiresias, NSDI'19) itself. las: by levels of the service that a job has had (multilevel feedback; Tiresias-L's discretised
+ * two-dimensional LAS), which needs no estimates. */
 #include "core/state.h"
 
 __extension__ typedef unsigned __int128 u128;

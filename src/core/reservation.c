@@ -3,8 +3,8 @@
  *
  * For each node of a promise its future is kept: what will be free there at the promised start, with the promised job running,
  * everything ended whose bound is at or before the start, and what other promises take then taken. Since between starts things
- * only end, a later job delays no promise if at each promised start before its own end its share fits in that future. A future only
- * changes for claims that last longer than the start; when it falls below 0, the promise is broken.
+ * only end, a later job delays no promise if at each promised start before its own end its share fits in that future. A future
+ * only changes for claims that last longer than the start; when it falls below 0, the promise is broken.
  *
  * Invariant: open = the lesser of live and of every future, on every node and card; nothing, on a node with a window. */
 #include "core/reservation.h"
@@ -403,7 +403,8 @@ void keep_unwindow(struct keep *keep, uint32_t node, uint32_t id, const struct c
 
 /* ---- What starts and ends ---- */
 
-void keep_ends(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, uint32_t only, const struct capacity *live)
+void keep_ends(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, uint32_t only,
+               const struct capacity *live)
 {
 	struct kept_node *n = find_node(keep, node);
 	bool changed = false;

@@ -3,8 +3,8 @@
  *
  * A reservation is a whole plan for a job that waits: a start, nodes and cards. A booking keeps whole nodes over a window, for a
  * project or (a drain) for nobody; a node that is cordoned or down is kept from now on, for nobody. What all of them leave to
- * any job, however long it runs, is `open`: a capacity of the whole pool, equal to what is free (`live`) but on the nodes kept. On
- * those, what a given job may take also depends on when it ends by its bound, and on whose it is: keep_show(). */
+ * any job, however long it runs, is `open`: a capacity of the whole pool, equal to what is free (`live`) but on the nodes kept.
+ * On those, what a given job may take also depends on when it ends by its bound, and on whose it is: keep_show(). */
 #ifndef SUAN_CORE_RESERVATION_H
 #define SUAN_CORE_RESERVATION_H
 
@@ -67,8 +67,10 @@ void keep_unwindow(struct keep *keep, uint32_t node, uint32_t id, const struct c
 /* Whether something is kept of a node, so that the caller may ask no more of the others. */
 bool keep_has(const struct keep *keep, uint32_t node);
 
-/* A share that is in use now is free from until_us on: for reservations made after it was taken. only: of that job's, 0: of all. */
-void keep_ends(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, uint32_t only, const struct capacity *live);
+/* A share that is in use now is free from until_us on: for reservations made after it was taken. only: of that job's, 0: of all.
+ */
+void keep_ends(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, uint32_t only,
+               const struct capacity *live);
 /* A share was taken, or given back, after `live` was changed; until_us: its bound. cause: why, where it breaks a promise. */
 void keep_taken(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, const struct capacity *live,
                 enum cause cause);

@@ -156,7 +156,8 @@ static bool has_extra(const struct job *job)
 {
 	const struct job_extra *x = job->extra;
 
-	return x && (x->n_dependencies || x->secrets || x->note || x->native_id || x->stopped_by || x->has_idempotency || x->done_us || x->attained_us);
+	return x && (x->n_dependencies || x->secrets || x->note || x->native_id || x->stopped_by || x->has_idempotency ||
+	             x->done_us || x->attained_us);
 }
 
 static void save_share(const struct share *share, struct buf *buf)
@@ -413,6 +414,10 @@ void core_save(const struct core *core, struct buf *buf)
 	projects_save(core->tree, buf);
 	estimates_save(&core->estimates, buf);
 	wait_model_save(&core->waits, buf);
+	fill_save(core->fill, buf);
+	buf_put_uint(buf, core->arrivals);
+	buf_put_uint(buf, core->share_arrivals);
+	buf_put_uint(buf, core->last_submitted);
 	buf_put_uint(buf, core->keep.n_reservations);
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
 		save_reservation(core->keep.reservations[i], buf);
@@ -494,6 +499,11 @@ static void load_core(struct core *core, struct reader *r, struct arena *arena)
 	r->bad |= !r->bad && projects_load(core->tree, r, core->projects.count, core->kinds.count) < 0;
 	estimates_load(&core->estimates, r);
 	wait_model_load(&core->waits, r);
+	fill_free(core->fill);
+	core->fill = fill_load(r);
+	core->arrivals = read_uint(r);
+	core->share_arrivals = read_uint(r);
+	core->last_submitted = (uint32_t)read_uint_max(r, core->last_job);
 }
 
 int core_load(const void *bytes, size_t len, struct core **ret, struct err *err)

@@ -7,6 +7,7 @@
 #include "core/calendar.h"
 #include "core/core.h"
 #include "core/estimate.h"
+#include "core/fill.h"
 #include "core/queue.h"
 
 /* Nodes that operators or engines said something of. */
@@ -25,8 +26,8 @@ struct core {
 	struct pool *pool;
 	struct job **jobs; /* by number, from 1; NULL where it left */
 	uint32_t last_job, jobs_cap;
-	bool *silent; /* by centre */
-	struct keep keep; /* its reservations, in order; the rest of it follows */
+	bool *silent;              /* by centre */
+	struct keep keep;          /* its reservations, in order; the rest of it follows */
 	struct booking **bookings; /* by number */
 	uint32_t n_bookings, bookings_cap, last_booking;
 	struct node_mark *marks; /* by centre and number */
@@ -34,20 +35,23 @@ struct core {
 	struct projects *tree; /* its decayed use; the rest of it follows */
 	struct estimates estimates;
 	struct wait_model waits;
+	struct fill *fill;                 /* what was learned of requests, once one asked for a share of a card */
+	uint64_t arrivals, share_arrivals; /* jobs submitted; and of them those for a share of a card */
+	uint32_t last_submitted; /* the job that came last: learned with the next, so that a dry run asks what a submit asks */
 
 	/* Kept to be quick: follows from the state, and core_check() says so. */
 	struct queue queue;
 	struct capacity capacity, empty; /* free now; of the pool with nothing running */
 	struct calendar *calendars;      /* by the pool's resources */
 	uint32_t n_calendars;
-	struct tree timers;     /* jobs that aren't over, by timer_us */
-	struct tree over;       /* jobs that are, by when they ended */
-	struct map payloads;    /* from the first 8 bytes of a payload's hash to the jobs that have it */
-	struct tree live;       /* jobs whose attempt an engine may hold or run, by number: struct running */
-	struct tree ends;       /* of them those with a bound, by it */
-	struct tree victims;    /* of them those that may be preempted */
+	struct tree timers;      /* jobs that aren't over, by timer_us */
+	struct tree over;        /* jobs that are, by when they ended */
+	struct map payloads;     /* from the first 8 bytes of a payload's hash to the jobs that have it */
+	struct tree live;        /* jobs whose attempt an engine may hold or run, by number: struct running */
+	struct tree ends;        /* of them those with a bound, by it */
+	struct tree victims;     /* of them those that may be preempted */
 	struct tenant **tenants; /* by node: what runs there */
-	struct map idempotency; /* from the first 8 bytes of the key to the job */
+	struct map idempotency;  /* from the first 8 bytes of the key to the job */
 	uint32_t in_state[JOB_STATE_COUNT];
 	uint32_t n_jobs;
 
@@ -59,7 +63,7 @@ struct core {
 	struct map ranked_at;         /* empty but while buckets are ranked */
 	uint32_t *ranked, ranked_cap; /* scratch of the queue's order: projects, then ranks */
 	bool projects_bounded;        /* some project has quotas */
-	struct arena scratch; /* of one step */
+	struct arena scratch;         /* of one step */
 };
 
 /* For whom a plan is made. */
@@ -69,6 +73,7 @@ struct asker {
 	us_t limit_us;
 	bool quota_waived; /* others are to make room in it first */
 	bool first;        /* it would go before all who were promised anything */
+	bool by_value;     /* a start now: of nodes that will do the one whose rest is worth most, see fill.h */
 };
 
 /* apply.c: the only writer. The event follows the state, or the process stops by an assert. */
@@ -132,7 +137,8 @@ us_t job_timer(const struct core *core, const struct job *job);
 void apply_reservation(struct core *core, struct reservation *reservation);
 /* view.c: what a live job holds of the node of one of its tasks; false where that node left the pool. */
 bool job_holds(const struct core *core, const struct job *job, uint32_t task, uint32_t *ret_node, struct share *ret_share);
-/* apply.c: the tree of projects as the pool and the configuration have it; whether a node under its attempt is down; what estimates know a job by. */
+/* apply.c: the tree of projects as the pool and the configuration have it; whether a node under its attempt is down; what
+ * estimates know a job by. */
 void apply_projects(struct core *core);
 bool job_lost_node(const struct core *core, const struct job *job);
 struct estimate_key core_estimate_key(const struct core *core, const struct job *job);
