@@ -127,7 +127,7 @@ static void put_results(struct start *start)
 		n, quantile(start->from_answer, n, 0.5), quantile(start->answer, n, 0.5), quantile(start->bare, BARE_RUNS, 0.5));
 	snprintf(id, sizeof id, "%s.p99", start->id);
 	put_run(id, quantile(start->from_sent, n, 0.99));
-	put_why(id, "from the answer %.2f ms; slowest %.2f ms; bare spawn p99 %.2f ms; six syncs come before the start",
+	put_why(id, "from the answer %.2f ms; slowest %.2f ms; bare spawn p99 %.2f ms; two syncs come before the start",
 	        quantile(start->from_answer, n, 0.99), start->from_sent[n - 1], quantile(start->bare, BARE_RUNS, 0.99));
 }
 

@@ -96,8 +96,8 @@ static void do_letter(struct local *e, struct letter *letter)
 	}
 	if (code)
 		local_log(e, "job %" PRIu32 ", attempt %" PRIu32 ": %s: %s", letter->job, letter->attempt, err.subject, err.text);
-	else if (letter->type == LETTER_HOLD)
-		a->retry_wait_us = 0; /* of a release: once there is a claim */
+	else if (letter->type == LETTER_HOLD && !letter->released)
+		a->retry_wait_us = 0; /* of a start: once there is a claim */
 	letter_free(letter);
 }
 
@@ -117,7 +117,7 @@ static void recover_all(struct local *e, const struct letter *letter)
 	e->purge_at_us = 0; /* not before we know who is still asked for */
 }
 
-/* A hold writes and syncs files, and nobody waits for it as they wait for a start: holds are put aside. A letter that overtakes
+/* A hold writes files, and may sync them: holds are put aside, and done one at a time between the others. A letter that overtakes
  * the hold of its own attempt does no harm: a release follows the report of HELD, and a kill makes a tombstone, which the hold
  * then finds. */
 static void take_letters(struct local *e)
@@ -457,6 +457,7 @@ static int local_hold(struct engine *engine, const struct launch *launch, struct
 
 	assert(launch->n_tasks >= 1);
 	letter->refusal = refusal_of(launch);
+	letter->released = launch->released;
 	if (!letter->refusal) {
 		launch_encode(launch, &letter->launch);
 		if (launch->n_secrets)

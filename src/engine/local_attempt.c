@@ -215,62 +215,36 @@ int local_look(struct local *e, struct attempt *a, struct err *err)
 	return (int)view.state;
 }
 
-/* Whether one of these files, the last of which is NULL, is in an attempt's folder. */
-static bool have_file(struct local *e, const char *name, const char *const *files)
-{
-	int folder = folder_open(e->attempts, name, NULL);
-	bool have = false;
-
-	if (folder < 0)
-		return false;
-	for (; *files && !have; files++)
-		have = faccessat(folder, *files, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	close(folder);
-	return have;
-}
-
+/* Whether what an attempt needs to start is here. */
 static bool have_folder(struct local *e, const struct attempt *a)
 {
-	static const char *const files[] = {"launch", NULL};
 	char name[ATTEMPT_NAME_SIZE];
+	int folder = folder_open(e->attempts, attempt_name(a->job, a->attempt, name, sizeof name), NULL);
+	bool have = folder >= 0 && faccessat(folder, "launch", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 
-	return have_file(e, attempt_name(a->job, a->attempt, name, sizeof name), files);
+	if (folder >= 0)
+		close(folder);
+	return have;
 }
 
 /* ---- What the letters ask ---- */
 
-/* The launch file comes last: with it the folder is whole. */
+/* The launch file comes last: with it the folder is whole. It is durable where HELD will be reported, for then nobody holds the
+ * attempt again; one that may run at once stays an intent until there is a claim, and is held again after a loss of power, which
+ * writes these files anew whatever is left of them (docs/adr/0007). */
 static int put_files(struct local *e, const char *name, const struct letter *letter, struct err *err)
 {
+	unsigned flags = letter->released ? 0 : FILE_DURABLE;
 	int folder = folder_make(e->attempts, name, err), code = 0;
 
 	if (folder < 0)
 		return folder;
 	if (letter->secrets.len)
-		code = file_put(folder, "secrets", letter->secrets.data, letter->secrets.len, FILE_DURABLE, err);
+		code = file_put(folder, "secrets", letter->secrets.data, letter->secrets.len, flags, err);
 	if (!code)
-		code = file_put(folder, "launch", letter->launch.data, letter->launch.len, FILE_DURABLE, err);
+		code = file_put(folder, "launch", letter->launch.data, letter->launch.len, flags, err);
 	close(folder);
-	return code ? code : folder_sync(e->attempts, err);
-}
-
-static int do_hold(struct local *e, struct attempt *a, struct letter *letter, struct err *err)
-{
-	char name[ATTEMPT_NAME_SIZE];
-	int state, code;
-
-	if (letter->refusal) {
-		report_state(e, a, ATTEMPT_REFUSED, letter->refusal);
-		return 0;
-	}
-	a->told_running = false; /* whoever asks again may not have heard */
-	state = local_look(e, a, err);
-	if (state != CLAIM_NONE || a->launched)
-		return state < 0 ? state : 0;
-	code = have_folder(e, a) ? 0 : put_files(e, attempt_name(a->job, a->attempt, name, sizeof name), letter, err);
-	if (!code)
-		report_state(e, a, ATTEMPT_HELD, NULL);
-	return code;
+	return code || letter->released ? code : folder_sync(e->attempts, err);
 }
 
 /* Where a supervisor says what it can't say in the claim: supervisor.log of the attempt's folder. */
@@ -332,6 +306,29 @@ static int launch_attempt(struct local *e, struct attempt *a, struct err *err)
 	a->launched = true;
 	owner.start = process_start(owner.pid);
 	watch(e, a, &owner);
+	return 0;
+}
+
+/* Files that are there already are written again: nothing says whether they are whole, and durable. */
+static int do_hold(struct local *e, struct attempt *a, struct letter *letter, struct err *err)
+{
+	char name[ATTEMPT_NAME_SIZE];
+	int state, code;
+
+	if (letter->refusal) {
+		report_state(e, a, ATTEMPT_REFUSED, letter->refusal);
+		return 0;
+	}
+	a->told_running = false; /* whoever asks again may not have heard */
+	state = local_look(e, a, err);
+	if (state != CLAIM_NONE || a->launched)
+		return state < 0 ? state : 0;
+	code = put_files(e, attempt_name(a->job, a->attempt, name, sizeof name), letter, err);
+	if (code)
+		return code;
+	if (letter->released)
+		return launch_attempt(e, a, err);
+	report_state(e, a, ATTEMPT_HELD, NULL);
 	return 0;
 }
 
@@ -448,19 +445,41 @@ static int do_recover(struct local *e, struct attempt *a, struct letter *letter,
 		return bury(e, a, known->cause, "it never started", err);
 	if (known->state == ATTEMPT_RELEASED)
 		return do_release(e, a, letter, err);
-	if (have_folder(e, a))
-		report_state(e, a, ATTEMPT_HELD, NULL);
-	else if (known->state == ATTEMPT_HELD)
+	if (known->state != ATTEMPT_HELD)
+		return 0; /* an intent is held again by who had it, whatever came here: HELD was never reported */
+	if (!have_folder(e, a))
 		return bury(e, a, CAUSE_LOST, "it was held, and what was held is gone", err);
-	return 0; /* an intent that never came here is held again by who had it */
+	report_state(e, a, ATTEMPT_HELD, NULL);
+	return 0;
+}
+
+/* What an attempt needs to run; and secrets that a crash left on their way to their name. */
+static bool is_of_launch(const char *name)
+{
+	static const char *const files[] = {"launch", "secrets", "run", "setup"};
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		if (!strcmp(name, files[i]))
+			return true;
+	return !strncmp(name, ".secrets.", 9);
 }
 
 /* Whether an attempt's folder holds more than what was printed. */
 static bool could_run(struct local *e, const char *name)
 {
-	static const char *const files[] = {"launch", "secrets", "run", "setup", NULL};
+	int fd = folder_open(e->attempts, name, NULL);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	bool could = false;
 
-	return have_file(e, name, files);
+	if (!list) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	for (struct dirent *entry; !could && (entry = readdir(list));)
+		could = is_of_launch(entry->d_name);
+	closedir(list);
+	return could;
 }
 
 /* A folder of an attempt that the journal doesn't know as live: it may not start, ever; what runs is left alone. */

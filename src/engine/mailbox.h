@@ -23,6 +23,7 @@ struct letter {
 	struct known *known; /* of RECOVER */
 	uint32_t n_known;
 	const char *refusal; /* of HOLD: why it won't be taken; NULL: it will. Static text */
+	bool released;       /* of HOLD: it may run at once */
 	/* Of HOLD: what the engine made of the launch. */
 	struct buf launch, secrets;
 };

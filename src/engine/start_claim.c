@@ -20,14 +20,15 @@
 enum { RECORD_BYTES_MAX = 64 << 10, GIVE_BACK_TRIES = 200 };
 
 static const char *const cause_words[] = {
-	[CAUSE_NONE] = "none",       [CAUSE_EXIT] = "exit",     [CAUSE_SIGNAL] = "signal",         [CAUSE_LIMIT] = "limit",
-	[CAUSE_CANCEL] = "cancel",   [CAUSE_MEMORY] = "memory", [CAUSE_DEPENDENCY] = "dependency", [CAUSE_LOST] = "lost",
-	[CAUSE_REFUSED] = "refused",
+	[CAUSE_NONE] = "none",       [CAUSE_EXIT] = "exit",           [CAUSE_SIGNAL] = "signal",         [CAUSE_LIMIT] = "limit",
+	[CAUSE_CANCEL] = "cancel",   [CAUSE_MEMORY] = "memory",       [CAUSE_DEPENDENCY] = "dependency", [CAUSE_LOST] = "lost",
+	[CAUSE_REFUSED] = "refused", [CAUSE_PREEMPTED] = "preempted", [CAUSE_RECLAIMED] = "reclaimed",   [CAUSE_NODE] = "node",
 };
 
 const char *claim_cause_word(enum cause cause)
 {
 	assert((size_t)cause < sizeof cause_words / sizeof *cause_words);
+	assert(cause_words[cause]);
 	return cause_words[cause];
 }
 
@@ -37,7 +38,7 @@ static enum cause cause_of_record(const struct buf *record)
 
 	if (record_text(record, "cause", word, sizeof word))
 		for (size_t i = 0; i < sizeof cause_words / sizeof *cause_words; i++)
-			if (!strcmp(cause_words[i], word))
+			if (cause_words[i] && !strcmp(cause_words[i], word))
 				return (enum cause)i;
 	return CAUSE_NONE;
 }

@@ -6,6 +6,7 @@
 #include "host/changes.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,6 +135,8 @@ static void put_setting(struct buf *lines, const char *name, uint64_t value)
 
 void changes_describe_config(const struct config_spec *config, struct buf *lines)
 {
+	char name[32];
+
 	buf_printf(lines, "policy: %s", policy_word(config->policy));
 	line_end(lines);
 	put_setting(lines, "reservations", config->reservations);
@@ -144,6 +147,17 @@ void changes_describe_config(const struct config_spec *config, struct buf *lines
 	put_setting(lines, "history_jobs_max", config->history_jobs_max);
 	put_setting(lines, "jobs_max", config->jobs_max);
 	put_setting(lines, "seed", config->seed);
+	put_duration(lines, "starvation_after", config->starvation_after_us);
+	put_duration(lines, "half_life", config->half_life_us);
+	for (uint32_t i = 0; i < config->n_las_levels; i++) {
+		snprintf(name, sizeof name, "las_levels[%" PRIu32 "]", i);
+		put_duration(lines, name, config->las_levels_us[i]);
+	}
+	buf_printf(lines, "cards_power: %s", units_format_milli(config->cards_power_milli, name, sizeof name));
+	line_end(lines);
+	put_setting(lines, "score.finish", config->finish_weight);
+	put_setting(lines, "score.price", config->price_weight);
+	put_setting(lines, "score.balance", config->balance_weight);
 }
 
 /* ---- What only one of them has ---- */

@@ -111,9 +111,9 @@ static void answer_undecided(struct host *host, const struct err *why)
 	for (struct service_call *call = host->calls; call; call = next) {
 		next = call->next;
 		drop_secrets(host, call, true);
-		call->code = err_set(&call->err, why->code, why->subject,
-		                     "%.400s; it is tried again, so this may be done later: ask again with the same Idempotency-Key",
-		                     why->text);
+		call->code = err_set(
+			&call->err, why->code, why->subject, "%.400s; it is tried again, so this may be done later: %s", why->text,
+			call->type == SERVICE_BOOK ? "look at the bookings before asking again" : "ask again with the same Idempotency-Key");
 		call->done(call);
 	}
 	host->calls = NULL;
@@ -145,6 +145,15 @@ static bool append_until_durable(struct host *host, const struct batch *batch)
 	return true;
 }
 
+static void count_preempted(struct host *host, const struct event *event)
+{
+	if (event->type != EVENT_STOPPING || (event->stopping.cause != CAUSE_PREEMPTED && event->stopping.cause != CAUSE_RECLAIMED))
+		return;
+	pthread_mutex_lock(&host->stats_lock);
+	host->stats.preempted++;
+	pthread_mutex_unlock(&host->stats_lock);
+}
+
 /* Sees each event just before the follower takes it: the secrets of a job that ends go, and what is forgotten is remembered. */
 static void on_event(void *ctx, const struct core *core, uint64_t sequence, const struct event *event)
 {
@@ -153,6 +162,7 @@ static void on_event(void *ctx, const struct core *core, uint64_t sequence, cons
 
 	(void)sequence;
 	remember(host, core, event);
+	count_preempted(host, event);
 	if (event->type != EVENT_ENDED || event->ended.then == JOB_QUEUED)
 		return;
 	job = core_job(core, event->ended.job);

@@ -75,6 +75,15 @@ static int fill_secrets(struct host *host, const struct core *core, const struct
 	return secret_read(host->secrets, owner->extra->secrets, arena, &launch->secrets, &launch->n_secrets, err);
 }
 
+/* Whether an attempt may run as soon as its engine has it. Where a claim makes its start unique, nothing is won by waiting until
+ * the journal knows that the engine has it: only a commit is, which the start then doesn't wait for (docs/adr/0007). */
+static bool may_run_at_once(const struct core *core, const struct job *job)
+{
+	const struct centre_spec *centre = core_pool(core)->centres[job->plan.tasks[0].centre].spec;
+
+	return centre && centre->capabilities & CAN_START_ONCE && job->state != JOB_CLEANUP;
+}
+
 static int send_hold(struct host *host, struct engine *engine, const struct job *job, struct arena *arena, struct err *err)
 {
 	const struct core *core = host->follower;
@@ -90,7 +99,8 @@ static int send_hold(struct host *host, struct engine *engine, const struct job 
 	                        .cpus_milli = request->cpus_milli,
 	                        .memory_mib = request->memory_mib,
 	                        .limit_us = job->limit_us,
-	                        .grace_us = core_config(core)->kill_grace_us};
+	                        .grace_us = core_config(core)->kill_grace_us,
+	                        .released = may_run_at_once(core, job)};
 	int code;
 
 	fill_kind(core, job, &launch);

@@ -14,6 +14,31 @@ void history_init(struct history *history)
 	pthread_mutex_init(&history->lock, NULL);
 }
 
+static int note_stored(void *ctx, uint32_t job)
+{
+	map_set(ctx, job, 1);
+	return 0;
+}
+
+int history_learn(struct history *history, struct store *store, struct err *err)
+{
+	int code = store->ops->history_ids(store, note_stored, &history->stored, err);
+
+	if (code < 0)
+		history_unlearn(history);
+	return code;
+}
+
+void history_unlearn(struct history *history)
+{
+	map_done(&history->stored);
+}
+
+bool history_has(const struct history *history, uint32_t job)
+{
+	return history->stored.count && map_get(&history->stored, job, 0);
+}
+
 static void drop(struct past_job *job)
 {
 	free((void *)(uintptr_t)job->project);
@@ -34,6 +59,7 @@ void history_done(struct history *history)
 {
 	drop_first(history, history->n);
 	free(history->waiting);
+	history_unlearn(history);
 	pthread_mutex_destroy(&history->lock);
 }
 

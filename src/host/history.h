@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "base/map.h"
 #include "core/core.h"
 #include "port/store.h"
 
@@ -19,11 +20,19 @@ struct history {
 	pthread_mutex_t lock;
 	struct past_job *waiting; /* by when they left; texts are ours */
 	uint32_t n, cap;
-	us_t due_us; /* of clock_now; US_NEVER: none waits */
+	us_t due_us;       /* of clock_now; US_NEVER: none waits */
+	struct map stored; /* during a replay: the numbers of jobs that are in the store already */
 };
 
 void history_init(struct history *history);
 void history_done(struct history *history);
+
+/* Before a replay of all of the journal: learns which jobs the store has, so that these needn't be written down again; and after
+ * it forgets that. Returns 0 or what the store failed with; then none is known. Cost: O(jobs of the history). */
+int history_learn(struct history *history, struct store *store, struct err *err);
+void history_unlearn(struct history *history);
+/* Whether a job is known to be in the store. */
+bool history_has(const struct history *history, uint32_t job);
 
 /* Adds a job that is about to leave the core; record: ours from then on, made by malloc. */
 void history_add(struct history *history, const struct core *core, const struct job *job, char *record);

@@ -48,18 +48,42 @@ static void take_item(struct host *host, const char *who, struct service_item *i
 		keep_blob(host, item);
 }
 
+static void take_node(const struct service_node *node, struct input *input)
+{
+	input->type = INPUT_NODE;
+	input->node.centre = node->centre;
+	input->node.range = node->range;
+	input->node.state = node->state;
+	input->node.note = node->note;
+}
+
 static void take_call(struct host *host, struct service_call *call, us_t now_us)
 {
-	struct input input = {.type = INPUT_CANCEL, .now_us = now_us, .who = call->who};
+	struct input input = {.now_us = now_us, .who = call->who};
 
 	call->code = 0;
-	if (call->type == SERVICE_SUBMIT) {
+	switch (call->type) {
+	case SERVICE_SUBMIT:
 		for (uint32_t i = 0; i < call->n_items; i++)
 			take_item(host, call->who, &call->items[i], now_us);
 		return;
+	case SERVICE_CANCEL:
+		input.type = INPUT_CANCEL;
+		input.cancel.job = call->job;
+		break;
+	case SERVICE_NODE: take_node(&call->node, &input); break;
+	case SERVICE_BOOK:
+		input.type = INPUT_BOOK;
+		input.book = call->book;
+		break;
+	case SERVICE_UNBOOK:
+		input.type = INPUT_UNBOOK;
+		input.unbook.booking = call->booking;
+		break;
 	}
-	input.cancel.job = call->job;
 	call->code = core_step(host->core, &input, &host->step, &call->err);
+	if (!call->code && call->type == SERVICE_BOOK)
+		call->booking = host->step.job;
 }
 
 static void take_clock(struct host *host, us_t now_us)

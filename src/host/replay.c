@@ -126,16 +126,20 @@ static int apply_from(struct host *host, const struct snapshot *snapshot, struct
 {
 	struct store *store = host->config.store;
 	struct replay replay = {.host = host, .walk = *walk, .write_at = HISTORY_PIECE, .err = err};
+	struct err why;
 	int code;
 
 	if (snapshot->sequence) {
 		replay.walk = (struct journal_walk){
 			.sequence = snapshot->sequence, .good = snapshot->sequence, .at_us = snapshot->at_us, .hash = snapshot->chain};
 		keeper_resume(&host->keeper, snapshot);
+	} else if (history_learn(&host->history, store, &why) < 0) {
+		log_failure(LOG_WARNING, "history", &why); /* then all of it is written again, which changes nothing */
 	}
 	code = store->ops->read(store, replay.walk.sequence + 1, apply_batch, &replay, err);
 	if (!code)
 		code = journal_walk_end(&replay.walk, err);
+	history_unlearn(&host->history);
 	if (!code)
 		write_history(&replay);
 	if (!code)

@@ -117,7 +117,7 @@ void remember(struct host *host, const struct core *core, const struct event *ev
 	const struct job *job;
 	char *record;
 
-	if (event->type != EVENT_FORGOTTEN)
+	if (event->type != EVENT_FORGOTTEN || history_has(&host->history, event->forgotten.job))
 		return;
 	job = core_job(core, event->forgotten.job);
 	record = host->config.job_record ? host->config.job_record(core, job) : mem_strdup("{}");

@@ -2,10 +2,12 @@
  * stations.c: one engine a centre: opened, told what the journal knows, closed. */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "core/state.h"
@@ -52,25 +54,34 @@ static char *folder_name(const char *name)
 	return (char *)buf.data;
 }
 
-static int make_dir(const char *path, struct err *err)
+/* Makes a folder in another one. Its name is durable after this, for what lies below it must outlast a loss of power; also where
+ * it was there already, for nobody knows whether whoever made it came that far. */
+static int make_dir(const char *parent, const char *path, struct err *err)
 {
+	int fd, code = 0;
+
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_set(err, errno == ENOSPC ? ERR_FULL : ERR_IO, "state", "can't make %s: %s", path, strerror(errno));
-	return 0;
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		code = err_set(err, errno == ENOSPC ? ERR_FULL : ERR_IO, "state", "can't sync %s: %s", parent, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return code;
 }
 
 static int make_station_dir(struct station *station, const char *state_dir, struct err *err)
 {
 	char *folder = folder_name(station->name);
-	struct buf path = {0};
+	struct buf engines = {0}, path = {0};
 	int code;
 
-	buf_printf(&path, "%s/engines", state_dir);
-	code = make_dir((char *)path.data, err);
-	if (!code) {
-		buf_printf(&path, "/%s", folder);
-		code = make_dir((char *)path.data, err);
-	}
+	buf_printf(&engines, "%s/engines", state_dir);
+	buf_printf(&path, "%s/%s", (char *)engines.data, folder);
+	code = make_dir(state_dir, (char *)engines.data, err);
+	if (!code)
+		code = make_dir((char *)engines.data, (char *)path.data, err);
+	buf_done(&engines);
 	free(folder);
 	station->dir = (char *)path.data;
 	return code;
@@ -87,8 +98,7 @@ static struct known *known_at(const struct core *core, uint32_t centre, uint32_t
 	struct known *list = NULL;
 	uint32_t cap = 0, n = 0;
 
-	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		const struct job *job = tree_entry(node, struct job, in_live);
+	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id)) {
 
 		if (!is_known_here(job, centre))
 			continue;

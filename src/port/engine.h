@@ -31,6 +31,8 @@ struct launch {
 	const struct payload *payload;
 	const struct variable *secrets; /* environment too, but never kept in the clear but 0600, nor shown */
 	uint32_t n_secrets;
+	bool released; /* it may run as soon as the engine has it: HELD needn't be reported, and no release is waited for. Set only
+	                  where the engine can start once; an engine that doesn't look at it reports HELD, and is released as ever */
 };
 
 /* What the core knows of an attempt that isn't over, when an engine comes up. */

@@ -29,7 +29,15 @@ struct service_item {
 	char secret_name[SERVICE_SECRET_NAME]; /* the service's own */
 };
 
-enum service_call_type { SERVICE_SUBMIT, SERVICE_CANCEL };
+enum service_call_type { SERVICE_SUBMIT, SERVICE_CANCEL, SERVICE_NODE, SERVICE_BOOK, SERVICE_UNBOOK };
+
+/* What operators say of a range of nodes. */
+struct service_node {
+	const char *centre;
+	struct node_range range;
+	enum node_state state;
+	const char *note; /* NULL: none */
+};
 
 /* A request that changes something. All items of one call are in one commit. */
 struct service_call {
@@ -37,9 +45,12 @@ struct service_call {
 	const char *who;
 	struct service_item *items; /* of SUBMIT: 1 to SERVICE_ITEMS_MAX */
 	uint32_t n_items;
-	uint32_t job; /* of CANCEL */
+	uint32_t job;                    /* of CANCEL */
+	struct service_node node;        /* of NODE; what it points to is good until done */
+	const struct booking_spec *book; /* of BOOK; likewise */
+	uint32_t booking;                /* of UNBOOK; of BOOK: set, the number of what was made */
 
-	int code; /* 0, or negative: of a CANCEL, or of a SUBMIT whose items weren't looked at (busy, full, stopping) */
+	int code; /* 0, or negative: of all but a SUBMIT, or of a SUBMIT whose items weren't looked at (busy, full, stopping) */
 	struct err err;
 	/* Called once, from any thread and perhaps before `call` returns, when what was done is durable or was refused. Must be
 	 * quick. The call is the caller's again. */
@@ -55,6 +66,7 @@ struct service_stats {
 	uint64_t commit_us_sum;
 	uint64_t commit_le[SERVICE_BUCKETS + 1]; /* commits that took at most service_bucket_us[i]; the last: longer */
 	uint32_t waiting, waiting_max;           /* inputs that wait for the core */
+	uint64_t preempted;                      /* attempts that made room for others */
 	bool failing;                            /* the store takes nothing for now */
 };
 

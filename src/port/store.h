@@ -100,6 +100,10 @@ struct store_ops {
 	int (*history)(struct store *store, const struct past_query *query, int (*visit)(void *ctx, const struct past_job *job),
 	               void *ctx, struct err *err);
 
+	/* Calls visit with the number of each job of the history, in any order, until it returns other than 0, and returns that.
+	 * Cost: O(jobs), and small: what else is known of them isn't read. */
+	int (*history_ids)(struct store *store, int (*visit)(void *ctx, uint32_t job), void *ctx, struct err *err);
+
 	struct store *(*close)(struct store *store); /* accepts NULL, returns NULL */
 };
 

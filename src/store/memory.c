@@ -447,6 +447,25 @@ static int memory_history(struct store *store, const struct past_query *query,
 	return code;
 }
 
+static int memory_history_ids(struct store *store, int (*visit)(void *ctx, uint32_t job), void *ctx, struct err *err)
+{
+	struct memory_store *self = self_of(store);
+	uint32_t *ids, n;
+	int code = 0;
+
+	(void)err;
+	pthread_mutex_lock(&self->mutex);
+	n = self->n_jobs;
+	ids = mem_new(n, sizeof *ids);
+	for (uint32_t i = 0; i < n; i++)
+		ids[i] = self->jobs[i]->job.id;
+	pthread_mutex_unlock(&self->mutex);
+	for (uint32_t i = 0; !code && i < n; i++)
+		code = visit(ctx, ids[i]);
+	free(ids);
+	return code;
+}
+
 static struct store *memory_close(struct store *store)
 {
 	struct memory_store *self = self_of(store);
@@ -493,6 +512,7 @@ int memory_store_open(struct store **ret, struct err *err)
 		.snapshot = memory_snapshot,
 		.history_put = memory_history_put,
 		.history = memory_history,
+		.history_ids = memory_history_ids,
 		.close = memory_close,
 	};
 	struct memory_store *self = calloc(1, sizeof *self);

@@ -54,6 +54,21 @@ int state_dir(const char *dir, struct err *err)
 	return 0;
 }
 
+/* That the directory has a name must outlast a loss of power, like what is in it. Where its parent may not be read, nothing can
+ * be done about that. */
+static void sync_name(const char *dir)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/..", dir);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	fsync(fd);
+	close(fd);
+}
+
 static int say_owner(int fd, const char *dir, struct err *err)
 {
 	char text[24] = "";
@@ -98,6 +113,7 @@ int state_lock(const char *dir, int *ret_fd, struct err *err)
 		return code;
 	}
 	write_owner(fd);
+	sync_name(dir);
 	*ret_fd = fd;
 	return 0;
 }

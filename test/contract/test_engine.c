@@ -500,6 +500,31 @@ static void test_repeats(void **state)
 		assert_string_equal(slurp("%s", path), "started\n");
 }
 
+/* A hold that needs no release: HELD may be left out, and where it comes, a release does no harm. */
+static void test_released_at_once(void **state)
+{
+	struct bench *b = *state;
+	struct example *x;
+	char text[300];
+
+	snprintf(text, sizeof text, "echo started >> %s/starts; exit 5", b->dir);
+	x = simulated(example(15, text), 20 * US_MS, 5);
+	x->launch.released = true;
+	for (int i = 0; i < 3; i++)
+		hold(b, x);
+	for (int i = 0; i < 1000 && !count(b, 15, ATTEMPT_HELD) && !count(b, 15, ATTEMPT_RUNNING); i++)
+		pause_ms(10);
+	if (count(b, 15, ATTEMPT_HELD))
+		release(b, 15);
+	await(b, 15, ATTEMPT_RUNNING);
+	assert_int_equal(await(b, 15, ATTEMPT_ENDED).exit_code, 5);
+	hold(b, x);
+	release(b, 15);
+	pause_ms(200);
+	if (b->engine->ops == &engine_local)
+		assert_string_equal(slurp("%s/starts", b->dir), "started\n");
+}
+
 static void test_restart_while_held(void **state)
 {
 	struct bench *b = *state;
@@ -1182,6 +1207,44 @@ static void test_forking(void **state)
 	assert_false(in_some_environ("SUAN_CLAIM=", b->dir));
 }
 
+/* A launch that may run at once isn't synced. What a loss of power left of it isn't believed: the intent is held again. */
+static void test_torn_launch(void **state)
+{
+	struct bench *b = *state;
+	struct example *x;
+	char path[200];
+
+	hold(b, example(78, "exit 1"));
+	await(b, 78, ATTEMPT_HELD);
+	snprintf(path, sizeof path, "%s/attempts/78.1/launch", b->dir);
+	assert_int_equal(truncate(path, 20), 0);
+	reopen(b);
+	recover_one(b, 78, ATTEMPT_INTENT);
+	pause_ms(100);
+	assert_int_equal(count_all(b), 0);
+	x = example(78, "exit 7");
+	x->launch.released = true;
+	hold(b, x);
+	assert_int_equal(await(b, 78, ATTEMPT_ENDED).exit_code, 7);
+	assert_int_equal(count(b, 78, ATTEMPT_HELD), 0);
+}
+
+/* Secrets that a crash left on their way to their name go too, though nothing else is left of their attempt. */
+static void test_secrets_cut_off(void **state)
+{
+	struct bench *b = *state;
+	char path[200];
+
+	snprintf(path, sizeof path, "%s/attempts/79.1", b->dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	strcat(path, "/.secrets.4711");
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	recover(b, NULL, 0);
+	for (int i = 0; i < 500 && !access(path, F_OK); i++)
+		pause_ms(10);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
 /* ---- Starts are unique, and nothing is forgotten ---- */
 
 /* Runs a supervisor on an attempt's folder, as a late one would. Returns its exit status. */
@@ -1632,6 +1695,7 @@ int main(void)
 		ALL(test_kill_never_held),
 		ALL(test_limit),
 		ALL(test_repeats),
+		ALL(test_released_at_once),
 		ALL(test_restart_while_held),
 		ALL(test_restart_while_running),
 		ALL(test_ended_meanwhile),
@@ -1666,6 +1730,8 @@ int main(void)
 		LOCAL(test_hold_is_retried),
 		LOCAL(test_hostile_datagrams),
 		LOCAL(test_forking),
+		LOCAL(test_torn_launch),
+		LOCAL(test_secrets_cut_off),
 		LOCAL(test_two_engines),
 		LOCAL(test_late_supervisor),
 		LOCAL(test_many_supervisors),

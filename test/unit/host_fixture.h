@@ -31,6 +31,7 @@ static struct {
 	const struct engine_sink *sink;
 	unsigned holds[FAKE_JOBS], releases[FAKE_JOBS], kills[FAKE_JOBS], forgets[FAKE_JOBS], known;
 	char secret[64], run[64]; /* of the latest launch */
+	bool released;            /* it might run at once */
 	int hold_fails;           /* this code is returned by so many holds */
 	unsigned hold_fails_n;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -69,12 +70,13 @@ static int fake_hold(struct engine *engine, const struct launch *launch, struct 
 	fake.holds[launch->job % FAKE_JOBS]++;
 	snprintf(fake.secret, sizeof fake.secret, "%s", launch->n_secrets ? launch->secrets[0].value : "");
 	snprintf(fake.run, sizeof fake.run, "%s", launch->payload->run);
+	fake.released = launch->released;
 	pthread_mutex_unlock(&fake.lock);
 	if (fake.hold_fails_n) {
 		fake.hold_fails_n--;
 		return err_set(err, fake.hold_fails, NULL, "not now");
 	}
-	fake_report(launch->job, launch->attempt, ATTEMPT_HELD, CAUSE_NONE, 0);
+	fake_report(launch->job, launch->attempt, launch->released ? ATTEMPT_RUNNING : ATTEMPT_HELD, CAUSE_NONE, 0);
 	return 0;
 }
 
@@ -143,12 +145,12 @@ static const struct engine_ops *const fake_engines[] = {&fake_ops};
 static const struct kind_spec fake_kinds[] = {{.name = "k", .vendor = "v", .source = "test", .class = CLASS_INTELLIGENT}};
 static const struct line_spec fake_lines[] = {
 	{.count = 4, .kind = "k", .cards = 8, .cpus_milli = UNCOUNTED, .memory_mib = UNCOUNTED}};
-static const struct centre_spec fake_centres[] = {{.name = "..",
-                                                   .region = "r",
-                                                   .engine = "fake",
-                                                   .capabilities = CAN_EXACT_CARDS | CAN_FRACTIONS | CAN_BARE,
-                                                   .lines = fake_lines,
-                                                   .n_lines = 1}};
+static struct centre_spec fake_centres[] = {{.name = "..",
+                                             .region = "r",
+                                             .engine = "fake",
+                                             .capabilities = CAN_EXACT_CARDS | CAN_FRACTIONS | CAN_BARE,
+                                             .lines = fake_lines,
+                                             .n_lines = 1}};
 static const struct pool_spec fake_pool = {
 	.name = "test", .currency = "CNY", .kinds = fake_kinds, .n_kinds = 1, .centres = fake_centres, .n_centres = 1};
 

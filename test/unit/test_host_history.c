@@ -141,6 +141,66 @@ static void a_start_goes_from_a_snapshot(void **state)
 	assert_int_equal(all_past(f).n, JOBS - 3);
 }
 
+/* What a start writes to the history; and a job that it is told isn't there. */
+static const struct store_ops *real_ops;
+static uint32_t written, hidden;
+
+static int count_put(struct store *store, const struct past_job *jobs, uint32_t n, struct err *err)
+{
+	written += n;
+	return real_ops->history_put(store, jobs, n, err);
+}
+
+struct ids {
+	int (*visit)(void *ctx, uint32_t job);
+	void *ctx;
+};
+
+static int visit_but_hidden(void *ctx, uint32_t job)
+{
+	struct ids *ids = ctx;
+
+	return job == hidden ? 0 : ids->visit(ids->ctx, job);
+}
+
+static int ids_but_hidden(struct store *store, int (*visit)(void *ctx, uint32_t job), void *ctx, struct err *err)
+{
+	struct ids ids = {visit, ctx};
+
+	return real_ops->history_ids(store, visit_but_hidden, &ids, err);
+}
+
+static void a_start_writes_only_what_is_missing(void **state)
+{
+	struct fixture *f = *state;
+	struct store_ops ops;
+
+	f->host = host_close(f->host);
+	f->config.history_jobs_max = 3;
+	f->snapshot_events = UINT64_MAX;
+	open_host(f);
+	for (uint32_t i = 1; i <= JOBS; i++)
+		run_one(f, "true");
+	for (int i = 0; i < 5000 && all_past(f).n < JOBS - 3; i++)
+		usleep(1000);
+	assert_int_equal(newest_snapshot(f), 0);
+	for (hidden = 0; hidden < 2; hidden++) {
+		f->host = host_close(f->host);
+		ops = *f->store->ops;
+		real_ops = f->store->ops;
+		ops.history_put = count_put;
+		ops.history_ids = ids_but_hidden;
+		f->store->ops = &ops;
+		written = 0;
+		open_host(f);
+		assert_int_equal(written, hidden);
+		assert_int_equal(all_past(f).n, JOBS - 3);
+		f->host = host_close(f->host);
+		f->store->ops = real_ops;
+		open_host(f);
+	}
+}
+
 static int count_one(void *ctx, const struct hash *hash)
 {
 	(void)hash;
@@ -233,10 +293,8 @@ static void bad_snapshots_are_passed_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(jobs_are_found_while_they_leave),
-		test(a_start_goes_from_a_snapshot),
-		test(payloads_go_with_their_jobs),
-		test(bad_snapshots_are_passed_over),
+		test(jobs_are_found_while_they_leave), test(a_start_goes_from_a_snapshot),  test(a_start_writes_only_what_is_missing),
+		test(payloads_go_with_their_jobs),     test(bad_snapshots_are_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

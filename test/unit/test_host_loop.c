@@ -34,6 +34,27 @@ static void test_run(void **state)
 	wait_state(f, job, JOB_COMPLETED);
 }
 
+/* Where a start is unique by itself, nothing waits for the journal to know that the engine has it. */
+static void test_run_at_once(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t job;
+
+	assert_false(fake_centres[0].capabilities & CAN_START_ONCE);
+	job = submit_job(f, 1, "x");
+	wait_state(f, job, JOB_ACTIVE);
+	assert_false(fake.released);
+	f->host = host_close(f->host);
+	fake_centres[0].capabilities |= CAN_START_ONCE;
+	open_host(f);
+	job = submit_job(f, 1, "y");
+	wait_state(f, job, JOB_ACTIVE);
+	assert_true(fake.released);
+	assert_int_equal(fake.holds[job], 1);
+	assert_int_equal(fake.releases[job], 0);
+	fake_centres[0].capabilities &= ~(uint32_t)CAN_START_ONCE;
+}
+
 static void test_cancel(void **state)
 {
 	struct fixture *f = *state;
@@ -381,9 +402,9 @@ static void test_many_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_run),      TEST(test_cancel),    TEST(test_refused),      TEST(test_key),        TEST(test_secrets),
-		TEST(test_full),     TEST(test_full_stop), TEST(test_restart),      TEST(test_hold_again), TEST(test_erase),
-		TEST(test_tampered), TEST(test_events),    TEST(test_many_threads),
+		TEST(test_run),     TEST(test_run_at_once), TEST(test_cancel),    TEST(test_refused),      TEST(test_key),
+		TEST(test_secrets), TEST(test_full),        TEST(test_full_stop), TEST(test_restart),      TEST(test_hold_again),
+		TEST(test_erase),   TEST(test_tampered),    TEST(test_events),    TEST(test_many_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
