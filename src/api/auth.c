@@ -71,6 +71,16 @@ static bool is_media_type(const char *value)
 	return false;
 }
 
+/* Whether something is sent that must say what it is. */
+static bool sends_body(const struct exchange *ex)
+{
+	const char *length = exchange_header(ex, "Content-Length");
+
+	if (!(ex->route->flags & MAY_HAVE_BODY))
+		return ex->route->flags & TAKES_BODY;
+	return exchange_header(ex, "Transfer-Encoding") || (length && length[strspn(length, "0")]);
+}
+
 int auth_check_caller(struct exchange *ex, struct err *err, unsigned *ret_status)
 {
 	const char *type = exchange_header(ex, "Content-Type"), *user = exchange_header(ex, "Suan-User");
@@ -81,7 +91,7 @@ int auth_check_caller(struct exchange *ex, struct err *err, unsigned *ret_status
 		               "expected \"Bearer TOKEN\" with the token that the daemon keeps in its state "
 		               "directory and in its user's configuration directory");
 	*ret_status = MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
-	if (strcmp(ex->route->method, "POST") == 0 && (type || (ex->route->flags & TAKES_BODY)) && (!type || !is_media_type(type)))
+	if (strcmp(ex->route->method, "POST") == 0 && (type || sends_body(ex)) && (!type || !is_media_type(type)))
 		return err_set(err, ERR_INVALID, "Content-Type", "\"%.100s\": expected application/json or application/yaml",
 		               type ? type : "");
 	*ret_status = MHD_HTTP_BAD_REQUEST;

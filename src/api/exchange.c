@@ -188,7 +188,7 @@ static enum MHD_Result begin(struct exchange *ex, const char *url, const char *m
 		code = take_authority(ex, &url, &err);
 	if (code < 0)
 		return reply_problem(ex, status, &err);
-	ex->route = route_find(method, url, ex->id, ex->allow);
+	ex->route = route_find(method, url, ex->id, ex->centre, ex->allow);
 	if (!ex->route) {
 		err_set(&err, ex->allow[0] ? ERR_UNSUPPORTED : ERR_NOT_FOUND, "path", "%.100s: %s", url,
 		        ex->allow[0] ? "not with this method" : "there is no such resource");
@@ -213,7 +213,7 @@ static enum MHD_Result take_body(struct exchange *ex, const char *data, size_t *
 	peer_sends(ex);
 	if (ex->body_read > DISCARD_MAX)
 		return MHD_NO;
-	if (!(ex->route->flags & TAKES_BODY) || ex->refused)
+	if (!(ex->route->flags & (TAKES_BODY | MAY_HAVE_BODY)) || ex->refused)
 		return MHD_YES;
 	if (ex->body_read > BODY_MAX) {
 		ex->refused = ERR_TOO_LARGE;
@@ -259,14 +259,17 @@ static struct exchange *exchange_new(struct api *api, struct MHD_Connection *con
 	return ex;
 }
 
-/* What no path or query of ours has in it as it is sent: percent signs in a path would be a second way to write it, and text ends
- * at a zero byte. */
+/* What no path or query of ours has in it as it is sent: percent signs in a path would be a second way to write it, but where it
+ * names a centre, which may be called anything; and text ends at a zero byte. */
 static const char *find_amiss(const char *target)
 {
+	static const char with_names[] = "/v1/nodes/";
 	size_t len = strcspn(target, "?");
 
-	if (memchr(target, '%', len))
+	if (memchr(target, '%', len) && strncmp(target, with_names, sizeof with_names - 1) != 0)
 		return "a path here has no percent signs";
+	if (memmem(target, len, "%00", 3))
+		return "a path has a zero byte";
 	if (strstr(target + len, "%00"))
 		return "a query has a zero byte";
 	return NULL;

@@ -24,6 +24,7 @@ enum {
 	STOP_PATIENCE_MS = 2000, /* for answers that are under way when the API stops */
 	STREAMS_MAX = 1024,      /* event streams, followed logs and waits at once */
 	ID_MAX = 32,
+	CENTRE_MAX = NAME_LEN_MAX + 1,
 	ALLOW_MAX = 32,
 	THREADS = 2,
 };
@@ -88,8 +89,8 @@ void peer_rests(struct MHD_Connection *connection);
 
 /* ---- Routes and requests ---- */
 
-/* OPEN: goes without the token beyond loopback too. */
-enum { NEEDS_TOKEN = 1, TAKES_BODY = 2, OPEN = 4 };
+/* OPEN: goes without the token beyond loopback too. MAY_HAVE_BODY: as TAKES_BODY, but goes without one. MAKES: answers 201. */
+enum { NEEDS_TOKEN = 1, TAKES_BODY = 2, OPEN = 4, MAY_HAVE_BODY = 8, MAKES = 16 };
 
 /* One query parameter or header, for reading and for openapi.json. */
 struct parameter {
@@ -97,7 +98,7 @@ struct parameter {
 };
 
 struct route {
-	const char *method, *path; /* {id}: one part of a path */
+	const char *method, *path; /* {id}, {number}: one part of a path; {centre}: a centre's name */
 	enum MHD_Result (*handle)(struct exchange *ex);
 	unsigned flags;
 	const char *text;                   /* what it does, in openapi.json */
@@ -112,8 +113,9 @@ struct exchange {
 	struct api *api;
 	struct MHD_Connection *connection;
 	const struct route *route;
-	char id[ID_MAX];       /* what {id} stands for */
-	char allow[ALLOW_MAX]; /* where the method is wrong: those that would do */
+	char id[ID_MAX];         /* what {id} or {number} stands for */
+	char centre[CENTRE_MAX]; /* what {centre} stands for */
+	char allow[ALLOW_MAX];   /* where the method is wrong: those that would do */
 	const char *user;
 	const char *amiss; /* what is wrong with the request's first line, known before its head is here */
 	bool begun;
@@ -167,10 +169,10 @@ int exchange_number(const struct exchange *ex, const char *name, uint64_t least,
                     struct err *err);
 int exchange_flag(const struct exchange *ex, const char *name, bool *ret, struct err *err);
 
-/* Whether a path is a route's; id: of ID_MAX, what {id} stands for. (route.c) */
-bool route_matches(const char *pattern, const char *path, char *id);
+/* Whether a path is a route's; id, of ID_MAX: what {id} or {number} stands for; centre, of CENTRE_MAX: likewise. (route.c) */
+bool route_matches(const char *pattern, const char *path, char *id, char *centre);
 /* The route, or NULL; allow, of ALLOW_MAX: then the methods that the path has, "" where there is no such path. */
-const struct route *route_find(const char *method, const char *path, char *id, char *allow);
+const struct route *route_find(const char *method, const char *path, char *id, char *centre, char *allow);
 
 /* ---- Who may (auth.c) ---- */
 
@@ -217,16 +219,20 @@ json_t *json_instant(us_t instant);   /* null for never and for 0 */
 json_t *json_seconds(us_t duration);  /* null for never */
 json_t *json_text(const char *text);  /* null for NULL and "" */
 
-/* A job. reason: it waits for it, or NULL. */
-json_t *json_job(const struct core *core, const struct job *job, const struct explanation *why);
+/* A job, as of now_us. why: it waits for it, or NULL. */
+json_t *json_job(const struct core *core, const struct job *job, const struct explanation *why, us_t now_us);
 /* An element of an array that isn't placed yet. */
-json_t *json_unplaced_element(const struct core *core, const struct job *array, uint32_t index, const struct explanation *why);
+json_t *json_unplaced_element(const struct core *core, const struct job *array, uint32_t index, const struct explanation *why,
+                              us_t now_us);
 json_t *json_placement(const struct core *core, const struct plan *plan);
 /* is_element: of an element of the array `job` that isn't placed. */
 json_t *json_explanation(const struct core *core, const struct job *job, bool is_element, const struct explanation *why);
 json_t *json_centre(const struct core *core, uint32_t centre);
 json_t *json_pool(const struct core *core);
 json_t *json_event(const struct core *core, uint64_t sequence, const struct event *event);
+json_t *json_jobs_of(const uint32_t *jobs, uint32_t n);                /* their numbers */
+json_t *json_node_ranges(const struct node_range *ranges, uint32_t n); /* "0-3,8" (operators.c) */
+json_t *json_booking(const struct core *core, const struct booking *booking);
 
 /* One schema of openapi.json (schemas.c). */
 struct schema {
@@ -252,6 +258,13 @@ enum MHD_Result get_nodes(struct exchange *ex);
 enum MHD_Result get_cards(struct exchange *ex);
 enum MHD_Result get_links(struct exchange *ex);
 enum MHD_Result get_projects(struct exchange *ex);
+enum MHD_Result post_cordon(struct exchange *ex); /* operators.c */
+enum MHD_Result post_uncordon(struct exchange *ex);
+enum MHD_Result post_down(struct exchange *ex);
+enum MHD_Result post_up(struct exchange *ex);
+enum MHD_Result get_bookings(struct exchange *ex);
+enum MHD_Result post_bookings(struct exchange *ex);
+enum MHD_Result delete_booking(struct exchange *ex);
 enum MHD_Result get_events(struct exchange *ex);  /* stream.c */
 enum MHD_Result get_metrics(struct exchange *ex); /* metrics.c */
 enum MHD_Result get_openapi(struct exchange *ex); /* openapi.c */

@@ -110,7 +110,7 @@ static json_t *unplaced_seen(const struct core *core, const struct job *array, u
 	struct err err;
 	bool waits = !job_is_over(array) && core_explain(core, array->id, now_us, &why, &err) == 0;
 
-	return json_unplaced_element(core, array, index, waits ? &why : NULL);
+	return json_unplaced_element(core, array, index, waits ? &why : NULL, now_us);
 }
 
 json_t *job_seen(struct api *api, const struct job_id *id, bool *ret_over, struct err *err)
@@ -126,7 +126,7 @@ json_t *job_seen(struct api *api, const struct job_id *id, bool *ret_over, struc
 
 		*ret_over = job_is_over(job);
 		json = id->is_element && job->array ? unplaced_seen(core, job, id->index, now_us)
-		                                    : json_job(core, job, explain(core, job, now_us, &why));
+		                                    : json_job(core, job, explain(core, job, now_us, &why), now_us);
 	}
 	service->ops->read_end(service);
 	return job ? json : past_seen(service, id, ret_over, err);
@@ -217,6 +217,7 @@ static json_t *next_in_core(struct list *list, uint32_t *ret_low, uint32_t *ret_
 	struct service *service = list->ex->api->service;
 	const struct core *core = service->ops->read_begin(service, true);
 	const struct job *job = core_job_before(core, list->before);
+	us_t now_us = service->ops->now(service);
 	struct explanation why;
 	json_t *json = NULL;
 
@@ -226,7 +227,7 @@ static json_t *next_in_core(struct list *list, uint32_t *ret_low, uint32_t *ret_
 		*ret_low = job->id;
 		*ret_tasks = job->plan.n_tasks;
 		if (is_listed(list, core, job))
-			json = json_job(core, job, explain(core, job, service->ops->now(service), &why));
+			json = json_job(core, job, explain(core, job, now_us, &why), now_us);
 		job = core_job_before(core, *ret_low);
 	}
 	service->ops->read_end(service);

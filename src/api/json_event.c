@@ -97,6 +97,15 @@ static void put_ended(json_t *json, const struct core *core, const struct event 
 	put(json, "note", json_text(e->note));
 }
 
+json_t *json_jobs_of(const uint32_t *jobs, uint32_t n)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		json_array_append_new(list, json_integer(jobs[i]));
+	return list;
+}
+
 static void put_reserved(json_t *json, const struct core *core, const struct event *event)
 {
 	(void)core;
@@ -104,6 +113,7 @@ static void put_reserved(json_t *json, const struct core *core, const struct eve
 	put(json, "cause", json_string(cause_word(event->reserved.cause)));
 	put(json, "start_at", json_instant(event->reserved.plan.start_us));
 	put(json, "num_nodes", json_integer(event->reserved.plan.n_tasks));
+	put(json, "preempts", json_jobs_of(event->reserved.victims, event->reserved.n_victims));
 }
 
 static void put_unreserved(json_t *json, const struct core *core, const struct event *event)
@@ -125,12 +135,60 @@ static void put_forgotten(json_t *json, const struct core *core, const struct ev
 	put(json, "job", json_integer(event->forgotten.job));
 }
 
+static void put_node(json_t *json, const struct core *core, const struct event *event)
+{
+	put(json, "centre", json_text(pool_centre_name(core_pool(core), event->node.centre)));
+	put(json, "nodes", json_node_ranges(&event->node.range, 1));
+	put(json, "state", json_string(node_state_word(event->node.state)));
+	put(json, "note", json_text(event->node.note));
+}
+
+static void put_booked(json_t *json, const struct core *core, const struct event *event)
+{
+	const struct booked *b = &event->booked;
+
+	put(json, "booking", json_integer(b->booking));
+	put(json, "name", json_text(b->name));
+	put(json, "project", json_text(b->project));
+	put(json, "centre", json_text(pool_centre_name(core_pool(core), b->centre)));
+	put(json, "nodes", json_node_ranges(b->ranges, b->n_ranges));
+	put(json, "from", json_instant(b->from_us));
+	put(json, "until", json_instant(b->until_us));
+}
+
+static void put_unbooked(json_t *json, const struct core *core, const struct event *event)
+{
+	(void)core;
+	put(json, "booking", json_integer(event->unbooked.booking));
+	put(json, "cause", json_string(cause_word(event->unbooked.cause)));
+}
+
+static void put_aged(json_t *json, const struct core *core, const struct event *event)
+{
+	(void)core;
+	put(json, "job", json_integer(event->aged.job));
+	put(json, "level", json_integer(event->aged.level));
+	put(json, "preemptible", json_boolean(event->aged.preemptible));
+}
+
 static void (*const puts_of[EVENT_TYPE_COUNT])(json_t *json, const struct core *core, const struct event *event) = {
-	[EVENT_POOL] = put_pool,           [EVENT_CONFIG] = put_config,         [EVENT_SUBMITTED] = put_submitted,
-	[EVENT_ELIGIBLE] = put_eligible,   [EVENT_PLACED] = put_placed,         [EVENT_ATTEMPT] = put_attempt,
-	[EVENT_BOUND] = put_bound,         [EVENT_STOPPING] = put_stopping,     [EVENT_ENDED] = put_ended,
-	[EVENT_RESERVED] = put_reserved,   [EVENT_UNRESERVED] = put_unreserved, [EVENT_CENTRE] = put_centre,
+	[EVENT_POOL] = put_pool,
+	[EVENT_CONFIG] = put_config,
+	[EVENT_SUBMITTED] = put_submitted,
+	[EVENT_ELIGIBLE] = put_eligible,
+	[EVENT_PLACED] = put_placed,
+	[EVENT_ATTEMPT] = put_attempt,
+	[EVENT_BOUND] = put_bound,
+	[EVENT_STOPPING] = put_stopping,
+	[EVENT_ENDED] = put_ended,
+	[EVENT_RESERVED] = put_reserved,
+	[EVENT_UNRESERVED] = put_unreserved,
+	[EVENT_CENTRE] = put_centre,
 	[EVENT_FORGOTTEN] = put_forgotten,
+	[EVENT_NODE] = put_node,
+	[EVENT_BOOKED] = put_booked,
+	[EVENT_UNBOOKED] = put_unbooked,
+	[EVENT_AGED] = put_aged,
 };
 
 json_t *json_event(const struct core *core, uint64_t sequence, const struct event *event)

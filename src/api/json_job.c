@@ -117,7 +117,26 @@ static void add_end(json_t *json, const struct job *job)
 	json_object_set_new(json, "note", json_text(job->extra ? job->extra->note : NULL));
 }
 
-json_t *json_job(const struct core *core, const struct job *job, const struct explanation *why)
+static json_t *json_reservation(const struct core *core, const struct job *job)
+{
+	const struct reservation *held = core_reservation_of(core, job->id);
+
+	if (!held)
+		return json_null();
+	return json_pack("{s:o, s:s, s:o}", "start_at", json_instant(held->plan.start_us), "cause", cause_word(held->cause),
+	                 "preempts", json_jobs_of(held->victims, held->n_victims));
+}
+
+/* What it has had, and what is kept of it. */
+static void add_service(json_t *json, const struct core *core, const struct job *job, us_t now_us)
+{
+	us_t at_us = now_us > core_now(core) ? now_us : core_now(core);
+
+	json_object_set_new(json, "attained_card_s", json_seconds(core_attained_us(core, job, at_us)));
+	json_object_set_new(json, "done_s", json_seconds(core_done_us(job)));
+}
+
+json_t *json_job(const struct core *core, const struct job *job, const struct explanation *why, us_t now_us)
 {
 	json_t *json = json_object();
 
@@ -139,15 +158,18 @@ json_t *json_job(const struct core *core, const struct job *job, const struct ex
 	json_object_set_new(json, "array_id", job->array_of ? json_integer(job->array_of) : json_null());
 	json_object_set_new(json, "array_index", job->array_of ? json_integer(job->array_index) : json_null());
 	add_times(json, job);
+	json_object_set_new(json, "reservation", json_reservation(core, job));
+	add_service(json, core, job, now_us);
 	add_end(json, job);
 	return json;
 }
 
 /* It has no number of its own yet, so it goes by its array's. It waits, whatever others of the array do; where the array is
  * over, it never ran. */
-json_t *json_unplaced_element(const struct core *core, const struct job *array, uint32_t index, const struct explanation *why)
+json_t *json_unplaced_element(const struct core *core, const struct job *array, uint32_t index, const struct explanation *why,
+                              us_t now_us)
 {
-	json_t *json = json_job(core, array, why);
+	json_t *json = json_job(core, array, why, now_us);
 
 	if (!job_is_over(array))
 		json_object_set_new(json, "state", json_string(job_state_word(JOB_QUEUED)));
@@ -162,11 +184,8 @@ json_t *json_unplaced_element(const struct core *core, const struct job *array, 
 json_t *json_explanation(const struct core *core, const struct job *job, bool is_element, const struct explanation *why)
 {
 	enum job_state state = is_element && !job_is_over(job) ? JOB_QUEUED : core_job_state(core, job);
-	const struct plan *plan;
-	uint32_t holder = 0;
 	json_t *json = json_object();
 
-	plan = core_reservation(core, &holder);
 	json_object_set_new(json, "job", json_integer(job->id));
 	json_object_set_new(json, "state", json_string(job_state_word(state)));
 	json_object_set_new(json, "reason", why->reason == REASON_NONE ? json_null() : json_string(reason_word(why->reason)));
@@ -181,7 +200,6 @@ json_t *json_explanation(const struct core *core, const struct job *job, bool is
 	json_object_set_new(json, "total_cards", json_milli(why->total_milli));
 	json_object_set_new(json, "ahead", json_integer(why->ahead));
 	json_object_set_new(json, "expected_start_at", json_instant(why->start_us));
-	json_object_set_new(json, "reservation",
-	                    plan && holder == job->id ? json_pack("{s:o}", "start_at", json_instant(plan->start_us)) : json_null());
+	json_object_set_new(json, "reservation", json_reservation(core, job));
 	return json;
 }

@@ -56,6 +56,26 @@ static void put_cards(struct buf *buf, const struct core *core)
 			put_shelf(buf, pool, &pool->shelves[i], "cards_free", core->capacity.shelf_milli[i]);
 }
 
+static void put_nodes(struct buf *buf, const struct core *core)
+{
+	const struct pool *pool = core_pool(core);
+	uint32_t n[NODE_STATE_COUNT] = {[NODE_UP] = pool->n_nodes};
+
+	for (uint32_t i = 0; i < core->n_marks; i++) {
+		if (pool_node(pool, core->marks[i].centre, core->marks[i].number) == NODE_NONE)
+			continue;
+		n[NODE_UP]--;
+		n[core->marks[i].state]++;
+	}
+	family(buf, "nodes", "gauge", "Nodes by state.");
+	for (int state = 0; state < NODE_STATE_COUNT; state++)
+		buf_printf(buf, "suan_nodes{state=\"%s\"} %" PRIu32 "\n", node_state_word((enum node_state)state), n[state]);
+	family(buf, "bookings", "gauge", "Bookings and drains whose window isn't over.");
+	buf_printf(buf, "suan_bookings %" PRIu32 "\n", core->n_bookings);
+	family(buf, "reservations", "gauge", "Jobs that wait and hold a reservation.");
+	buf_printf(buf, "suan_reservations %" PRIu32 "\n", core_reservations(core));
+}
+
 static void put_commits(struct buf *buf, const struct service_stats *stats)
 {
 	uint64_t below = 0;
@@ -106,9 +126,12 @@ enum MHD_Result get_metrics(struct exchange *ex)
 	core = service->ops->read_begin(service, false);
 	put_jobs(&buf, core);
 	put_cards(&buf, core);
+	put_nodes(&buf, core);
 	family(&buf, "sequence", "gauge", "The sequence number of the last committed event.");
 	buf_printf(&buf, "suan_sequence %" PRIu64 "\n", core_sequence(core));
 	service->ops->read_end(service);
+	family(&buf, "preempted", "counter", "Attempts that made room for others, since the daemon started.");
+	buf_printf(&buf, "suan_preempted_total %" PRIu64 "\n", stats.preempted);
 	put_commits(&buf, &stats);
 	put_requests(&buf, ex->api);
 	buf_printf(&buf, "# EOF\n");

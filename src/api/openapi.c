@@ -46,9 +46,9 @@ static json_t *parameters_of(const struct route *route)
 {
 	json_t *list = json_array();
 
-	if (strstr(route->path, "{id}"))
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", "id", "in", "path", "required", 1, "schema", "type", "string"));
+	for (const char *hole = route->path; (hole = strchr(hole, '{')); hole++)
+		json_array_append_new(list, json_pack("{s:o, s:s, s:b, s:{s:s}}", "name", json_stringn(hole + 1, strcspn(hole, "}") - 1),
+		                                      "in", "path", "required", 1, "schema", "type", "string"));
 	for (const struct parameter *p = route->parameters; p && p->name; p++)
 		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:{s:s}}", "name", p->name, "in", p->in, "description", p->text,
 		                                      "schema", "type", p->type));
@@ -58,11 +58,11 @@ static json_t *parameters_of(const struct route *route)
 static json_t *responses_of(const struct route *route)
 {
 	json_t *responses = json_object();
-	bool makes = route->flags & TAKES_BODY;
+	bool makes = route->flags & MAKES, makes_job = makes && !strcmp(route->answer, "job");
 
 	json_object_set_new(responses, makes ? "201" : "200",
 	                    json_pack("{s:s, s:o}", "description", route->text, "content", content_of(route->answer)));
-	if (makes)
+	if (makes_job)
 		json_object_set_new(responses, "200",
 		                    json_pack("{s:s, s:o}", "description", "A dry run, or the job that this key made before.", "content",
 		                              content_of(route->answer)));
@@ -83,11 +83,19 @@ static json_t *operation_of(const struct route *route)
 
 	if (route->flags & NEEDS_TOKEN)
 		json_object_set_new(json, "security", json_pack("[{s:[]}]", "token"));
-	if (route->flags & TAKES_BODY)
+	if (route->flags & (TAKES_BODY | MAY_HAVE_BODY))
 		json_object_set_new(json, "requestBody",
-		                    json_pack("{s:b, s:{s:{s:{s:s}}, s:{s:{s:s}}}}", "required", 1, "content", "application/json",
-		                              "schema", "type", "object", "application/yaml", "schema", "type", "string"));
+		                    json_pack("{s:b, s:{s:{s:{s:s}}, s:{s:{s:s}}}}", "required", (route->flags & TAKES_BODY) != 0,
+		                              "content", "application/json", "schema", "type", "object", "application/yaml", "schema",
+		                              "type", "string"));
 	return json;
+}
+
+static const char *method_word(const char *method)
+{
+	if (!strcmp(method, "POST"))
+		return "post";
+	return !strcmp(method, "DELETE") ? "delete" : "get";
 }
 
 static json_t *paths(void)
@@ -101,7 +109,7 @@ static json_t *paths(void)
 			path = json_object();
 			json_object_set_new(all, routes[i].path, path);
 		}
-		json_object_set_new(path, !strcmp(routes[i].method, "POST") ? "post" : "get", operation_of(&routes[i]));
+		json_object_set_new(path, method_word(routes[i].method), operation_of(&routes[i]));
 	}
 	return all;
 }

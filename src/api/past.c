@@ -7,7 +7,7 @@
 
 char *api_job_record(const struct core *core, const struct job *job)
 {
-	json_t *json = json_job(core, job, NULL);
+	json_t *json = json_job(core, job, NULL, core_now(core));
 	char *text = json_dumps(json, JSON_COMPACT);
 
 	json_decref(json);

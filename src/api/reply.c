@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * reply.c: answers: JSON, text, bytes. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/inside.h"
+
+enum { ANSWER_BYTES = 2048 };
 
 const unsigned statuses[STATUSES] = {200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 413, 415, 422, 431, 500, 503, 507, 0};
 
@@ -28,16 +31,41 @@ enum MHD_Result reply_response(struct exchange *ex, unsigned status, struct MHD_
 	return result;
 }
 
+/* The text of a value, by malloc; NULL: no memory. Written into room that most answers fit in, for json_dumps makes its room by
+ * and by, and then a copy. */
+static char *text_of_json(const json_t *json, size_t *ret_len)
+{
+	size_t size = ANSWER_BYTES;
+	char *text = NULL;
+
+	for (int i = 0; i < 2; i++) {
+		char *room = realloc(text, size);
+
+		if (!room)
+			break;
+		text = room;
+		*ret_len = json_dumpb(json, text, size, JSON_COMPACT | JSON_REAL_PRECISION(12));
+		if (*ret_len && *ret_len <= size)
+			return text;
+		size = *ret_len;
+		if (!size)
+			break;
+	}
+	free(text);
+	return NULL;
+}
+
 struct MHD_Response *response_of_json(struct exchange *ex, json_t *json, const char *type)
 {
-	char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	struct MHD_Response *response;
+	size_t len;
+	char *text = text_of_json(json, &len);
 
 	json_decref(json);
 	if (!text)
 		return NULL;
-	peer_takes(ex, strlen(text));
-	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	peer_takes(ex, len);
+	response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
 	if (response)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	return response;

@@ -117,10 +117,33 @@ static uint32_t domain_place(const struct pool *pool, uint32_t node, enum tier t
 	return pool_domain_of(pool, node, tier) - (tier == TIER_RACK ? shelf->rack_first : shelf->pod_first);
 }
 
+static bool books(const struct booking *booking, const struct node *node)
+{
+	if (booking->centre != node->centre)
+		return false;
+	for (uint32_t i = 0; i < booking->n_ranges; i++)
+		if (node->number >= booking->ranges[i].first && node->number <= booking->ranges[i].last)
+			return true;
+	return false;
+}
+
+/* The booking that a node is in, or the next one. */
+static json_t *booking_of(const struct core *core, const struct node *node)
+{
+	const struct booking *first = NULL;
+
+	for (const struct booking *b = core_booking_after(core, 0); b; b = core_booking_after(core, b->id))
+		if ((!first || b->from_us < first->from_us) && books(b, node))
+			first = b;
+	return first ? json_booking(core, first) : json_null();
+}
+
 static json_t *json_node(const struct core *core, uint32_t number)
 {
 	const struct pool *pool = core_pool(core);
 	const struct node *node = &pool->nodes[number];
+	const char *note;
+	enum node_state state = core_node_state(core, number, &note);
 	char name[16];
 	json_t *json;
 
@@ -135,6 +158,9 @@ static json_t *json_node(const struct core *core, uint32_t number)
 	json_object_set_new(json, "free_memory_gib", json_counted(core->capacity.free_memory[number], 1024));
 	json_object_set_new(json, "rack", json_integer(domain_place(pool, number, TIER_RACK)));
 	json_object_set_new(json, "pod", json_integer(domain_place(pool, number, TIER_POD)));
+	json_object_set_new(json, "state", json_string(node_state_word(state)));
+	json_object_set_new(json, "note", json_text(note));
+	json_object_set_new(json, "booking", booking_of(core, node));
 	return json;
 }
 
@@ -227,9 +253,7 @@ static void add_job_of_task(const struct core *core, const struct job *job, cons
 
 static void add_jobs(const struct core *core, struct card_place *places, uint32_t n)
 {
-	for (const struct tree_node *node = tree_first(&core->live); node && n; node = tree_next(node)) {
-		const struct job *job = tree_entry(node, struct job, in_live);
-
+	for (const struct job *job = core_live_after(core, 0); job && n; job = core_live_after(core, job->id)) {
 		for (uint32_t i = 0; i < job->plan.n_tasks; i++)
 			if (job->plan.tasks[i].cards)
 				add_job_of_task(core, job, &job->plan.tasks[i], places, n);
@@ -315,19 +339,71 @@ static json_t *json_limit(uint64_t milli)
 	return milli == AMOUNT_NONE ? json_null() : json_milli(milli);
 }
 
-static json_t *json_quotas(const struct project_spec *spec)
+/* What is held against a quota: by the project and all below it, and in its cohort. */
+static void add_quota_use(json_t *json, const struct projects *projects, uint32_t project, uint32_t kind)
+{
+	struct quota_view view = {.project = PROJECT_NONE};
+
+	projects_fits(projects, project, kind, 0, &view);
+	if (view.project != project)
+		view = (struct quota_view){.project = project};
+	json_object_set_new(json, "used", json_milli(view.used_milli));
+	json_object_set_new(json, "borrowed", json_milli(projects_borrows(projects, project, kind)));
+	json_object_set_new(json, "may_borrow", json_milli(view.borrowing_milli));
+	json_object_set_new(json, "lent", json_milli(view.lent_milli));
+	json_object_set_new(json, "cohort_used", json_milli(view.cohort_used_milli));
+	json_object_set_new(json, "cohort_nominal", json_milli(view.cohort_nominal_milli));
+}
+
+static json_t *json_quotas(const struct core *core, uint32_t project, const struct project_spec *spec)
 {
 	json_t *list = json_array();
 
-	for (uint32_t i = 0; spec && i < spec->n_quotas; i++)
-		json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "kind", spec->quotas[i].kind, "nominal_quota",
-		                                      json_limit(spec->quotas[i].nominal_milli), "borrowing_limit",
-		                                      json_limit(spec->quotas[i].borrowing_milli), "lending_limit",
-		                                      json_limit(spec->quotas[i].lending_milli)));
+	for (uint32_t i = 0; spec && i < spec->n_quotas; i++) {
+		const struct quota_spec *quota = &spec->quotas[i];
+		uint32_t kind = pool_find_kind(core_pool(core), quota->kind);
+		json_t *json = json_pack("{s:s, s:o, s:o, s:o}", "kind", quota->kind, "nominal_quota", json_limit(quota->nominal_milli),
+		                         "borrowing_limit", json_limit(quota->borrowing_milli), "lending_limit",
+		                         json_limit(quota->lending_milli));
+
+		if (kind != NODE_NONE)
+			add_quota_use(json, core_projects(core), project, kind);
+		json_array_append_new(list, json);
+	}
 	return list;
 }
 
+/* By kind, what a project and all below it hold now, and have used lately. */
+static json_t *json_held(const struct core *core, uint32_t project, us_t now_us)
+{
+	const struct projects *projects = core_projects(core);
+	const struct pool *pool = core_pool(core);
+	json_t *list = json_array();
+
+	for (uint32_t kind = 0; kind < pool->n_kinds; kind++) {
+		uint64_t held = projects_held_milli(projects, project, kind);
+		uint64_t used = projects_used_milli_hours(projects, project, kind, now_us);
+
+		if (held || used)
+			json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "kind", pool->kind_names[kind], "cards", json_milli(held),
+			                                      "used_card_hours", json_milli(used)));
+	}
+	return list;
+}
+
+/* The part of the pool that a project held lately, divided by its weight; null where use isn't forgotten, for then there is no
+ * "lately". */
+static json_t *json_share(const struct projects *projects, uint32_t project, us_t now_us)
+{
+	us_t unit_us = projects_unit_us(projects), share_us = projects_share_us(projects, project, now_us);
+
+	if (unit_us == US_NEVER || unit_us <= 0)
+		return json_null();
+	return json_real((double)share_us / (double)unit_us);
+}
+
 struct project_use {
+	const struct project_spec *spec; /* NULL: not declared */
 	uint32_t queued, active;
 	uint64_t cards_milli;
 };
@@ -347,27 +423,31 @@ static void count_use(const struct core *core, struct project_use *use)
 	}
 }
 
-static const struct project_spec *project_spec_of(const struct core *core, const char *name)
+static void find_specs(const struct core *core, struct project_use *use)
 {
 	const struct pool_spec *spec = &core_pool(core)->spec;
 
-	for (uint32_t i = 0; i < spec->n_projects; i++)
-		if (!strcmp(spec->projects[i].name, name))
-			return &spec->projects[i];
-	return NULL;
+	for (uint32_t i = 0; i < spec->n_projects; i++) {
+		uint32_t number = strtab_find(&core->projects, spec->projects[i].name);
+
+		if (number != STRTAB_NONE)
+			use[number].spec = &spec->projects[i];
+	}
 }
 
-static json_t *json_project(const struct core *core, uint32_t number, const struct project_use *use)
+static json_t *json_project(const struct core *core, uint32_t number, const struct project_use *use, us_t now_us)
 {
-	const char *name = core_project_name(core, number);
-	const struct project_spec *spec = project_spec_of(core, name);
+	const struct projects *projects = core_projects(core);
+	const struct project_spec *spec = use->spec;
 	json_t *json = json_object();
 
-	json_object_set_new(json, "name", json_text(name));
+	json_object_set_new(json, "name", json_text(core_project_name(core, number)));
 	json_object_set_new(json, "parent", json_text(spec ? spec->parent : NULL));
-	json_object_set_new(json, "weight", json_milli(spec ? spec->weight_milli : 1000));
+	json_object_set_new(json, "weight", json_milli(projects_weight_milli(projects, number)));
+	json_object_set_new(json, "share", json_share(projects, number, now_us));
 	json_object_set_new(json, "cohort", json_text(spec ? spec->cohort : NULL));
-	json_object_set_new(json, "quotas", json_quotas(spec));
+	json_object_set_new(json, "held", json_held(core, number, now_us));
+	json_object_set_new(json, "quotas", json_quotas(core, number, spec));
 	json_object_set_new(json, "jobs_queued", json_integer(use->queued));
 	json_object_set_new(json, "jobs_active", json_integer(use->active));
 	json_object_set_new(json, "cards_in_use", json_milli(use->cards_milli));
@@ -379,11 +459,15 @@ enum MHD_Result get_projects(struct exchange *ex)
 	struct service *service = ex->api->service;
 	const struct core *core = service->ops->read_begin(service, false);
 	struct project_use *use = arena_new(&ex->arena, core->projects.count, sizeof *use);
+	us_t now_us = service->ops->now(service);
 	json_t *list = json_array();
 
+	if (now_us < core_now(core))
+		now_us = core_now(core);
+	find_specs(core, use);
 	count_use(core, use);
 	for (uint32_t i = 0; i < core->projects.count; i++)
-		json_array_append_new(list, json_project(core, i, &use[i]));
+		json_array_append_new(list, json_project(core, i, &use[i], now_us));
 	service->ops->read_end(service);
 	return reply_json(ex, MHD_HTTP_OK, json_pack("{s:o}", "projects", list));
 }

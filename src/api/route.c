@@ -40,9 +40,10 @@ static const struct parameter event_parameters[] = {
 	HEADER("Last-Event-ID", "Begin after this event; goes before `since`."),
 	{0}};
 static const struct parameter cancel_parameters[] = {HEADER("Suan-User", "Who cancels it."), {0}};
+static const struct parameter operator_parameters[] = {HEADER("Suan-User", "Who asks for it."), {0}};
 
 const struct route routes[] = {
-	{"POST", "/v1/jobs", post_jobs, NEEDS_TOKEN | TAKES_BODY,
+	{"POST", "/v1/jobs", post_jobs, NEEDS_TOKEN | TAKES_BODY | MAKES,
      "Submit a job file as JSON or YAML, or {\"jobs\": [...]} with at most 1000 of them in one commit.", "job",
      submit_parameters},
 	{"GET", "/v1/jobs", get_jobs, 0, "The jobs, the newest first.", "jobs", list_parameters},
@@ -55,9 +56,24 @@ const struct route routes[] = {
 	{"GET", "/v1/pool", get_pool, 0, "What there is, what is free, and the digest of the state.", "pool", NULL},
 	{"GET", "/v1/centres", get_centres, 0, "The centres.", "centres", NULL},
 	{"GET", "/v1/nodes", get_nodes, 0, "The nodes.", "nodes", node_parameters},
+	{"POST", "/v1/nodes/{centre}/{number}/cordon", post_cordon, NEEDS_TOKEN | MAY_HAVE_BODY,
+     "Start nothing more on a node, or on a range of nodes ({\"last\": N, \"note\": \"why\"}); what runs there goes on.",
+     "node_state", operator_parameters},
+	{"POST", "/v1/nodes/{centre}/{number}/uncordon", post_uncordon, NEEDS_TOKEN | MAY_HAVE_BODY,
+     "Put nodes that were cordoned back into service.", "node_state", operator_parameters},
+	{"POST", "/v1/nodes/{centre}/{number}/down", post_down, NEEDS_TOKEN | MAY_HAVE_BODY,
+     "Say that nodes failed: what runs there is lost.", "node_state", operator_parameters},
+	{"POST", "/v1/nodes/{centre}/{number}/up", post_up, NEEDS_TOKEN | MAY_HAVE_BODY,
+     "Put nodes back into service, whatever they were.", "node_state", operator_parameters},
+	{"GET", "/v1/bookings", get_bookings, 0, "The bookings and drains whose window isn't over.", "bookings", NULL},
+	{"POST", "/v1/bookings", post_bookings, NEEDS_TOKEN | TAKES_BODY | MAKES,
+     "Keep whole nodes over a window: {\"centre\": ..., \"nodes\": \"0-3,8\", \"from\": ..., \"until\": ..., \"project\": ..., "
+     "\"name\": ...}. Without a project it is a drain.",
+     "booking", operator_parameters},
+	{"DELETE", "/v1/bookings/{id}", delete_booking, NEEDS_TOKEN, "Take a booking back.", "unbooked", operator_parameters},
 	{"GET", "/v1/cards", get_cards, 0, "The cards, and the jobs on them.", "cards", node_parameters},
 	{"GET", "/v1/links", get_links, 0, "The links between centres.", "links", NULL},
-	{"GET", "/v1/projects", get_projects, 0, "The projects, and what they use.", "projects", NULL},
+	{"GET", "/v1/projects", get_projects, 0, "The projects: their tree, shares, quotas, and what they hold.", "projects", NULL},
 	{"GET", "/v1/events", get_events, 0, "The events of the journal as they are committed.", "text/event-stream",
      event_parameters},
 	{"GET", "/livez", get_livez, OPEN, "200 while the daemon answers.", "text/plain", NULL},
@@ -70,31 +86,43 @@ const struct route routes[] = {
 const unsigned n_routes = sizeof routes / sizeof *routes;
 _Static_assert(sizeof routes / sizeof *routes <= ROUTES_MAX, "api.counts has a row for each route");
 
-bool route_matches(const char *pattern, const char *path, char *id)
+/* Copies what a hole stands for, where it can be that. */
+static bool fill(const char *text, size_t len, size_t size, char *ret)
 {
-	const char *hole = strchr(pattern, '{');
-	size_t before = hole ? (size_t)(hole - pattern) : strlen(pattern), len;
-
-	if (!hole)
-		return !strcmp(pattern, path);
-	if (strncmp(pattern, path, before) != 0)
+	if (!len || len >= size)
 		return false;
-	len = strcspn(path + before, "/");
-	if (!len || len >= ID_MAX || strcmp(strchr(hole, '}') + 1, path + before + len) != 0)
-		return false;
-	memcpy(id, path + before, len);
-	id[len] = 0;
+	memcpy(ret, text, len);
+	ret[len] = 0;
 	return true;
 }
 
-const struct route *route_find(const char *method, const char *path, char *id, char *allow)
+bool route_matches(const char *pattern, const char *path, char *id, char *centre)
+{
+	while (*pattern) {
+		bool is_centre = !strncmp(pattern, "{centre}", 8);
+		size_t len = strcspn(path, "/");
+
+		if (*pattern != '{') {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		if (!fill(path, len, is_centre ? CENTRE_MAX : ID_MAX, is_centre ? centre : id))
+			return false;
+		path += len;
+		pattern = strchr(pattern, '}') + 1;
+	}
+	return !*path;
+}
+
+const struct route *route_find(const char *method, const char *path, char *id, char *centre, char *allow)
 {
 	allow[0] = 0;
 	/* What answers GET answers HEAD, without the body. */
 	if (!strcmp(method, "HEAD"))
 		method = "GET";
 	for (unsigned i = 0; i < n_routes; i++) {
-		if (!route_matches(routes[i].path, path, id))
+		if (!route_matches(routes[i].path, path, id, centre))
 			continue;
 		if (!strcmp(routes[i].method, method))
 			return &routes[i];

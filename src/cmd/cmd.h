@@ -30,7 +30,15 @@ int cmd_centres(int argc, char **argv);
 int cmd_nodes(int argc, char **argv);
 int cmd_cards(int argc, char **argv);
 int cmd_links(int argc, char **argv);
-int cmd_projects(int argc, char **argv);
+int cmd_projects(int argc, char **argv);    /* suan_projects.c */
+int cmd_node_cordon(int argc, char **argv); /* suan_node.c */
+int cmd_node_uncordon(int argc, char **argv);
+int cmd_node_down(int argc, char **argv);
+int cmd_node_up(int argc, char **argv);
+int cmd_drain(int argc, char **argv);
+int cmd_book(int argc, char **argv);
+int cmd_bookings(int argc, char **argv);
+int cmd_unbook(int argc, char **argv);
 int cmd_journal_verify(int argc, char **argv); /* suan_journal.c */
 int cmd_journal_cat(int argc, char **argv);
 int cmd_journal_replay(int argc, char **argv);

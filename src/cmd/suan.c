@@ -28,6 +28,10 @@ static int cmd_help(int argc, char **argv);
 #define JSON_HELP "  --json         the API's own JSON, one document\n"
 #define OBJECT_HELP "  --json         one JSON object\n"
 #define LIST_HELP JSON_HELP "  --all          all of them, however many (else the first 1000)\n"
+#define NOTE_HELP "  --note TEXT    why, for who looks at the nodes\n"
+#define WHEN_HELP \
+	"  --from WHEN    an instant such as 2026-12-01T02:00:00+08:00, or +2h from now; default now\n" \
+	"  --until WHEN   the same, or never, which is until it is taken back (suan unbook)\n"
 #define STATE_HELP "  --state DIR    the daemon's state directory (default $XDG_STATE_HOME/suan, ~/.local/state/suan)\n"
 
 static const struct verb verbs[] = {
@@ -57,13 +61,35 @@ static const struct verb verbs[] = {
 	{"centres", cmd_centres, "[--json]", "the computing centres",
      "CARDS is what is free of what there is. up* : an attempt can start more than once there.\n" JSON_HELP},
 	{"nodes", cmd_nodes, "[--centre C] [--all] [--json]", "the nodes of the centres",
-     "CARDS, CPUS and GIB are what is free of what there is.\n"
+     "CARDS, CPUS and GIB are what is free of what there is. STATE is up, cordoned or down; WHY is the note that it was given,\n"
+     "or the booking that it is in, or the next one.\n"
      "  --centre C     only of this centre\n" LIST_HELP},
 	{"cards", cmd_cards, "[--centre C] [--node N] [--all] [--json]", "the cards, and the jobs on them",
      "  --centre C     only of this centre\n"
      "  --node N       only of the node with this number\n" LIST_HELP},
 	{"links", cmd_links, "[--json]", "the links between centres", JSON_HELP},
-	{"projects", cmd_projects, "[--json]", "the projects, and what they use", JSON_HELP},
+	{"projects", cmd_projects, "[--json]", "the tree of projects: shares, quotas, what they hold",
+     "SHARE is the part of the pool that a project and all below it held lately, divided by its weight: the smallest is first in\n"
+     "line. HELD, QUOTA and BORROWED are cards by kind; BORROWED is what it holds over its quota.\n" JSON_HELP},
+	{"node cordon", cmd_node_cordon, "CENTRE/NUMBER[-LAST] [--note TEXT] [--json]", "start nothing more on nodes",
+     "What runs there goes on. LAST is the last node of a range, as tianjin/0-3.\n" NOTE_HELP JSON_HELP},
+	{"node uncordon", cmd_node_uncordon, "CENTRE/NUMBER[-LAST] [--note TEXT] [--json]", "put cordoned nodes back into service",
+     "Refused where one of them is down (suan node up).\n" NOTE_HELP JSON_HELP},
+	{"node down", cmd_node_down, "CENTRE/NUMBER[-LAST] [--note TEXT] [--json]", "say that nodes failed",
+     "What runs there is lost: its jobs are run again where their recovery says on_lost: rerun, and fail otherwise.\n" NOTE_HELP
+         JSON_HELP},
+	{"node up", cmd_node_up, "CENTRE/NUMBER[-LAST] [--note TEXT] [--json]", "put nodes back into service, whatever they were",
+     NOTE_HELP JSON_HELP},
+	{"drain", cmd_drain, "CENTRE/NUMBERS [--from WHEN] [--until WHEN] [--name TEXT] [--json]",
+     "keep nodes free over a window, for maintenance",
+     "Prints its ID. What can't be over by then isn't started there; what runs goes on. NUMBERS are such as 0-3,8.\n" WHEN_HELP
+     "  --name TEXT    what it is called (default drain)\n" JSON_HELP},
+	{"book", cmd_book, "CENTRE/NUMBERS --project P --until WHEN [--from WHEN] [--name TEXT] [--json]",
+     "keep nodes for a project over a window",
+     "Prints its ID. What isn't the project's, and can't be over by then, isn't started there. NUMBERS are such as 0-3,8.\n"
+     "  --project P    for whom\n" WHEN_HELP "  --name TEXT    what it is called (default the project)\n" JSON_HELP},
+	{"bookings", cmd_bookings, "[--json]", "the bookings and drains that aren't over", JSON_HELP},
+	{"unbook", cmd_unbook, "ID [--json]", "take a booking or a drain back", "ID is as suan bookings shows it.\n" JSON_HELP},
 	{"journal verify", cmd_journal_verify, "[--state DIR] [--anchors FILE] [--key FILE] [--json]",
      "check the record: its chain of hashes, and its anchors",
      "Says at which event bytes were changed, dropped, reordered, cut off at the end, or all written anew.\n"

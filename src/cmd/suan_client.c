@@ -334,6 +334,7 @@ static void prepare(struct client *client, const struct call *call, struct recei
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); /* a centre may be called ".." */
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "suan/" SUAN_VERSION);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)call->timeout_s);
@@ -352,6 +353,8 @@ static void prepare(struct client *client, const struct call *call, struct recei
 		curl_easy_setopt(curl, CURLOPT_POST, 1L);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body ? call->body : "");
+	} else if (strcmp(call->method, "GET") != 0) {
+		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
 	}
 }
 

@@ -14,7 +14,7 @@ struct client;
 
 /* A request. All borrowed for the call. */
 struct call {
-	const char *method; /* "GET", "POST" */
+	const char *method; /* "GET", "POST", "DELETE" */
 	const char *path;   /* from /v1 on, escaped */
 	const char *body;   /* JSON; NULL: none */
 	size_t body_len;

@@ -63,6 +63,19 @@ static void change_reserved(const json_t *why)
 		print_field("to change", "a time limit that ends it before the reserved start");
 }
 
+static void change_quota(const json_t *why)
+{
+	(void)why;
+	print_field("to change", "jobs of its project, or of those that borrowed its cards, have to end (suan projects)");
+}
+
+static void change_booked(const json_t *why)
+{
+	(void)why;
+	print_field("to change",
+	            "a booking, a drain or a cordon has to end (suan bookings, suan nodes), or a time limit that ends it before");
+}
+
 static void change_never(const json_t *why)
 {
 	(void)why;
@@ -81,6 +94,7 @@ static const struct {
 } changes[] = {
 	{"begin", change_begin},   {"dependency", change_dependency}, {"array", change_array}, {"resources", change_resources},
 	{"spread", change_spread}, {"reserved", change_reserved},     {"never", change_never}, {"queue", change_queue},
+	{"quota", change_quota},   {"booked", change_booked},
 };
 
 /* ---- The numbers ---- */
@@ -108,6 +122,8 @@ static void print_expected(const json_t *why)
 	us_t now = now_us();
 	char when[40];
 
+	if (json_is_object(json_object_get(why, "reservation")) && !reserved)
+		print_field("reserved", "what comes free on its nodes is kept for it; when that is enough can't be told");
 	if (reserved)
 		print_field("reserved", "%s (%s): nothing later may delay that", print_when(reserved, now, when, sizeof when), reserved);
 	if (start)

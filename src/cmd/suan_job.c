@@ -246,6 +246,37 @@ static void print_array(const json_t *job)
 		            (intmax_t)int_of(job, "id", 0));
 }
 
+static void print_reservation(const json_t *job, us_t now)
+{
+	const json_t *held = json_object_get(job, "reservation"), *victims = json_object_get(held, "preempts"), *victim;
+	const char *start = text_of(held, "start_at", NULL);
+	struct ranges ranges = {.first = -1};
+	char when[40];
+	size_t i;
+
+	if (!json_is_object(held))
+		return;
+	print_field("reserved", "%s: %s", start ? print_when(start, now, when, sizeof when) : "no start can be told",
+	            text_of(held, "cause", "?"));
+	json_array_foreach (victims, i, victim)
+		ranges_add(&ranges, json_integer_value(victim));
+	ranges_flush(&ranges);
+	print_field("preempts", "%s", ranges.text);
+}
+
+/* Cards times time so far, and what a checkpoint kept of it. */
+static void print_service(const json_t *job)
+{
+	double attained = json_number_value(json_object_get(job, "attained_card_s"));
+	double done = json_number_value(json_object_get(job, "done_s"));
+	char text[40];
+
+	if (attained > 0 && attained < 4e12)
+		print_field("attained", "%s of card time", print_duration((us_t)(attained * 1e6), text, sizeof text));
+	if (done > 0 && done < 4e9)
+		print_field("kept", "%s of its work", print_duration((us_t)(done * 1e6), text, sizeof text));
+}
+
 static void print_end(const json_t *job)
 {
 	const char *cause = text_of(job, "cause", "none");
@@ -278,6 +309,7 @@ static void print_job(const json_t *job)
 	print_dependencies(job);
 	print_array(job);
 	job_print_placement(job, NULL);
+	print_reservation(job, now);
 	if (int_of(job, "attempt", 0) > 0)
 		print_field("attempt", "%" PRIdMAX, (intmax_t)int_of(job, "attempt", 0));
 	print_field("native", "%s", text_of(job, "native_id", ""));
@@ -287,6 +319,7 @@ static void print_job(const json_t *job)
 	print_instant(job, "placed", "placed_at", now);
 	print_instant(job, "started", "started_at", now);
 	print_instant(job, "ended", "ended_at", now);
+	print_service(job);
 	print_end(job);
 }
 

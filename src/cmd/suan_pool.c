@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * suan_pool.c: pool, centres, nodes, cards, links, projects: what there is, and what is free. */
+ * suan_pool.c: pool, centres, nodes, cards, links: what there is, and what is free. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,7 +207,8 @@ int cmd_centres(int argc, char **argv)
 /* ---- suan nodes ---- */
 
 static const struct column node_columns[] = {{"CENTRE", false, 12}, {"NODE", true, 0}, {"KIND", false, 8}, {"CARDS", true, 0},
-                                             {"CPUS", true, 0},     {"GIB", true, 0},  {"RACK", true, 0},  {"POD", true, 0}};
+                                             {"CPUS", true, 0},     {"GIB", true, 0},  {"RACK", true, 0},  {"POD", true, 0},
+                                             {"STATE", false, 0},   {"WHY", false, 8}};
 
 /* A number or a string, as it is. */
 static void add_any(struct table *table, const json_t *row, const char *key)
@@ -220,9 +221,23 @@ static void add_any(struct table *table, const json_t *row, const char *key)
 		table_add(table, PLAIN, NULL, "%s", text_of(row, key, "-"));
 }
 
+/* Its state; and what was said of it, or the booking that it is in, or the next one. */
+static void add_state(struct table *table, const json_t *node, us_t now)
+{
+	const char *state = text_of(node, "state", "?"), *note = text_of(node, "note", NULL);
+	const json_t *booking = json_object_get(node, "booking");
+	char when[40];
+
+	table_add(table, !strcmp(state, "up") ? GREEN : !strcmp(state, "down") ? RED : YELLOW, NULL, "%s", state);
+	if (json_is_object(booking) && !note)
+		table_add(table, PLAIN, NULL, "%s %" PRIdMAX ", from %s", text_of(booking, "project", NULL) ? "booking" : "drain",
+		          (intmax_t)int_of(booking, "id", 0), print_when(text_of(booking, "from", NULL), now, when, sizeof when));
+	else
+		table_add(table, PLAIN, NULL, "%s", note ? note : "");
+}
+
 static void node_row(struct table *table, const json_t *node, us_t now)
 {
-	(void)now;
 	add_centre(table, text_of(node, "centre", "?"));
 	add_any(table, node, "node");
 	table_add(table, PLAIN, NULL, "%s", text_of(node, "kind", "-"));
@@ -231,6 +246,7 @@ static void node_row(struct table *table, const json_t *node, us_t now)
 	add_free_of(table, node, "free_memory_gib", "memory_gib");
 	add_any(table, node, "rack");
 	add_any(table, node, "pod");
+	add_state(table, node, now);
 }
 
 int cmd_nodes(int argc, char **argv)
@@ -337,35 +353,6 @@ int cmd_links(int argc, char **argv)
 	                          .columns = link_columns,
 	                          .n_columns = sizeof link_columns / sizeof *link_columns,
 	                          .row = link_row};
-
-	return simple_list(argc, argv, &listing);
-}
-
-/* ---- suan projects ---- */
-
-static const struct column project_columns[] = {{"PROJECT", false, 12}, {"PARENT", false, 8}, {"COHORT", false, 8},
-                                                {"WEIGHT", true, 0},    {"QUEUED", true, 0},  {"ACTIVE", true, 0},
-                                                {"CARDS", true, 0}};
-
-static void project_row(struct table *table, const json_t *project, us_t now)
-{
-	(void)now;
-	table_add(table, PLAIN, NULL, "%s", text_of(project, "name", "?"));
-	table_add(table, PLAIN, NULL, "%s", text_of(project, "parent", "-"));
-	table_add(table, PLAIN, NULL, "%s", text_of(project, "cohort", "-"));
-	add_amount(table, project, "weight");
-	add_amount(table, project, "jobs_queued");
-	add_amount(table, project, "jobs_active");
-	add_amount(table, project, "cards_in_use");
-}
-
-int cmd_projects(int argc, char **argv)
-{
-	struct listing listing = {.path = "/v1/projects",
-	                          .key = "projects",
-	                          .columns = project_columns,
-	                          .n_columns = sizeof project_columns / sizeof *project_columns,
-	                          .row = project_row};
 
 	return simple_list(argc, argv, &listing);
 }

@@ -20,6 +20,7 @@ enum { CONFIG_FILE_BYTES_MAX = 1 << 20 };
 struct sim_options {
 	const char *pool, *trace, *format, *config, *policy, *jobs, *timeline, *report;
 	uint64_t seed;
+	us_t mtbf_us, repair_us; /* 0: not given */
 	bool json, no_check;
 };
 
@@ -243,6 +244,7 @@ static int simulate(const struct sim_options *options, const struct pool_spec *p
 	code = sim_run(&(struct sim_config){.pool = pool,
 	                                    .config = config,
 	                                    .trace = trace,
+	                                    .faults = {options->mtbf_us, options->repair_us ? options->repair_us : US_HOUR},
 	                                    .timeline = timeline,
 	                                    .unchecked = options->no_check,
 	                                    .progress = show_progress,
@@ -283,12 +285,19 @@ int cmd_sim(int argc, char **argv)
 	struct arena arena = {0};
 	struct trace trace = {0};
 	const struct opt opts[] = {
-		{"pool", 0, OPT_TEXT, &options.pool},         {"trace", 0, OPT_TEXT, &options.trace},
-		{"format", 0, OPT_TEXT, &options.format},     {"config", 0, OPT_TEXT, &options.config},
-		{"policy", 0, OPT_TEXT, &options.policy},     {"seed", 0, OPT_COUNT, &options.seed},
-		{"jobs", 0, OPT_TEXT, &options.jobs},         {"timeline", 0, OPT_TEXT, &options.timeline},
-		{"report", 0, OPT_TEXT, &options.report},     {"json", 0, OPT_FLAG, &options.json},
+		{"pool", 0, OPT_TEXT, &options.pool},
+		{"trace", 0, OPT_TEXT, &options.trace},
+		{"format", 0, OPT_TEXT, &options.format},
+		{"config", 0, OPT_TEXT, &options.config},
+		{"policy", 0, OPT_TEXT, &options.policy},
+		{"seed", 0, OPT_COUNT, &options.seed},
+		{"jobs", 0, OPT_TEXT, &options.jobs},
+		{"timeline", 0, OPT_TEXT, &options.timeline},
+		{"report", 0, OPT_TEXT, &options.report},
+		{"json", 0, OPT_FLAG, &options.json},
 		{"no-check", 0, OPT_FLAG, &options.no_check},
+		{"mtbf", 0, OPT_DURATION, &options.mtbf_us},
+		{"repair", 0, OPT_DURATION, &options.repair_us},
 	};
 	int status;
 
@@ -297,6 +306,8 @@ int cmd_sim(int argc, char **argv)
 		return STATUS_USAGE;
 	if (!options.pool || !options.trace)
 		return usage_error("sim", "%s is needed", options.pool ? "--trace" : "--pool");
+	if (options.repair_us && !options.mtbf_us)
+		return usage_error("sim", "--repair: no node fails without --mtbf");
 	status = run_with(&options, &arena, &trace, &progress);
 	trace_done(&trace);
 	arena_done(&arena);

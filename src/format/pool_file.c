@@ -535,8 +535,6 @@ static int read_project(struct form *form, const struct yaml *value, void *targe
 		return form->err->code;
 	if (!project->name)
 		return form_fail(form, value, "no name"), form_within(form, value, "name");
-	if (project->n_quotas || yaml_member(value, "weight"))
-		form_warn(form, "quotas and weights of projects are kept, and not enforced yet");
 	return 0;
 }
 

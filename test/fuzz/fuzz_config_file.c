@@ -13,7 +13,7 @@ static void check_bytes(const struct config_spec *config)
 
 	config_spec_encode(config, &once);
 	r = reader_of(once.data, once.len);
-	CHECK(config_spec_decode(&r, &back) == 0 && r.at == r.end);
+	CHECK(config_spec_decode(&r, CONFIG_VERSION, &back) == 0 && r.at == r.end);
 	config_spec_encode(&back, &twice);
 	CHECK(once.len == twice.len && !memcmp(once.data, twice.data, once.len));
 	buf_done(&once);

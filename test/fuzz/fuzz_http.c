@@ -64,6 +64,35 @@ static void make_core(void)
 	host.changed = false;
 }
 
+static void take_other(struct service_call *call, struct input *input)
+{
+	switch (call->type) {
+	case SERVICE_SUBMIT: return;
+	case SERVICE_CANCEL:
+		input->type = INPUT_CANCEL;
+		input->cancel.job = call->job;
+		break;
+	case SERVICE_NODE:
+		input->type = INPUT_NODE;
+		input->node.centre = call->node.centre;
+		input->node.range = call->node.range;
+		input->node.state = call->node.state;
+		input->node.note = call->node.note;
+		break;
+	case SERVICE_BOOK:
+		input->type = INPUT_BOOK;
+		input->book = call->book;
+		break;
+	case SERVICE_UNBOOK:
+		input->type = INPUT_UNBOOK;
+		input->unbook.booking = call->booking;
+		break;
+	}
+	call->code = core_step(host.core, input, &host.step, &call->err);
+	if (!call->code && call->type == SERVICE_BOOK)
+		call->booking = host.step.job;
+}
+
 static void take_call(struct service *service, struct service_call *call)
 {
 	struct input input = {.type = INPUT_SUBMIT, .now_us = FUZZ_NOW_US, .who = call->who};
@@ -80,11 +109,8 @@ static void take_call(struct service *service, struct service_call *call)
 		item->job = host.step.job;
 		item->repeated = host.step.repeated;
 	}
-	if (call->type == SERVICE_CANCEL) {
-		input.type = INPUT_CANCEL;
-		input.cancel.job = call->job;
-		call->code = core_step(host.core, &input, &host.step, &call->err);
-	}
+	if (call->type != SERVICE_SUBMIT)
+		take_other(call, &input);
 	core_check(host.core);
 	call->done(call);
 }

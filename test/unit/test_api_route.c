@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ static void test_matches(void **state)
 {
 	static const struct {
 		const char *pattern, *path, *id; /* id: NULL where it doesn't match */
+		const char *centre;
 	} cases[] = {
 		{"/v1/jobs", "/v1/jobs", ""},
 		{"/v1/jobs", "/v1/jobs/", NULL},
@@ -29,31 +31,54 @@ static void test_matches(void **state)
 		{"/v1/jobs/{id}/logs", "/v1/jobs//logs", NULL},
 		{"/v1/jobs/{id}/logs", "/v1/jobs/1/log", NULL},
 		{"/v1/jobs/{id}", "/v1/jobs/0123456789012345678901234567890123456789", NULL},
+		{"/v1/nodes/{centre}/{number}/up", "/v1/nodes/a/3/up", "3", "a"},
+		{"/v1/nodes/{centre}/{number}/up", "/v1/nodes/tianjin wuqing/31/up", "31", "tianjin wuqing"},
+		{"/v1/nodes/{centre}/{number}/up", "/v1/nodes/a/b/3/up", NULL},
+		{"/v1/nodes/{centre}/{number}/up", "/v1/nodes/../3/up", "3", ".."},
+		{"/v1/nodes/{centre}/{number}/up", "/v1/nodes/{centre}/{number}/up", "{number}", "{centre}"},
+		{"/v1/nodes/{centre}/{number}/up", "/v1/nodes/a//up", NULL},
+		{"/v1/nodes/{centre}/{number}/up", "/v1/nodes//3/up", NULL},
+		{"/v1/nodes/{centre}/{number}/up", "/v1/nodes/3/up", NULL},
+		{"/v1/nodes/{centre}/{number}/up", "/v1/nodes/up", NULL},
+		{"/v1/nodes/{centre}/{number}/up", "/up", NULL},
+		{"/v1/nodes/{centre}/{number}/up", "/v1/nodes/a/3/down", NULL},
+		{"/v1/nodes/{centre}/{number}/up", "/v2/nodes/a/3/up", NULL},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		char id[ID_MAX] = "";
+		char id[ID_MAX] = "", centre[CENTRE_MAX] = "";
 
-		assert_int_equal(route_matches(cases[i].pattern, cases[i].path, id), cases[i].id != NULL);
+		assert_int_equal(route_matches(cases[i].pattern, cases[i].path, id, centre), cases[i].id != NULL);
 		if (cases[i].id)
 			assert_string_equal(id, cases[i].id);
+		if (cases[i].id)
+			assert_string_equal(centre, cases[i].centre ? cases[i].centre : "");
 	}
 }
 
 static void test_find(void **state)
 {
-	char id[ID_MAX] = "", allow[ALLOW_MAX];
+	char id[ID_MAX] = "", centre[CENTRE_MAX] = "", allow[ALLOW_MAX], name[CENTRE_MAX + 64];
 
 	(void)state;
-	assert_string_equal(route_find("POST", "/v1/jobs", id, allow)->path, "/v1/jobs");
-	assert_string_equal(route_find("HEAD", "/v1/pool", id, allow)->path, "/v1/pool");
-	assert_string_equal(route_find("GET", "/v1/jobs/9/wait", id, allow)->path, "/v1/jobs/{id}/wait");
+	assert_string_equal(route_find("POST", "/v1/jobs", id, centre, allow)->path, "/v1/jobs");
+	assert_string_equal(route_find("HEAD", "/v1/pool", id, centre, allow)->path, "/v1/pool");
+	assert_string_equal(route_find("GET", "/v1/jobs/9/wait", id, centre, allow)->path, "/v1/jobs/{id}/wait");
 	assert_string_equal(id, "9");
-	assert_null(route_find("DELETE", "/v1/jobs", id, allow));
+	assert_null(route_find("DELETE", "/v1/jobs", id, centre, allow));
 	assert_string_equal(allow, "POST, GET");
-	assert_null(route_find("GET", "/v2/jobs", id, allow));
+	assert_null(route_find("GET", "/v2/jobs", id, centre, allow));
 	assert_string_equal(allow, "");
+	assert_string_equal(route_find("DELETE", "/v1/bookings/7", id, centre, allow)->path, "/v1/bookings/{id}");
+	assert_string_equal(id, "7");
+	assert_null(route_find("GET", "/v1/nodes/a/3/cordon", id, centre, allow));
+	assert_string_equal(allow, "POST");
+	/* A name as long as names may be, and one longer. */
+	snprintf(name, sizeof name, "/v1/nodes/%0*d/3/cordon", NAME_LEN_MAX, 0);
+	assert_non_null(route_find("POST", name, id, centre, allow));
+	snprintf(name, sizeof name, "/v1/nodes/%0*d/3/cordon", NAME_LEN_MAX + 1, 0);
+	assert_null(route_find("POST", name, id, centre, allow));
 }
 
 /* Whoever writes needs the token, whatever else is said of a route. */
@@ -68,8 +93,10 @@ static void test_writes_need_token(void **state)
 static void check_parameters(const struct route *route, const json_t *operation)
 {
 	const json_t *list = json_object_get(operation, "parameters");
-	size_t expected = strstr(route->path, "{id}") ? 1 : 0;
+	size_t expected = 0;
 
+	for (const char *hole = route->path; (hole = strchr(hole, '{')); hole++)
+		expected++;
 	for (const struct parameter *p = route->parameters; p && p->name; p++)
 		expected++;
 	assert_int_equal(json_array_size(list), expected);
@@ -84,11 +111,14 @@ static void test_openapi(void **state)
 	assert_non_null(document);
 	assert_string_equal(json_string_value(json_object_get(document, "openapi")), "3.1.0");
 	for (unsigned i = 0; i < n_routes; i++) {
-		const char *method = strcmp(routes[i].method, "POST") ? "get" : "post";
+		const char *method = !strcmp(routes[i].method, "POST") ? "post" : !strcmp(routes[i].method, "GET") ? "get" : "delete";
 		json_t *operation = json_object_get(json_object_get(paths, routes[i].path), method);
 
 		assert_non_null(operation);
 		assert_non_null(json_object_get(json_object_get(operation, "responses"), "default"));
+		assert_int_equal(json_object_get(json_object_get(operation, "responses"), "201") != NULL, (routes[i].flags & MAKES) != 0);
+		assert_int_equal(json_object_get(operation, "requestBody") != NULL,
+		                 (routes[i].flags & (TAKES_BODY | MAY_HAVE_BODY)) != 0);
 		check_parameters(&routes[i], operation);
 		assert_int_equal(json_object_get(operation, "security") != NULL, (routes[i].flags & NEEDS_TOKEN) != 0);
 		if (!strchr(routes[i].answer, '/') && strcmp(routes[i].answer, "openapi") != 0)
