@@ -156,6 +156,8 @@ static struct job *add_job(struct core *core, uint32_t id)
 	job->id = id;
 	job->state = JOB_QUEUED;
 	job->placed_us = job->started_us = job->ended_us = job->eligible_us = job->timer_us = US_NEVER;
+	job->outlook.shelf = SHELF_NONE;
+	job->outlook.state = OUTLOOK_UNSAID;
 	core->in_state[JOB_QUEUED]++;
 	core->n_jobs++;
 	return job;
@@ -299,6 +301,7 @@ static void take_plan(struct core *core, struct job *job, bool again)
 		enter_tenant(core, job->running, i, node);
 	}
 	add_claims(core, &job->plan);
+	outlook_hold(core, job);
 	tree_insert(&core->live, &job->running->in_live, job->id);
 	enter_ends(core, job);
 	line_up(core, job);
@@ -328,6 +331,7 @@ static void give_plan(struct core *core, struct job *job)
 		came_free(core, node);
 	}
 	remove_claims(core, &job->plan);
+	outlook_release(core, job);
 	projects_give(core->tree, job->project, &amount, core->now_us);
 	core->relieved += core->projects_bounded;
 	free(job->running->tenants);
@@ -426,9 +430,12 @@ static void requeue(struct core *core, struct job *job)
 	if (stands && !stood) {
 		job->rank = rank_waiting(core, job);
 		queue_add(&core->queue, job);
+		outlook_enter(core, job);
 	}
-	if (!stands && stood)
+	if (!stands && stood) {
+		outlook_leave(core, job);
 		queue_remove(&core->queue, job);
+	}
 	if (!stands && core->keep.n_reservations && keep_find(&core->keep, job->id))
 		unreserve(core, job->id);
 }
@@ -437,8 +444,10 @@ static void requeue(struct core *core, struct job *job)
 static void empty_queue(struct core *core)
 {
 	for (uint32_t id = 1; id <= core->last_job; id++)
-		if (core->jobs[id] && queue_has(&core->queue, core->jobs[id]))
+		if (core->jobs[id] && queue_has(&core->queue, core->jobs[id])) {
+			outlook_leave(core, core->jobs[id]);
 			queue_remove(&core->queue, core->jobs[id]);
+		}
 }
 
 static void refill_queue(struct core *core)
@@ -624,6 +633,8 @@ static void apply_submitted(struct core *core, const struct event *e)
 		add_dependencies(core, job, s);
 	job->eligible = job->waits_for == 0 && job->begin_us <= e->at_us;
 	job->eligible_us = job->eligible ? e->at_us : US_NEVER;
+	if (job->eligible)
+		outlook_say(core, job);
 	requeue(core, job);
 	retime(core, job);
 }
@@ -635,6 +646,7 @@ static void apply_eligible(struct core *core, const struct event *e)
 	assert(!job->eligible && job->state == JOB_QUEUED);
 	job->eligible = true;
 	job->eligible_us = e->at_us;
+	outlook_say(core, job);
 	requeue(core, job);
 	retime(core, job);
 }
@@ -646,6 +658,7 @@ static struct job *take_element(struct core *core, const struct placed *p)
 	struct array *a = array->array;
 
 	assert(a && a->taken < a->count);
+	outlook_element(core, array, false);
 	job = add_job(core, p->job);
 	job->shape = array->shape;
 	core->queue.shapes[job->shape]->users++;
@@ -671,6 +684,8 @@ static struct job *take_element(struct core *core, const struct placed *p)
 	mem_grow((void **)&a->elements, &a->elements_cap, a->taken, sizeof *a->elements);
 	a->elements[a->taken++] = job->id;
 	a->live++;
+	job->outlook.run = array->outlook.run;
+	outlook_element(core, array, true);
 	return job;
 }
 
@@ -693,6 +708,8 @@ static void apply_placed(struct core *core, const struct event *e)
 	set_state(core, job, JOB_STAGE_IN);
 	requeue(core, job);
 	job->preemptible = false;
+	if (array ? array->array->taken == 1 : job->attempt == 1)
+		outlook_learn(core, array ? array : job, e->at_us);
 	take_plan(core, job, false);
 	retime(core, job);
 	if (array) {
@@ -764,8 +781,10 @@ static void apply_stopping(struct core *core, const struct event *e)
 	if (job->running) {
 		us_t gone_us = us_add(e->at_us, core->config.kill_grace_us);
 
-		if (gone_us < job->plan.until_us && gone_us > job->plan.start_us)
+		if (gone_us < job->plan.until_us && gone_us > job->plan.start_us) {
 			set_until(core, job, gone_us);
+			core->freed++; /* what had no bound has one: there may be a start to promise */
+		}
 		line_up(core, job);
 		note_stopped(core, job->id, e->stopping.cause);
 	}
@@ -909,7 +928,8 @@ static void apply_reserved(struct core *core, const struct event *e)
 	copy_plan(&r->plan, &e->reserved.plan);
 	r->n_victims = e->reserved.n_victims;
 	r->victims = mem_new(r->n_victims, sizeof *r->victims);
-	memcpy(r->victims, e->reserved.victims, r->n_victims * sizeof *r->victims);
+	if (r->n_victims)
+		memcpy(r->victims, e->reserved.victims, r->n_victims * sizeof *r->victims);
 	if (keep_find(&core->keep, r->job)) /* only now: the event may speak of it */
 		unreserve(core, r->job);
 	apply_reservation(core, r);
@@ -1220,13 +1240,14 @@ static void index_pool(struct core *core, bool pool_changed)
 	capacity_done(&core->capacity);
 	capacity_done(&core->empty);
 	capacity_init(&core->capacity, core->pool);
-	capacity_init(&core->empty, core->pool);
+	capacity_index(&core->empty, &core->capacity);
 	free(core->tenants);
 	core->tenants = mem_new(core->pool->n_nodes, sizeof *core->tenants);
 	free(core->freed_at);
 	core->freed_at = mem_new(core->pool->n_shelves, sizeof *core->freed_at);
 	core->live = (struct tree){.compare = compare_live};
 	core->ends = core->victims = (struct tree){0};
+	outlook_init(&core->outlook, core->pool);
 	index_keep(core);
 	for (uint32_t id = 1; id <= core->last_job; id++) {
 		struct job *job = core->jobs[id];

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bitset.h"
 #include "base/mem.h"
 
 /* Takes the next array of the block; with no block yet, only its size counts. */
@@ -20,8 +21,8 @@ static void *take_array(struct capacity *c, size_t count, size_t size)
 	return at;
 }
 
-/* Lays the arrays out in the block, widest elements first. */
-static void lay_out(struct capacity *c, void *memory)
+/* Lays the arrays out in the block, widest elements first; the sets come last, so that what is before them compares. */
+static void lay_out(struct capacity *c, void *memory, bool sets)
 {
 	const struct pool *pool = c->pool;
 
@@ -34,6 +35,8 @@ static void lay_out(struct capacity *c, void *memory)
 	c->hist = take_array(c, pool->n_hist, sizeof *c->hist);
 	c->shared = take_array(c, pool->n_domains, sizeof *c->shared);
 	c->card_milli = take_array(c, pool->n_cards, sizeof *c->card_milli);
+	c->size = (c->size + 7) / 8 * 8;
+	c->sets = sets ? take_array(c, pool->n_sets, sizeof *c->sets) : NULL;
 }
 
 static uint64_t all_cards(uint32_t cards)
@@ -50,24 +53,119 @@ static bool has_shared(const struct capacity *c, const struct node *node)
 	return false;
 }
 
-/* Adds a node's part to the counts of every domain above it, or takes it out. sign: 1 or −1 as a wrapping number. */
-static void count_node(struct capacity *c, uint32_t id, uint32_t sign)
+/* ---- Sets ---- */
+
+static uint64_t *node_set(const struct capacity *c, const struct shelf *shelf, uint32_t free)
+{
+	return &c->sets[shelf->nodes_set + free * bitset_words(c->pool->domains[shelf->domain].n_nodes)];
+}
+
+/* One tier of a shelf, as its sets need it. */
+struct run {
+	uint32_t set, first, n, nodes_max;
+};
+
+static struct run run_of(const struct shelf *shelf, enum tier tier)
+{
+	return tier == TIER_RACK ? (struct run){shelf->racks_set, shelf->rack_first, shelf->n_racks, shelf->rack_nodes_max}
+	                         : (struct run){shelf->pods_set, shelf->pod_first, shelf->n_pods, shelf->pod_nodes_max};
+}
+
+static uint64_t *room_set_of(const struct capacity *c, const struct run *run, uint32_t cards, uint32_t room)
+{
+	return &c->sets[run->set + ((cards - 1) * run->nodes_max + room - 1) * bitset_words(run->n)];
+}
+
+uint32_t capacity_next_node(const struct capacity *c, const struct shelf *shelf, uint32_t free, uint32_t from, uint32_t end)
+{
+	const struct domain *d = &c->pool->domains[shelf->domain];
+	uint32_t i;
+
+	for (uint32_t n = from; !c->sets && n < end; n++)
+		if ((uint32_t)__builtin_popcountll(c->free_cards[n]) == free)
+			return n;
+	i = c->sets ? bitset_next(node_set(c, shelf, free), d->n_nodes, from - d->node_first) : BITSET_NONE;
+	return i == BITSET_NONE || d->node_first + i >= end ? NODE_NONE : d->node_first + i;
+}
+
+uint32_t capacity_next_domain(const struct capacity *c, const struct shelf *shelf, enum tier tier, uint32_t cards, uint32_t room,
+                              uint32_t from)
+{
+	struct run run = run_of(shelf, tier);
+	uint32_t i = bitset_next(room_set_of(c, &run, cards, room), run.n, from - run.first);
+
+	return i == BITSET_NONE ? NODE_NONE : run.first + i;
+}
+
+/* One of a domain's nodes goes from `was` to `is` wholly free cards: for each number of cards between, one node more or less has
+ * room. The histogram is as before. */
+static void move_rooms(struct capacity *c, const struct shelf *shelf, uint32_t domain, uint32_t was, uint32_t is)
+{
+	const struct domain *d = &c->pool->domains[domain];
+	struct run run = run_of(shelf, d->tier);
+	uint32_t low = was < is ? was : is, high = was < is ? is : was, room = 0;
+
+	if (run.set == NODE_NONE)
+		return;
+	for (uint32_t cards = shelf->cards_max; cards > low; cards--) {
+		uint32_t then;
+
+		room += c->hist[d->hist_first + cards];
+		if (cards > high)
+			continue;
+		then = is > was ? room + 1 : room - 1;
+		if (room)
+			bitset_remove(room_set_of(c, &run, cards, room), run.n, domain - run.first);
+		if (then)
+			bitset_add(room_set_of(c, &run, cards, then), run.n, domain - run.first);
+	}
+}
+
+/* ---- Counts ---- */
+
+/* Moves a node within the counts of every domain above it. shared: 1 more, or UINT32_MAX: one less, has a partly free card. */
+static void recount(struct capacity *c, uint32_t id, uint32_t was, uint32_t is, uint32_t shared)
 {
 	const struct node *node = &c->pool->nodes[id];
-	uint32_t whole = (uint32_t)__builtin_popcountll(c->free_cards[id]);
-	uint32_t shared = has_shared(c, node) ? sign : 0;
+	const struct shelf *shelf = &c->pool->shelves[node->shelf];
+	const struct domain *domains = c->pool->domains;
+	uint32_t first = domains[shelf->domain].node_first, n = domains[shelf->domain].n_nodes;
 
-	for (uint32_t d = node->rack; d != NODE_NONE; d = c->pool->domains[d].parent) {
-		c->hist[c->pool->domains[d].hist_first + whole] += sign;
+	if (was != is && c->sets) {
+		bitset_remove(node_set(c, shelf, was), n, id - first);
+		bitset_add(node_set(c, shelf, is), n, id - first);
+	}
+	for (uint32_t d = node->rack; d != NODE_NONE; d = domains[d].parent) {
+		if (was != is && c->sets && domains[d].tier != TIER_CENTRE)
+			move_rooms(c, shelf, d, was, is);
+		c->hist[domains[d].hist_first + was]--;
+		c->hist[domains[d].hist_first + is]++;
 		c->shared[d] += shared;
+	}
+}
+
+/* Counts a node that wasn't counted yet. */
+static void count_node(struct capacity *c, uint32_t id)
+{
+	const struct node *node = &c->pool->nodes[id];
+	const struct shelf *shelf = &c->pool->shelves[node->shelf];
+	uint32_t whole = (uint32_t)__builtin_popcountll(c->free_cards[id]);
+
+	if (c->sets)
+		bitset_add(node_set(c, shelf, whole), c->pool->domains[shelf->domain].n_nodes, id - c->pool->domains[shelf->domain].node_first);
+	for (uint32_t d = node->rack; d != NODE_NONE; d = c->pool->domains[d].parent) {
+		if (c->sets && c->pool->domains[d].tier != TIER_CENTRE)
+			move_rooms(c, shelf, d, 0, whole);
+		c->hist[c->pool->domains[d].hist_first + whole]++;
+		c->shared[d] += has_shared(c, node);
 	}
 }
 
 void capacity_init(struct capacity *c, const struct pool *pool)
 {
 	*c = (struct capacity){.pool = pool};
-	lay_out(c, NULL);
-	lay_out(c, mem_new(c->size, 1));
+	lay_out(c, NULL, false);
+	lay_out(c, mem_new(c->size, 1), false);
 	for (uint32_t n = 0; n < pool->n_nodes; n++) {
 		const struct node *node = &pool->nodes[n];
 
@@ -77,33 +175,33 @@ void capacity_init(struct capacity *c, const struct pool *pool)
 		c->shelf_milli[node->shelf] += (uint64_t)node->cards * CARD_MILLI;
 		for (uint32_t i = 0; i < node->cards; i++)
 			c->card_milli[node->card_first + i] = CARD_MILLI;
-		count_node(c, n, 1);
+		count_node(c, n);
 	}
 }
 
 void capacity_copy(struct capacity *copy, const struct capacity *of)
 {
 	*copy = *of;
-	lay_out(copy, mem_resize(NULL, of->size, 1));
+	lay_out(copy, mem_resize(NULL, of->size, 1), of->sets != NULL);
 	memcpy(copy->memory, of->memory, of->size);
+}
+
+void capacity_index(struct capacity *copy, const struct capacity *of)
+{
+	*copy = *of;
+	lay_out(copy, NULL, true);
+	lay_out(copy, mem_new(copy->size, 1), true);
+	memcpy(copy->memory, of->memory, of->size);
+	memset(copy->hist, 0, copy->pool->n_hist * sizeof *copy->hist);
+	memset(copy->shared, 0, copy->pool->n_domains * sizeof *copy->shared);
+	for (uint32_t n = 0; n < copy->pool->n_nodes; n++)
+		count_node(copy, n);
 }
 
 void capacity_done(struct capacity *c)
 {
 	free(c->memory);
 	*c = (struct capacity){0};
-}
-
-/* Moves a node within the counts of every domain above it. */
-static void recount(struct capacity *c, const struct node *node, uint32_t was, uint32_t is, uint32_t shared)
-{
-	const struct domain *domains = c->pool->domains;
-
-	for (uint32_t d = node->rack; d != NODE_NONE; d = domains[d].parent) {
-		c->hist[domains[d].hist_first + was]--;
-		c->hist[domains[d].hist_first + is]++;
-		c->shared[d] += shared;
-	}
 }
 
 /* Whole cards: none of them was, or comes to be, partly free. */
@@ -125,7 +223,7 @@ static void change_whole(struct capacity *c, uint32_t id, uint64_t cards, bool t
 		c->free_cards[id] |= cards;
 		c->shelf_milli[node->shelf] += (uint64_t)n * CARD_MILLI;
 	}
-	recount(c, node, was, take ? was - n : was + n, 0);
+	recount(c, id, was, take ? was - n : was + n, 0);
 }
 
 /* A share of one card. */
@@ -142,7 +240,7 @@ static void change_share(struct capacity *c, uint32_t id, const struct share *sh
 	c->shelf_milli[node->shelf] += take ? -(uint64_t)share->milli : share->milli;
 	c->free_cards[id] &= ~((uint64_t)1 << i);
 	c->free_cards[id] |= (uint64_t)(*milli == CARD_MILLI) << i;
-	recount(c, node, was, (uint32_t)__builtin_popcountll(c->free_cards[id]),
+	recount(c, id, was, (uint32_t)__builtin_popcountll(c->free_cards[id]),
 	        (uint32_t)has_shared(c, node) - (uint32_t)had_shared);
 }
 
@@ -191,8 +289,8 @@ void capacity_give(struct capacity *c, uint32_t node, const struct share *share)
 void capacity_set(struct capacity *c, uint32_t id, const uint16_t *milli, uint32_t cpus_milli, uint32_t memory_mib)
 {
 	const struct node *node = &c->pool->nodes[id];
+	uint32_t was = (uint32_t)__builtin_popcountll(c->free_cards[id]), had_shared = has_shared(c, node);
 
-	count_node(c, id, UINT32_MAX);
 	for (uint32_t i = 0; i < node->cards; i++) {
 		uint16_t *card = &c->card_milli[node->card_first + i];
 
@@ -202,7 +300,7 @@ void capacity_set(struct capacity *c, uint32_t id, const uint16_t *milli, uint32
 		c->free_cards[id] &= ~((uint64_t)1 << i);
 		c->free_cards[id] |= (uint64_t)(milli[i] == CARD_MILLI) << i;
 	}
-	count_node(c, id, 1);
+	recount(c, id, was, (uint32_t)__builtin_popcountll(c->free_cards[id]), has_shared(c, node) - had_shared);
 	c->free_cpus[id] = cpus_milli;
 	c->free_memory[id] = memory_mib;
 }
@@ -221,14 +319,14 @@ void capacity_check(const struct capacity *c)
 {
 	struct capacity fresh = {.pool = c->pool};
 
-	lay_out(&fresh, NULL);
-	lay_out(&fresh, mem_new(fresh.size, 1));
+	lay_out(&fresh, NULL, c->sets != NULL);
+	lay_out(&fresh, mem_new(fresh.size, 1), c->sets != NULL);
 	memcpy(fresh.free_cards, c->free_cards, c->pool->n_nodes * sizeof *c->free_cards);
 	memcpy(fresh.card_milli, c->card_milli, c->pool->n_cards * sizeof *c->card_milli);
 	for (uint32_t n = 0; n < c->pool->n_nodes; n++) {
 		const struct node *node = &c->pool->nodes[n];
 
-		count_node(&fresh, n, 1);
+		count_node(&fresh, n);
 		for (uint32_t i = 0; i < node->cards; i++) {
 			uint16_t milli = c->card_milli[node->card_first + i];
 
@@ -237,6 +335,7 @@ void capacity_check(const struct capacity *c)
 		}
 	}
 	assert(!memcmp(fresh.hist, c->hist, c->pool->n_hist * sizeof *c->hist));
+	assert(!c->sets || !memcmp(fresh.sets, c->sets, c->pool->n_sets * sizeof *c->sets));
 	assert(!memcmp(fresh.shared, c->shared, c->pool->n_domains * sizeof *c->shared));
 	assert(!memcmp(fresh.shelf_milli, c->shelf_milli, c->pool->n_shelves * sizeof *c->shelf_milli));
 	capacity_done(&fresh);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * capacity.h: what is free now, node by node, with counts over the tree of domains.
  *
- * Whole cards are counted by node: a domain's histogram says how many of its nodes have f wholly free cards, for each f.
- * A planner that asks "what if" works on a copy. */
+ * Whole cards are counted by node: a domain's histogram says how many of its nodes have f wholly free cards, for each f. Sets say
+ * which: of each shelf the nodes with exactly f, and the racks and pods of which exactly r nodes have c or more. So the
+ * tightest node or domain is found without going through the others. */
 #ifndef SUAN_CORE_CAPACITY_H
 #define SUAN_CORE_CAPACITY_H
 
@@ -15,6 +16,7 @@ struct capacity {
 	uint32_t *free_memory; /* by node: MiB; UNCOUNTED stays */
 	uint64_t *shelf_milli; /* by shelf: free thousandths of cards, shares included */
 	uint32_t *hist;        /* by domain's hist_first + f: nodes with f wholly free cards */
+	uint64_t *sets;        /* by shelf's nodes_set, racks_set, pods_set; NULL: it isn't searched, but by going through all */
 	uint32_t *shared;      /* by domain: nodes with a card that is partly free */
 	uint16_t *card_milli;  /* by card: free thousandths */
 	void *memory;
@@ -27,10 +29,12 @@ struct share {
 	uint32_t milli, cpus_milli, memory_mib;
 };
 
-/* Everything free. Cost: O(nodes). */
+/* Everything free, without sets. Cost: O(nodes). */
 void capacity_init(struct capacity *capacity, const struct pool *pool);
 /* A copy; cost: one memcpy of some 30 bytes a card. */
 void capacity_copy(struct capacity *copy, const struct capacity *of);
+/* A copy with sets, for searching. Cost: O(nodes). */
+void capacity_index(struct capacity *copy, const struct capacity *of);
 void capacity_done(struct capacity *capacity);
 
 /* Takes a share from a node, which must have it free; gives it back. Cost: O(tiers + cards of the share). */
@@ -42,6 +46,14 @@ void capacity_set(struct capacity *capacity, uint32_t node, const uint16_t *mill
 
 /* Nodes of a domain with at least `cards` wholly free cards. Cost: O(cards of a node). */
 uint32_t capacity_nodes_with(const struct capacity *capacity, uint32_t domain, uint32_t cards_max, uint32_t cards);
+
+/* The first node of a domain's shelf at or after `from` with exactly `free` wholly free cards, or NODE_NONE where there is none
+ * before `end`. Cost: a few words. */
+uint32_t capacity_next_node(const struct capacity *capacity, const struct shelf *shelf, uint32_t free, uint32_t from, uint32_t end);
+/* The first rack or pod (tier) of a shelf at or after `from` of which exactly `room` nodes, 1 or more, have at least `cards`, 1 or more,
+ * wholly free cards; NODE_NONE: none. The shelf has sets of that tier. */
+uint32_t capacity_next_domain(const struct capacity *capacity, const struct shelf *shelf, enum tier tier, uint32_t cards,
+                              uint32_t room, uint32_t from);
 
 /* Aborts where the counts differ from the nodes. */
 void capacity_check(const struct capacity *capacity);

@@ -76,4 +76,5 @@ void core_check(const struct core *core)
 	check_tenants(core);
 	keep_check(&core->keep, &core->capacity);
 	projects_check(core->tree);
+	outlook_check(core);
 }

@@ -49,6 +49,7 @@ struct core *core_free(struct core *core)
 	fill_free(core->fill);
 	project_ranking_done(&core->ranking);
 	estimates_done(&core->estimates);
+	outlook_done(&core->outlook);
 	map_done(&core->ranked_at);
 	pool_free(core->pool);
 	arena_done(&core->scratch);
@@ -330,7 +331,7 @@ static int find_nodes(const struct core *core, const char *name, const struct no
 {
 	uint32_t centre = core->pool ? pool_find_centre(core->pool, name) : NODE_NONE;
 
-	if (centre == NODE_NONE)
+	if (centre == NODE_NONE || !core->pool->centres[centre].n_nodes)
 		return err_set(err, ERR_NOT_FOUND, "centre", "\"%.60s\": there is no such centre in the pool", name);
 	for (uint32_t i = 0; i < n; i++) {
 		if (ranges[i].last < ranges[i].first || (i > 0 && ranges[i].first <= ranges[i - 1].last))

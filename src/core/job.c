@@ -102,6 +102,9 @@ struct job *job_free(struct job *job)
 		free(job->extra->stopped_by);
 		free(job->extra);
 	}
+	if (job->running)
+		free(job->running->tenants);
+	free(job->running);
 	free(job->name);
 	free(job->held);
 	free(job->plan.tasks);

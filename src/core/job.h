@@ -58,6 +58,19 @@ struct tenant {
 	uint32_t task;
 };
 
+#define SHELF_NONE UINT16_MAX
+#define OUTLOOK_UNSAID UINT8_MAX
+
+/* When it was expected to start as it first came into the queue, and what it counts for to others; instants and times in codes of
+ * outlook.c. */
+struct job_outlook {
+	uint16_t run;       /* how long it will run; 0: it hasn't been in the queue */
+	uint16_t shelf;     /* on which it counts while it waits; SHELF_NONE: on none */
+	uint16_t base;      /* of the prediction */
+	uint16_t low, high; /* the wait that was said */
+	uint8_t state;      /* of the queue; OUTLOOK_UNSAID: nothing was said */
+};
+
 struct job {
 	uint32_t id;
 	uint32_t shape; /* what it asks for: see queue.h */
@@ -71,8 +84,9 @@ struct job {
 	uint8_t level;      /* under las: how many of its levels the service that it had has passed */
 	bool preemptible;   /* its attempt has run long enough for that */
 	bool eligible;      /* in the queue as far as dependencies and begin go */
-	struct share *held; /* by task: what it holds of its node since a pool change took some; NULL: all that it was given */
 	bool rerun_when_lost;
+	bool doomed;        /* one of its dependencies never will be met; follows from the rest */
+	struct share *held; /* by task: what it holds of its node since a pool change took some; NULL: all that it was given */
 	uint32_t attempt; /* attempts so far */
 	uint32_t restarts_left;
 	uint32_t array_of, array_index; /* an element; array_of is 0 for any other job */
@@ -85,12 +99,12 @@ struct job {
 	struct plan plan;        /* of the latest attempt; no tasks before the first */
 	struct array *array;     /* NULL: none */
 	struct job_extra *extra; /* NULL: none */
+	struct job_outlook outlook;
 
 	/* Kept to be quick; follows from the rest. */
+	uint32_t waits_for;      /* dependencies that aren't met */
 	uint64_t rank;           /* the policy's order within a priority; 0 under fair and fifo */
 	struct running *running; /* NULL: not placed */
-	uint32_t waits_for;      /* dependencies that aren't met */
-	bool doomed;             /* one of them never will be */
 	uint32_t queue_class;
 	uint32_t class_part;        /* jobs in this one's part of its class's tree */
 	struct tree_node in_class;  /* waiting: by arrival */

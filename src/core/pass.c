@@ -305,20 +305,23 @@ static bool reserve(struct core *core, struct job_class *class, const struct job
 {
 	const struct reservation *r = keep_find(&core->keep, job->id);
 	bool is_open = r && r->plan.start_us == US_NEVER; /* no start is promised: there may be one by now */
+	bool is_head = job == class_first(class);
 	enum cause cause = why_reserve(r, now_us);
 	struct asker asker = asker_of(job);
 
 	if (cause == CAUSE_NONE && !is_open)
 		return false;
-	if ((!r || is_open) && class->unplanned == core->freed + 1 && class->starved == is_starved(core, job, now_us))
+	if ((!r || is_open) && is_head && class->unplanned == core->freed + 1 && class->starved == is_starved(core, job, now_us))
 		return false;
 	*ret = (struct event){.type = EVENT_RESERVED, .at_us = now_us};
 	ret->reserved.job = job->id;
 	ret->reserved.cause = is_open ? CAUSE_CAPACITY : cause;
 	if (plan_earliest(core, core_shape(core, job), &asker, now_us, &core->scratch, &ret->reserved.plan))
 		return true;
-	class->unplanned = core->freed + 1;
-	class->starved = is_starved(core, job, now_us);
+	if (is_head) {
+		class->unplanned = core->freed + 1;
+		class->starved = is_starved(core, job, now_us);
+	}
 	if (keep_nearest(core, job, r, now_us, ret))
 		return true;
 	return r && cause != CAUSE_NONE && yield_unreserved(r, cause, now_us, ret);
@@ -342,26 +345,123 @@ static bool may_be_promised(const struct core *core, const struct job_class *cla
 	return false;
 }
 
-/* Sees to the promises of the jobs that wait first. place: how many ordinary promises stand before. Returns whether there is
- * news. */
-static bool promise(struct core *core, struct job_class *class, uint32_t *waiting, uint32_t *place, us_t now_us,
+/* The ordinary promises from number `place` on are of jobs that stand behind: as if they weren't there, or as they are. */
+static void set_behind(struct core *core, uint32_t place, bool behind)
+{
+	for (uint32_t i = 0, n = 0; i < core->keep.n_reservations; i++)
+		if (is_ordinary(core->keep.reservations[i]) && n++ >= place)
+			core->keep.reservations[i]->behind = behind;
+}
+
+/* Whether a job would be promised something if those behind it held no promises: before that is known they keep them, for
+ * one that can be promised nothing is in nobody's way. */
+static bool could_be_promised(struct core *core, const struct job *job, uint32_t place, us_t now_us)
+{
+	struct asker asker = asker_of(job);
+	struct plan plan;
+	uint64_t milli;
+	bool found;
+
+	set_behind(core, place, true);
+	found = plan_earliest(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan) ||
+	        (is_starved(core, job, now_us) && plan_nearest(core, core_shape(core, job), &asker, &core->scratch, &plan, &milli));
+	set_behind(core, place, false);
+	keep_then_end(&core->keep, &core->capacity); /* what is open was made so without them */
+	return found;
+}
+
+/* Sees to the promise of a job that waits first. place: how many ordinary promises stand before. Returns whether there is news. */
+static bool promise(struct core *core, struct job_class *class, const struct job *job, uint32_t *place, us_t now_us,
                     struct event *ret)
 {
-	for (const struct job *job = class_first(class); job && *waiting < core->config.reservations; job = class_next(job)) {
-		const struct reservation *r = keep_find(&core->keep, job->id), *there = ordinary(core, *place);
+	const struct reservation *r = keep_find(&core->keep, job->id), *there = ordinary(core, *place);
 
-		++*waiting;
-		if (r && !is_ordinary(r))
-			continue;
-		if (there && there != r && (r || class->unplanned != core->freed + 1))
-			return yield_unreserved(last_ordinary(core), CAUSE_ORDER, now_us, ret);
+	if (r && !is_ordinary(r))
+		return false;
+	if (there && there != r && (r || could_be_promised(core, job, *place, now_us)))
+		return yield_unreserved(last_ordinary(core), CAUSE_ORDER, now_us, ret);
+	if (!there || there == r) {
 		if (reserve(core, class, job, now_us, ret))
 			return true;
 		*place += r != NULL;
-		if (job->array)
-			break;
 	}
 	return false;
+}
+
+/* ---- The jobs that wait first ---- */
+
+/* Goes through jobs in order, where queue_walk goes through classes: the next of each class begun, merged. */
+struct line {
+	struct queue_walk walk;
+	struct standing *begun;
+	struct job_class *next; /* the first class not begun; NULL: none */
+	uint32_t n, left;       /* left: how many jobs may still be asked for */
+	bool is_begun;
+};
+
+struct standing {
+	struct job_class *class;
+	const struct job *job; /* NULL: no more */
+	uint32_t group;        /* a place in the queue's order: of two groups all of one go first */
+};
+
+static struct line line_of(const struct core *core, struct arena *arena)
+{
+	return (struct line){.walk = {.queue = &core->queue, .arena = arena},
+	                     .begun = arena_new(arena, core->config.reservations, sizeof(struct standing)),
+	                     .left = core->config.reservations};
+}
+
+static bool stands_before(const struct standing *a, const struct standing *b)
+{
+	if (a->group != b->group)
+		return a->group < b->group;
+	return a->job->rank != b->job->rank ? a->job->rank < b->job->rank : a->job->id < b->job->id;
+}
+
+static struct standing *first_begun(struct line *line)
+{
+	struct standing *first = NULL;
+
+	for (uint32_t i = 0; i < line->n; i++)
+		if (line->begun[i].job && (!first || stands_before(&line->begun[i], first)))
+			first = &line->begun[i];
+	return first;
+}
+
+/* The next job, and its class; an array counts once. A class whose first job it is can be dropped by line_drop. NULL: no more, or
+ * as many as hold promises. */
+static const struct job *line_next(struct line *line, struct job_class **ret_class, bool *ret_first)
+{
+	struct standing *first = first_begun(line), fresh;
+	const struct job *job;
+
+	if (!line->left)
+		return NULL;
+	if (!line->is_begun)
+		line->next = queue_walk_next(&line->walk);
+	line->is_begun = true;
+	fresh = (struct standing){line->next, line->next ? class_first(line->next) : NULL, line->walk.from};
+	*ret_first = line->next && (!first || stands_before(&fresh, first));
+	if (*ret_first) {
+		line->begun[line->n] = fresh;
+		first = &line->begun[line->n++];
+		line->is_begun = false;
+	}
+	if (!first)
+		return NULL;
+	job = first->job;
+	*ret_class = first->class;
+	first->job = job->array ? NULL : class_next(job);
+	line->left--;
+	return job;
+}
+
+/* None of the class that was begun last counts. */
+static void line_drop(struct line *line)
+{
+	line->n--;
+	line->left++;
 }
 
 bool pass_promises(const struct core *core)
@@ -372,14 +472,18 @@ bool pass_promises(const struct core *core)
 /* The jobs that wait first: they start, or hold a promise. Returns whether there is news. */
 static bool first_in_line(struct core *core, us_t now_us, struct event *ret)
 {
-	struct queue_walk walk = {.queue = &core->queue, .arena = &core->scratch};
-	uint32_t waiting = 0, place = 0;
+	struct line line = line_of(core, &core->scratch);
 	struct job_class *class;
+	const struct job *job;
+	uint32_t place = 0;
+	bool is_first;
 
-	while (waiting < core->config.reservations && (class = queue_walk_next(&walk))) {
-		if (!is_passed_over(core, class) && try_class(core, class, now_us, ret))
+	while ((job = line_next(&line, &class, &is_first))) {
+		if (is_first && !is_passed_over(core, class) && try_class(core, class, now_us, ret))
 			return true;
-		if (may_be_promised(core, class) && promise(core, class, &waiting, &place, now_us, ret))
+		if (is_first && !may_be_promised(core, class))
+			line_drop(&line);
+		else if (promise(core, class, job, &place, now_us, ret))
 			return true;
 	}
 	if (ordinary(core, place))
@@ -390,18 +494,22 @@ static bool first_in_line(struct core *core, us_t now_us, struct event *ret)
 us_t pass_wake(const struct core *core)
 {
 	struct arena arena = {0};
-	struct queue_walk walk = {.queue = &core->queue, .arena = &arena};
 	us_t wake_us = US_NEVER;
 	struct job_class *class;
+	const struct job *job;
+	struct line line;
+	bool is_first;
 
+	if (!pass_promises(core) || core->config.starvation_after_us == US_NEVER)
+		return US_NEVER;
 	pass_sort((struct core *)(uintptr_t)core, core->now_us); /* a memo */
-	for (uint32_t i = 0; pass_promises(core) && core->config.starvation_after_us != US_NEVER && i < core->config.reservations &&
-	                     (class = queue_walk_next(&walk));
-	     i++) {
-		const struct job *job = class_first(class);
+	line = line_of(core, &arena);
+	while ((job = line_next(&line, &class, &is_first))) {
 		us_t at_us = us_add(job->eligible_us, core->config.starvation_after_us);
 
-		if (!keep_find(&core->keep, job->id) && at_us > core->now_us && at_us < wake_us)
+		if (is_first && !may_be_promised(core, class))
+			line_drop(&line);
+		else if (!keep_find(&core->keep, job->id) && at_us > core->now_us && at_us < wake_us)
 			wake_us = at_us;
 	}
 	arena_done(&arena);

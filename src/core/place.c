@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * place.c: best fit over the tree of domains; see place.h. */
+ * place.c: best fit over the tree of domains; see place.h.
+ *
+ * Which node or domain is tightest is asked of capacity's sets, so that the cost hardly grows with the pool; nodes that have the
+ * cards, but too few CPUs or too little memory, are passed over one by one. */
 #include "core/place.h"
 
 #include <stdlib.h>
@@ -86,24 +89,15 @@ static struct task task_on(const struct capacity *c, uint32_t node, const struct
 
 /* ---- A group of one ---- */
 
-/* The first node below a domain with exactly `free` wholly free cards that holds the request. Descends only where the
- * histograms say that there is one. */
-static uint32_t find_with(const struct capacity *c, uint32_t domain, uint32_t free, const struct request *q)
+/* The first node of a shelf with exactly `free` wholly free cards that holds the request. */
+static uint32_t find_with(const struct capacity *c, const struct shelf *shelf, uint32_t free, const struct request *q)
 {
-	const struct domain *d = &c->pool->domains[domain];
+	const struct domain *d = &c->pool->domains[shelf->domain];
+	uint32_t end = d->node_first + d->n_nodes, node = capacity_next_node(c, shelf, free, d->node_first, end);
 
-	if (!c->hist[d->hist_first + free])
-		return NODE_NONE;
-	for (uint32_t i = 0; i < d->n_children; i++) {
-		uint32_t node = find_with(c, d->child_first + i, free, q);
-
-		if (node != NODE_NONE)
-			return node;
-	}
-	for (uint32_t n = d->node_first; d->tier == TIER_RACK && n < d->node_first + d->n_nodes; n++)
-		if (free_count(c, n) == free && holds_rest(c, n, q))
-			return n;
-	return NODE_NONE;
+	while (node != NODE_NONE && !holds_rest(c, node, q))
+		node = capacity_next_node(c, shelf, free, node + 1, end);
+	return node;
 }
 
 /* The node whose partly free card a share fills best; NODE_NONE where it fits on none. least: the free thousandths of the
@@ -140,7 +134,7 @@ static uint32_t find_one(const struct capacity *c, const struct shelf *shelf, co
 	if (is_share(q))
 		node = find_shared(c, shelf->domain, q, &least);
 	for (uint32_t free = from; node == NODE_NONE && free <= shelf->cards_max; free++)
-		node = find_with(c, shelf->domain, free, q);
+		node = find_with(c, shelf, free, q);
 	return node;
 }
 
@@ -154,8 +148,11 @@ static uint32_t upper_bound(const struct capacity *c, uint32_t domain, uint32_t 
 	return capacity_nodes_with(c, domain, cards_max, q->cards_milli / CARD_MILLI);
 }
 
+/* Whether `nodes` of a domain's nodes hold the request; its counts say that they have the cards. */
 static bool domain_holds(const struct capacity *c, const struct domain *d, const struct request *q, uint32_t nodes)
 {
+	if (!is_share(q) && !q->cpus_milli && !q->memory_mib)
+		return true;
 	for (uint32_t n = d->node_first; nodes && n < d->node_first + d->n_nodes; n++)
 		nodes -= place_node_holds(c, n, q);
 	return nodes == 0;
@@ -168,32 +165,41 @@ static int compare_tasks(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
-/* Fills a gang from a domain that holds it: fullest nodes first. For a share, nodes where a card is shared already. */
-static void fill(const struct capacity *c, const struct domain *d, uint32_t cards_max, const struct request *q,
-                 struct task *tasks, uint32_t nodes)
+static bool is_sorted(const struct task *tasks, uint32_t n)
 {
-	uint32_t taken = 0;
-
-	for (uint32_t n = d->node_first; is_share(q) && taken < nodes && n < d->node_first + d->n_nodes; n++)
-		if (holds_rest(c, n, q) && tightest_card(c, n, q->cards_milli) != CARD_NONE)
-			tasks[taken++] = task_on(c, n, q);
-	for (uint32_t free = is_share(q) ? 1 : q->cards_milli / CARD_MILLI; taken < nodes && free <= cards_max; free++)
-		for (uint32_t n = d->node_first; c->hist[d->hist_first + free] && taken < nodes && n < d->node_first + d->n_nodes; n++)
-			if (free_count(c, n) == free && holds_rest(c, n, q) &&
-			    !(is_share(q) && tightest_card(c, n, q->cards_milli) != CARD_NONE))
-				tasks[taken++] = task_on(c, n, q);
-	qsort(tasks, nodes, sizeof *tasks, compare_tasks);
+	for (uint32_t i = 1; i < n; i++)
+		if (tasks[i].node < tasks[i - 1].node)
+			return false;
+	return true;
 }
 
-/* The domain of a run that holds the gang with the least room to spare, or NULL. */
-static const struct domain *tightest_domain(const struct capacity *c, uint32_t first, uint32_t n, uint32_t cards_max,
+/* Fills a gang from a domain that holds it: fullest nodes first. For a share, nodes where a card is shared already. */
+static void fill(const struct capacity *c, const struct shelf *shelf, const struct domain *d, const struct request *q,
+                 struct task *tasks, uint32_t nodes)
+{
+	uint32_t taken = 0, end = d->node_first + d->n_nodes;
+
+	for (uint32_t n = d->node_first; is_share(q) && taken < nodes && n < end; n++)
+		if (holds_rest(c, n, q) && tightest_card(c, n, q->cards_milli) != CARD_NONE)
+			tasks[taken++] = task_on(c, n, q);
+	for (uint32_t free = is_share(q) ? 1 : q->cards_milli / CARD_MILLI; taken < nodes && free <= shelf->cards_max; free++)
+		for (uint32_t n = capacity_next_node(c, shelf, free, d->node_first, end); n != NODE_NONE && taken < nodes;
+		     n = capacity_next_node(c, shelf, free, n + 1, end))
+			if (holds_rest(c, n, q) && !(is_share(q) && tightest_card(c, n, q->cards_milli) != CARD_NONE))
+				tasks[taken++] = task_on(c, n, q);
+	if (!is_sorted(tasks, nodes))
+		qsort(tasks, nodes, sizeof *tasks, compare_tasks);
+}
+
+/* The domain of a run that holds the gang with the least room to spare, or NULL; by looking at each. */
+static const struct domain *tightest_of_all(const struct capacity *c, uint32_t first, uint32_t n, uint32_t cards_max,
                                             const struct request *q, uint32_t nodes)
 {
 	const struct domain *best = NULL;
 	uint32_t least = UINT32_MAX;
 
 	for (uint32_t d = first; d < first + n; d++) {
-		uint32_t room = upper_bound(c, d, cards_max, q);
+		uint32_t room = c->pool->domains[d].n_nodes < nodes ? 0 : upper_bound(c, d, cards_max, q);
 
 		if (room < nodes || room >= least || !domain_holds(c, &c->pool->domains[d], q, nodes))
 			continue;
@@ -203,25 +209,47 @@ static const struct domain *tightest_domain(const struct capacity *c, uint32_t f
 	return best;
 }
 
+/* The same by the sets of racks or pods with just so much room. */
+static const struct domain *tightest_by_room(const struct capacity *c, const struct shelf *shelf, enum tier tier,
+                                             const struct request *q, uint32_t nodes)
+{
+	uint32_t most = tier == TIER_RACK ? shelf->rack_nodes_max : shelf->pod_nodes_max;
+	uint32_t first = tier == TIER_RACK ? shelf->rack_first : shelf->pod_first;
+
+	for (uint32_t room = nodes; room <= most; room++)
+		for (uint32_t d = first; (d = capacity_next_domain(c, shelf, tier, q->cards_milli / CARD_MILLI, room, d)) != NODE_NONE; d++)
+			if (domain_holds(c, &c->pool->domains[d], q, nodes))
+				return &c->pool->domains[d];
+	return NULL;
+}
+
+static const struct domain *tightest_domain(const struct capacity *c, const struct shelf *shelf, enum tier tier,
+                                            const struct request *q, uint32_t nodes)
+{
+	uint32_t first = tier == TIER_RACK ? shelf->rack_first : tier == TIER_POD ? shelf->pod_first : shelf->domain;
+	uint32_t n = tier == TIER_RACK ? shelf->n_racks : tier == TIER_POD ? shelf->n_pods : 1;
+	uint32_t most = tier == TIER_RACK ? shelf->rack_nodes_max : shelf->pod_nodes_max;
+	uint32_t set = tier == TIER_RACK ? shelf->racks_set : shelf->pods_set;
+
+	if (tier != TIER_CENTRE && most < nodes)
+		return NULL;
+	if (c->sets && tier != TIER_CENTRE && set != NODE_NONE && q->cards_milli >= CARD_MILLI && q->cards_milli / CARD_MILLI <= shelf->cards_max)
+		return tightest_by_room(c, shelf, tier, q, nodes);
+	return tightest_of_all(c, first, n, shelf->cards_max, q, nodes);
+}
+
 static bool find_gang(const struct capacity *c, const struct shelf *shelf, const struct group *group, const struct request *q,
                       struct task *tasks)
 {
-	const struct {
-		enum tier tier;
-		uint32_t first, n;
-	} runs[] = {
-		{TIER_RACK, shelf->rack_first, shelf->n_racks},
-		{TIER_POD, shelf->pod_first, shelf->n_pods},
-		{TIER_CENTRE, shelf->domain, 1},
-	};
+	static const enum tier tiers[] = {TIER_RACK, TIER_POD, TIER_CENTRE};
 
 	if (upper_bound(c, shelf->domain, shelf->cards_max, q) < group->nodes)
 		return false;
-	for (size_t i = 0; i < sizeof runs / sizeof *runs && runs[i].tier <= group->highest; i++) {
-		const struct domain *d = tightest_domain(c, runs[i].first, runs[i].n, shelf->cards_max, q, group->nodes);
+	for (size_t i = 0; i < sizeof tiers / sizeof *tiers && tiers[i] <= group->highest; i++) {
+		const struct domain *d = tightest_domain(c, shelf, tiers[i], q, group->nodes);
 
 		if (d) {
-			fill(c, d, shelf->cards_max, q, tasks, group->nodes);
+			fill(c, shelf, d, q, tasks, group->nodes);
 			return true;
 		}
 	}

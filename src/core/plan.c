@@ -591,16 +591,7 @@ static uint32_t use_of(const struct core *core, uint32_t node, const struct requ
 /* Whether a task could ever lie on a node, and nothing else is kept of it. */
 static bool could_hold(const struct core *core, uint32_t node, const struct request *q, const struct asker *asker)
 {
-	const struct reservation *own = keep_find(&core->keep, asker->job);
-
-	if (!place_node_holds(&core->empty, node, q))
-		return false;
-	if (!keep_has(&core->keep, node))
-		return true;
-	for (uint32_t i = 0; own && i < own->plan.n_tasks; i++)
-		if (pool_node(core->pool, own->plan.tasks[i].centre, own->plan.tasks[i].node) == node)
-			return true;
-	return false;
+	return place_node_holds(&core->empty, node, q) && !keep_has_other(&core->keep, node, asker->job);
 }
 
 /* The nodes of a domain that come nearest to holding the gang, by rising number; returns their use, or 0 where they are too few.

@@ -5,6 +5,8 @@
  * a node's number in its centre is its place in the pool file, whatever its shelf. */
 #include "core/pool.h"
 
+#include "base/bitset.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -286,8 +288,39 @@ static void adopt(struct pool *pool, uint32_t parent_first, uint32_t n_parents, 
 	assert(c == child_first + n_children);
 }
 
-static void tie_shelf(struct pool *pool, const struct shelf *shelf)
+static uint32_t nodes_max(const struct pool *pool, uint32_t first, uint32_t n)
 {
+	uint32_t most = 0;
+
+	for (uint32_t d = first; d < first + n; d++)
+		most = pool->domains[d].n_nodes > most ? pool->domains[d].n_nodes : most;
+	return most;
+}
+
+/* Room for sets of n domains of at most `nodes` nodes, one for each number of cards and of nodes. */
+static uint32_t add_room_sets(struct pool *pool, uint32_t cards_max, uint32_t nodes, uint32_t n)
+{
+	uint32_t first = pool->n_sets;
+
+	if (nodes > ROOM_MAX || n < 2)
+		return NODE_NONE;
+	pool->n_sets += cards_max * nodes * bitset_words(n);
+	return first;
+}
+
+static void add_sets(struct pool *pool, struct shelf *shelf)
+{
+	shelf->nodes_set = pool->n_sets;
+	pool->n_sets += (shelf->cards_max + 1) * bitset_words(pool->domains[shelf->domain].n_nodes);
+	shelf->rack_nodes_max = nodes_max(pool, shelf->rack_first, shelf->n_racks);
+	shelf->pod_nodes_max = nodes_max(pool, shelf->pod_first, shelf->n_pods);
+	shelf->racks_set = add_room_sets(pool, shelf->cards_max, shelf->rack_nodes_max, shelf->n_racks);
+	shelf->pods_set = add_room_sets(pool, shelf->cards_max, shelf->pod_nodes_max, shelf->n_pods);
+}
+
+static void tie_shelf(struct pool *pool, struct shelf *shelf)
+{
+	add_sets(pool, shelf);
 	adopt(pool, shelf->domain, 1, shelf->pod_first, shelf->n_pods);
 	adopt(pool, shelf->pod_first, shelf->n_pods, shelf->rack_first, shelf->n_racks);
 	for (uint32_t r = shelf->rack_first; r < shelf->rack_first + shelf->n_racks; r++)

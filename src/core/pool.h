@@ -22,6 +22,8 @@ struct node {
 	uint32_t cpus_milli, memory_mib; /* or UNCOUNTED */
 };
 
+enum { ROOM_MAX = 64 }; /* racks and pods of more nodes aren't indexed by how many of them have room: there are few */
+
 /* A rack, a pod, or a shelf (a centre's nodes of one kind). Its part of any array by node is node_first and on. */
 struct domain {
 	enum tier tier;  /* TIER_RACK, TIER_POD or TIER_CENTRE */
@@ -38,6 +40,8 @@ struct shelf {
 	uint32_t pod_first, n_pods;   /* among the domains */
 	uint32_t rack_first, n_racks; /* among the domains */
 	uint32_t cards_max;           /* of one of its nodes */
+	uint32_t rack_nodes_max, pod_nodes_max;
+	uint32_t nodes_set, racks_set, pods_set; /* where its sets begin among capacity's: see there; NODE_NONE: it has none of these */
 	uint64_t cards;               /* of all of them */
 	uint64_t price_micros;        /* a card-hour */
 };
@@ -84,6 +88,7 @@ struct pool {
 	uint32_t n_resources;
 	struct map resource_index; /* from a resource's id to its place in `resources` */
 	uint32_t n_hist;           /* words of histogram in all */
+	uint32_t n_sets;           /* words of sets in all */
 	uint32_t n_cards;          /* slots for cards, of every node */
 };
 

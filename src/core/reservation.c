@@ -114,7 +114,7 @@ static bool runs_at_start(const struct reservation *a, const struct reservation 
 /* Promises for which others were made to leave are kept for whoever comes. */
 static bool counts(const struct reservation *r, const struct keep_view *v)
 {
-	return !v->first || r->n_victims;
+	return !r->behind && (!v->first || r->n_victims);
 }
 
 static const struct hold *own_hold(const struct kept_node *n, uint32_t job)
@@ -136,9 +136,9 @@ static bool window_forbids(const struct kept_node *n, const struct keep_view *v)
 	return false;
 }
 
-/* Lessens what is free at view->now_us by what promises in force from then to view->until_us need. Returns false where nothing is
- * left at all. */
-static bool lessen(const struct kept_node *n, const struct keep_view *v, struct room *room)
+/* Lessens what is free at view->now_us by what promises in force from then to view->until_us need. is_then: that instant is to
+ * come, and promises that start before it are seen to already. Returns false where nothing is left at all. */
+static bool lessen(const struct kept_node *n, const struct keep_view *v, bool is_then, struct room *room)
 {
 	const struct hold *own = own_hold(n, v->job);
 
@@ -152,7 +152,7 @@ static bool lessen(const struct kept_node *n, const struct keep_view *v, struct 
 			continue;
 		if (h->of->plan.start_us == US_NEVER)
 			return false;
-		if (h->of->plan.start_us >= v->until_us)
+		if (h->of->plan.start_us >= v->until_us || (is_then && h->of->plan.start_us < v->now_us))
 			continue;
 		if (own && runs_at_start(own->of, h->of))
 			room_change(&future, &own->share, 1);
@@ -166,7 +166,7 @@ static void refresh(struct keep *keep, struct kept_node *n, const struct capacit
 {
 	const struct keep_view all = {.project = UINT32_MAX, .until_us = US_NEVER};
 	struct room room = room_of(live, n->node), free = room;
-	bool any = lessen(n, &all, &room), withheld;
+	bool any = lessen(n, &all, false, &room), withheld;
 
 	room_set(&keep->open, n->node, any ? &room : NULL);
 	withheld = memcmp(&room, &free, sizeof room) != 0 || !any;
@@ -186,6 +186,16 @@ static struct kept_node *find_node(const struct keep *keep, uint32_t node)
 bool keep_has(const struct keep *keep, uint32_t node)
 {
 	return find_node(keep, node) != NULL;
+}
+
+bool keep_has_other(const struct keep *keep, uint32_t node, uint32_t job)
+{
+	const struct kept_node *n = find_node(keep, node);
+
+	for (uint32_t i = 0; n && i < n->n_holds; i++)
+		if (n->holds[i].of->job != job && !n->holds[i].of->behind)
+			return true;
+	return n && n->n_windows;
 }
 
 static struct kept_node *need_node(struct keep *keep, uint32_t node)
@@ -225,7 +235,7 @@ static void settle_node(struct keep *keep, struct kept_node *n, const struct cap
 void keep_init(struct keep *keep, const struct capacity *live)
 {
 	*keep = (struct keep){0};
-	capacity_copy(&keep->open, live);
+	capacity_index(&keep->open, live);
 }
 
 struct reservation *reservation_free(struct reservation *r)
@@ -485,7 +495,7 @@ bool keep_show(struct keep *keep, const struct keep_view *view, const struct cap
 		if (!n->withheld || (!own && !n->n_windows && view->until_us > last_us))
 			continue;
 		room = room_of(live, n->node);
-		room_set(&keep->open, n->node, lessen(n, view, &room) ? &room : NULL);
+		room_set(&keep->open, n->node, lessen(n, view, false, &room) ? &room : NULL);
 		changed = true;
 	}
 	return changed;
@@ -538,7 +548,7 @@ void keep_then_show(struct keep *keep, const struct keep_view *view)
 			if (r->job != view->job && counts(r, view) && r->plan.start_us <= view->now_us && view->now_us < r->plan.until_us)
 				room_change(&room, &n->holds[k].share, -1);
 		}
-		room_set(&keep->open, n->node, lessen(n, view, &room) ? &room : NULL);
+		room_set(&keep->open, n->node, lessen(n, view, true, &room) ? &room : NULL);
 	}
 }
 
@@ -570,14 +580,14 @@ void keep_check(const struct keep *keep, const struct capacity *live)
 	uint32_t withheld = 0;
 
 	capacity_check(&keep->open);
-	capacity_copy(&fresh, live);
+	capacity_index(&fresh, live);
 	for (uint32_t i = 0; i < keep->n_nodes; i++) {
 		const struct keep_view all = {.project = UINT32_MAX, .until_us = US_NEVER};
 		const struct kept_node *n = keep->nodes[i];
 		struct room room = room_of(live, n->node);
 
 		assert(n->at == i && (n->n_holds || n->n_windows));
-		room_set(&fresh, n->node, lessen(n, &all, &room) ? &room : NULL);
+		room_set(&fresh, n->node, lessen(n, &all, false, &room) ? &room : NULL);
 		withheld += n->withheld;
 	}
 	assert(fresh.size == keep->open.size);

@@ -22,6 +22,7 @@ struct reservation {
 	uint32_t *victims; /* jobs that make room for it */
 	uint32_t n_victims;
 	uint32_t n_stopped; /* of them, in order: those that have been told to end */
+	bool behind;        /* set for a question, and false between: as if it weren't there */
 };
 
 /* Whole nodes of a centre over a window. */
@@ -66,6 +67,8 @@ void keep_window(struct keep *keep, uint32_t node, uint32_t id, uint32_t project
 void keep_unwindow(struct keep *keep, uint32_t node, uint32_t id, const struct capacity *live);
 /* Whether something is kept of a node, so that the caller may ask no more of the others. */
 bool keep_has(const struct keep *keep, uint32_t node);
+/* Whether something is kept of it but for this job. */
+bool keep_has_other(const struct keep *keep, uint32_t node, uint32_t job);
 
 /* A share that is in use now is free from until_us on: for reservations made after it was taken. only: of that job's, 0: of all.
  */

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "core/state.h"
 
-enum { SAVE_VERSION = 2 };
+enum { SAVE_VERSION = 3 };
 
 static void save_names(const struct strtab *names, struct buf *buf)
 {
@@ -178,6 +178,27 @@ static struct share load_share(struct reader *r)
 	return share;
 }
 
+static void save_outlook(const struct job_outlook *o, struct buf *buf)
+{
+	buf_put_uint(buf, o->run);
+	buf_put_uint(buf, o->shelf);
+	buf_put_uint(buf, o->base);
+	buf_put_uint(buf, o->low);
+	buf_put_uint(buf, o->high);
+	buf_put_u8(buf, o->state);
+}
+
+static void load_outlook(const struct core *core, struct job_outlook *o, struct reader *r)
+{
+	o->run = (uint16_t)read_uint_max(r, UINT16_MAX);
+	o->shelf = (uint16_t)read_uint_max(r, UINT16_MAX);
+	o->base = (uint16_t)read_uint_max(r, UINT16_MAX);
+	o->low = (uint16_t)read_uint_max(r, UINT16_MAX);
+	o->high = (uint16_t)read_uint_max(r, UINT16_MAX);
+	o->state = read_u8(r);
+	r->bad |= !outlook_fits(o, core->pool ? core->pool->n_shelves : 0);
+}
+
 static void save_job(const struct core *core, const struct job *job, struct buf *buf)
 {
 	unsigned flags = (job->eligible ? FLAG_ELIGIBLE : 0) | (job->rerun_when_lost ? FLAG_RERUN : 0) | (job->held ? FLAG_HELD : 0) |
@@ -203,6 +224,7 @@ static void save_job(const struct core *core, const struct job *job, struct buf 
 	buf_put_uint(buf, job->exit_rank);
 	save_times(job, buf);
 	buf_put(buf, job->payload.bytes, sizeof job->payload.bytes);
+	save_outlook(&job->outlook, buf);
 	plan_encode(&job->plan, buf);
 	for (uint32_t i = 0; job->held && i < job->plan.n_tasks; i++)
 		save_share(&job->held[i], buf);
@@ -264,6 +286,7 @@ static void load_job(struct core *core, struct reader *r, struct arena *arena)
 	payload = read_bytes(r, sizeof job->payload.bytes);
 	if (payload)
 		memcpy(job->payload.bytes, payload, sizeof job->payload.bytes);
+	load_outlook(core, &job->outlook, r);
 	load_plan(job, r, arena);
 	load_flagged(job, flags, r, arena);
 	r->bad |= job->id == 0 || core->jobs[job->id] || job->project >= core->projects.count || job->user >= core->users.count;

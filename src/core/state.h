@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "core/estimate.h"
 #include "core/fill.h"
+#include "core/outlook.h"
 #include "core/queue.h"
 
 /* Nodes that operators or engines said something of. */
@@ -46,6 +47,7 @@ struct core {
 	uint32_t n_calendars;
 	struct tree timers;      /* jobs that aren't over, by timer_us */
 	struct tree over;        /* jobs that are, by when they ended */
+	struct outlook outlook;  /* the work on each shelf */
 	struct map payloads;     /* from the first 8 bytes of a payload's hash to the jobs that have it */
 	struct tree live;        /* jobs whose attempt an engine may hold or run, by number: struct running */
 	struct tree ends;        /* of them those with a bound, by it */

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * outlook.c: when jobs are expected to start; see outlook.h.
+ *
+ * What a job counts for is made from what it keeps (its estimated run, its shelf), so that it is taken off as it was put on,
+ * whatever was learned in between. */
+#include "core/outlook.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "core/state.h"
+
+enum {
+	WAYS_MAX = 8,  /* shelves that are looked at for a job, of all that will do */
+	LATE_PART = 8, /* what runs has at least this part of its work left, however late it is */
+};
+
+/* ---- Codes: 6 bits of exponent and 10 of fraction ---- */
+
+enum { FRACTION_BITS = 10 };
+
+#define CODED_MAX ((us_t)1 << 62)
+
+static uint16_t code_down(us_t us)
+{
+	uint64_t v = us < CODED_MAX ? (uint64_t)us : CODED_MAX;
+	uint32_t exponent;
+
+	if (v >> FRACTION_BITS == 0)
+		return (uint16_t)v;
+	exponent = 63 - (uint32_t)__builtin_clzll(v) - FRACTION_BITS;
+	return (uint16_t)(((exponent + 1) << FRACTION_BITS) + ((v >> exponent) - (1u << FRACTION_BITS)));
+}
+
+static us_t decode(uint16_t code)
+{
+	uint64_t fraction = code & ((1u << FRACTION_BITS) - 1);
+	uint32_t exponent = code >> FRACTION_BITS;
+
+	return (us_t)(exponent ? ((1u << FRACTION_BITS) + fraction) << (exponent - 1) : fraction);
+}
+
+static uint16_t code_up(us_t us)
+{
+	uint16_t code = code_down(us);
+
+	return decode(code) < us && us < CODED_MAX ? (uint16_t)(code + 1) : code;
+}
+
+/* ---- What a job counts for ---- */
+
+void outlook_init(struct outlook *outlook, const struct pool *pool)
+{
+	free(outlook->shelves);
+	outlook->n = pool->n_shelves;
+	outlook->shelves = mem_new(outlook->n, sizeof *outlook->shelves);
+	for (uint32_t i = 0; i < pool->n_nodes; i++)
+		if (pool->nodes[i].cpus_milli != UNCOUNTED)
+			outlook->shelves[pool->nodes[i].shelf].cpus_milli += pool->nodes[i].cpus_milli;
+	for (uint32_t i = 0; i < outlook->n; i++) {
+		uint64_t milli = pool->shelves[i].cards * CARD_MILLI;
+
+		outlook->shelves[i].size = milli ? milli : outlook->shelves[i].cpus_milli;
+	}
+}
+
+void outlook_done(struct outlook *outlook)
+{
+	free(outlook->shelves);
+	*outlook = (struct outlook){0};
+}
+
+/* What a job needs of a shelf; without cards, as many of them as go with its CPUs. */
+static uint64_t needs(const struct core *core, uint32_t shelf, const struct group *group, const struct request *q)
+{
+	const struct shelf_work *work = &core->outlook.shelves[shelf];
+
+	if (q->cards_milli)
+		return (uint64_t)group->nodes * q->cards_milli;
+	return work->cpus_milli ? (uint64_t)((u128)group->nodes * q->cpus_milli * work->size / work->cpus_milli) : 0;
+}
+
+/* The kth of the ways that are looked at for a job. */
+static const struct candidate *way_of(const struct job *job, const struct shape *shape, uint32_t k)
+{
+	uint32_t from = shape->n_candidates > WAYS_MAX ? job->id % shape->n_candidates : 0;
+
+	return &shape->candidates[(from + k) % shape->n_candidates];
+}
+
+static uint32_t n_ways(const struct shape *shape)
+{
+	return shape->never ? 0 : shape->n_candidates < WAYS_MAX ? shape->n_candidates : WAYS_MAX;
+}
+
+/* What a job that waits counts for on its shelf; an array: with all elements that it has left. */
+static u128 work_of(const struct core *core, const struct job *job)
+{
+	const struct shape *shape = core_shape(core, job);
+	uint32_t n = job->array ? job->array->count - job->array->taken : 1;
+
+	for (uint32_t k = 0; k < n_ways(shape); k++) {
+		const struct candidate *way = way_of(job, shape, k);
+
+		if (way->shelf == job->outlook.shelf)
+			return (u128)n * needs(core, way->shelf, &shape->group, &shape->group.requests[way->request]) *
+			       (uint64_t)decode(job->outlook.run);
+	}
+	return 0;
+}
+
+/* What is left to be done on a shelf of what runs there. */
+static u128 left_of(const struct shelf_work *work, us_t now_us)
+{
+	u128 now = (u128)work->held * (uint64_t)now_us, least = work->runs / LATE_PART;
+
+	return work->ends > now + least ? work->ends - now : least;
+}
+
+static us_t base_of(const struct shelf_work *work, u128 before, us_t now_us)
+{
+	u128 base = work->size ? (before + left_of(work, now_us)) / work->size : 0;
+
+	return base < (u128)US_DURATION_MAX ? (us_t)base : US_DURATION_MAX;
+}
+
+/* The shelf on which a job's work would be done first; SHELF_NONE: none will do. */
+static uint16_t choose_shelf(const struct core *core, const struct job *job, us_t now_us)
+{
+	const struct shape *shape = core_shape(core, job);
+	uint16_t best = SHELF_NONE;
+	us_t least = US_NEVER;
+
+	for (uint32_t k = 0; k < n_ways(shape); k++) {
+		uint32_t shelf = way_of(job, shape, k)->shelf;
+		us_t base = shelf < SHELF_NONE ? base_of(&core->outlook.shelves[shelf], core->outlook.shelves[shelf].waiting, now_us) : US_NEVER;
+
+		if (base < least) {
+			least = base;
+			best = (uint16_t)shelf;
+		}
+	}
+	return best;
+}
+
+/* ---- Kept as jobs come and go ---- */
+
+static void estimate(const struct core *core, struct job *job)
+{
+	struct estimate_key key;
+
+	if (job->outlook.run)
+		return;
+	key = core_estimate_key(core, job);
+	job->outlook.run = code_down(estimate_run(&core->estimates, &key, job->limit_us).mid_us);
+	if (!job->outlook.run)
+		job->outlook.run = 1;
+}
+
+void outlook_enter(struct core *core, struct job *job)
+{
+	estimate(core, job);
+	if (job->outlook.shelf == SHELF_NONE)
+		job->outlook.shelf = choose_shelf(core, job, core->now_us);
+	if (job->outlook.shelf != SHELF_NONE)
+		core->outlook.shelves[job->outlook.shelf].waiting += work_of(core, job);
+}
+
+void outlook_leave(struct core *core, struct job *job)
+{
+	if (job->outlook.shelf != SHELF_NONE)
+		core->outlook.shelves[job->outlook.shelf].waiting -= work_of(core, job);
+	job->outlook.shelf = SHELF_NONE;
+}
+
+void outlook_element(struct core *core, const struct job *array, bool taken)
+{
+	u128 work = array->outlook.shelf == SHELF_NONE ? 0 : work_of(core, array);
+
+	if (work && taken)
+		core->outlook.shelves[array->outlook.shelf].waiting += work;
+	else if (work)
+		core->outlook.shelves[array->outlook.shelf].waiting -= work;
+}
+
+/* Puts what an attempt has on its shelf on the sums, or takes it off. A node that left the pool has no shelf. */
+static void count_running(const struct core *core, const struct job *job, struct shelf_work *shelves, bool off)
+{
+	uint32_t node = pool_node(core->pool, job->plan.tasks[0].centre, job->plan.tasks[0].node);
+	us_t run_us = decode(job->outlook.run);
+	uint64_t milli;
+	u128 run, end;
+
+	if (node == NODE_NONE)
+		return;
+	shelves += core->pool->nodes[node].shelf;
+	milli = needs(core, core->pool->nodes[node].shelf, &core_shape(core, job)->group, job_request(core, job));
+	run = (u128)milli * (uint64_t)run_us;
+	end = (u128)milli * (uint64_t)(job->placed_us + run_us);
+	shelves->held += off ? -milli : milli;
+	shelves->runs += off ? -run : run;
+	shelves->ends += off ? -end : end;
+}
+
+void outlook_hold(struct core *core, const struct job *job)
+{
+	count_running(core, job, core->outlook.shelves, false);
+}
+
+void outlook_release(struct core *core, const struct job *job)
+{
+	count_running(core, job, core->outlook.shelves, true);
+}
+
+/* ---- What is said ---- */
+
+/* How things stand for a job, as far as waits differ by it: whether others wait, and how much of its shelf it needs. */
+static uint8_t state_of(const struct core *core, const struct job *job, uint32_t shelf, bool first)
+{
+	const struct shape *shape = core_shape(core, job);
+	uint64_t milli = needs(core, shelf, &shape->group, &shape->group.requests[0]), size = core->outlook.shelves[shelf].size;
+	uint8_t large = milli >= size / 8 ? 3 : milli >= size / 32 ? 2 : milli >= size / 128 ? 1 : 0;
+
+	return (uint8_t)(large * 2 + first);
+}
+
+void outlook_say(struct core *core, struct job *job)
+{
+	uint16_t shelf = choose_shelf(core, job, core->now_us);
+	const struct shelf_work *work = &core->outlook.shelves[shelf];
+	us_t low_us, high_us;
+
+	if (shelf == SHELF_NONE)
+		return;
+	job->outlook.base = code_down(base_of(work, work->waiting, core->now_us));
+	job->outlook.state = state_of(core, job, shelf, core->queue.waiting == core->queue.never);
+	wait_interval(&core->waits, decode(job->outlook.base), job->outlook.state, &low_us, &high_us);
+	job->outlook.low = code_down(low_us);
+	job->outlook.high = code_up(high_us);
+}
+
+void outlook_learn(struct core *core, const struct job *job, us_t placed_us)
+{
+	const struct job_outlook *said = &job->outlook;
+
+	if (said->state == OUTLOOK_UNSAID || placed_us <= job->eligible_us)
+		return;
+	wait_learn(&core->waits, decode(said->base), said->state, decode(said->low), decode(said->high), placed_us - job->eligible_us,
+	           core->queue.waiting);
+}
+
+bool core_said(const struct job *job, us_t *ret_low_us, us_t *ret_high_us)
+{
+	if (job->outlook.state == OUTLOOK_UNSAID)
+		return false;
+	*ret_low_us = us_add(job->eligible_us, decode(job->outlook.low));
+	*ret_high_us = us_add(job->eligible_us, decode(job->outlook.high));
+	return true;
+}
+
+bool outlook_of(const struct core *core, const struct job *job, uint32_t ahead, us_t now_us, us_t *ret_low_us, us_t *ret_high_us)
+{
+	uint16_t shelf = job->outlook.shelf == SHELF_NONE ? choose_shelf(core, job, now_us) : job->outlook.shelf;
+	const struct shelf_work *work;
+	uint32_t others = core->queue.waiting - core->queue.never;
+	u128 before;
+
+	if (shelf == SHELF_NONE)
+		return false;
+	work = &core->outlook.shelves[shelf];
+	before = work->waiting;
+	if (job->outlook.shelf != SHELF_NONE) {
+		before -= work_of(core, job);
+		others -= others > 0;
+	}
+	if (ahead < others)
+		before = before / others * ahead;
+	wait_interval(&core->waits, base_of(work, before, now_us), state_of(core, job, shelf, ahead == 0), ret_low_us, ret_high_us);
+	return true;
+}
+
+/* ---- Check ---- */
+
+bool outlook_fits(const struct job_outlook *o, uint32_t n_shelves)
+{
+	uint16_t most = code_down(CODED_MAX);
+
+	return o->run <= most && decode(o->run) <= US_DURATION_MAX && o->base <= most && o->low <= o->high && o->high <= most &&
+	       (o->shelf == SHELF_NONE || o->shelf < n_shelves) && (o->state == OUTLOOK_UNSAID || o->state < WAIT_STATES);
+}
+
+void outlook_check(const struct core *core)
+{
+	struct outlook fresh = {0};
+
+	outlook_init(&fresh, core->pool);
+	for (uint32_t id = 1; id <= core->last_job; id++) {
+		const struct job *job = core->jobs[id];
+
+		if (!job)
+			continue;
+		assert(queue_has(&core->queue, job) || job->outlook.shelf == SHELF_NONE);
+		if (job->outlook.shelf != SHELF_NONE)
+			fresh.shelves[job->outlook.shelf].waiting += work_of(core, job);
+		if (job_is_live(job))
+			count_running(core, job, fresh.shelves, false);
+	}
+	assert(fresh.n == core->outlook.n);
+	assert(!memcmp(fresh.shelves, core->outlook.shelves, fresh.n * sizeof *fresh.shelves));
+	outlook_done(&fresh);
+	wait_model_check(&core->waits);
+}
