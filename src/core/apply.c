@@ -514,6 +514,9 @@ static void apply_config(struct core *core, const struct event *e)
 			plan_candidates(core, core->queue.shapes[i]);
 	if (core->pool && half_life_changed)
 		apply_projects(core);
+	for (uint32_t id = 1; core->pool && id <= core->last_job; id++)
+		if (core->jobs[id])
+			core->jobs[id]->level = rank_level(core, core_attained_us(core, core->jobs[id], core->now_us));
 	for (struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
 		struct job *job = running_job(node);
 
@@ -739,6 +742,8 @@ static void apply_attempt(struct core *core, const struct event *e)
 		set_state(core, job, JOB_ACTIVE);
 	job->preemptible = job->preemptible_after_us == 0;
 	line_up(core, job);
+	if (job->preemptible || core->projects_bounded)
+		came_free_all(core); /* it could make room, or give back what it borrowed */
 	if (job->array_of && job_at(core, job->array_of)->started_us == US_NEVER)
 		job_at(core, job->array_of)->started_us = job->started_us;
 	retime(core, job);
@@ -771,7 +776,8 @@ static void apply_stopping(struct core *core, const struct event *e)
 {
 	struct job *job = job_at(core, e->stopping.job);
 
-	set_state(core, job, JOB_CLEANUP);
+	if (job->state != JOB_CLEANUP)
+		set_state(core, job, JOB_CLEANUP);
 	job->cause = e->stopping.cause;
 	if (*e->stopping.who) {
 		free(job_extra(job)->stopped_by);
@@ -852,6 +858,7 @@ static void add_service(struct core *core, struct job *job, const struct ended *
 	} else if (x->cause == CAUSE_LIMIT || x->then == JOB_COMPLETED) {
 		key = core_estimate_key(core, job);
 		estimate_learn(&core->estimates, &key, job->limit_us, ran_us);
+		outlook_ran(core, job, ran_us);
 	}
 }
 

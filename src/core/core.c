@@ -288,6 +288,12 @@ static struct event ended_waiting(const struct job *job, enum cause cause, enum 
 	return e;
 }
 
+/* A job that is being stopped, and would wait for another attempt then. */
+static bool waits_again(const struct job *job)
+{
+	return job_is_live(job) && (job->cause == CAUSE_PREEMPTED || job->cause == CAUSE_RECLAIMED || job->cause == CAUSE_NODE);
+}
+
 static int take_cancel(const struct core *core, const struct input *in, struct arena *arena, struct event *ret, struct step *step,
                        struct err *err)
 {
@@ -298,7 +304,7 @@ static int take_cancel(const struct core *core, const struct input *in, struct a
 	(void)step;
 	if (!job)
 		return err_set(err, ERR_NOT_FOUND, "job", "%" PRIu32 ": there is no such job", in->cancel.job);
-	if (job_is_over(job) || job->state == JOB_CLEANUP)
+	if (job_is_over(job) || (job->state == JOB_CLEANUP && !waits_again(job)))
 		return 0;
 	if (job_is_live(job) || job->array) {
 		*ret = stopping(job, CAUSE_CANCEL, in->who);
@@ -707,11 +713,12 @@ static bool decide(struct core *core, us_t now_us, struct event *ret)
 	return true;
 }
 
-us_t core_wake(const struct core *core)
+/* When the state next changes by itself, after an instant at which all that was due is done. */
+static us_t wake_after(const struct core *core, us_t now_us)
 {
 	const struct tree_node *node = tree_first(&core->timers);
 	us_t wake = node ? tree_entry(node, struct job, in_timers)->timer_us : US_NEVER;
-	us_t forget = US_NEVER;
+	us_t forget = US_NEVER, starved_us;
 
 	node = tree_first(&core->over);
 	if (node)
@@ -724,9 +731,15 @@ us_t core_wake(const struct core *core)
 			wake = core->keep.reservations[i]->plan.start_us + 1; /* past it: see why_reserve() in pass.c */
 	for (uint32_t i = 0; i < core->n_bookings; i++) {
 		wake = core->bookings[i]->until_us < wake ? core->bookings[i]->until_us : wake;
-		wake = core->bookings[i]->from_us > core->now_us && core->bookings[i]->from_us < wake ? core->bookings[i]->from_us : wake;
+		wake = core->bookings[i]->from_us > now_us && core->bookings[i]->from_us < wake ? core->bookings[i]->from_us : wake;
 	}
-	return core->queue.waiting && pass_wake(core) < wake ? pass_wake(core) : wake;
+	starved_us = core->queue.waiting ? pass_wake(core, now_us) : US_NEVER;
+	return starved_us < wake ? starved_us : wake;
+}
+
+us_t core_wake(const struct core *core)
+{
+	return wake_after(core, core->looked_us > core->now_us ? core->looked_us : core->now_us);
 }
 
 int core_step(struct core *core, const struct input *input, struct step *step, struct err *err)
@@ -737,6 +750,7 @@ int core_step(struct core *core, const struct input *input, struct step *step, s
 	int rc;
 
 	arena_reset(&core->scratch);
+	core->looked_us = now_us;
 	step->job = 0;
 	step->repeated = false;
 	if (take_bound(core, input, &core->scratch, &event))
@@ -744,14 +758,14 @@ int core_step(struct core *core, const struct input *input, struct step *step, s
 	event = (struct event){.at_us = now_us};
 	rc = take_input[input->type](core, input, &core->scratch, &event, step, err ? err : &own);
 	if (rc < 0) {
-		step->wake_us = core_wake(core);
+		step->wake_us = wake_after(core, now_us);
 		return rc;
 	}
 	if (rc > 0)
 		emit(core, &event, step);
 	for (; decide(core, now_us, &event); arena_reset(&core->scratch))
 		emit(core, &event, step);
-	step->wake_us = core_wake(core);
+	step->wake_us = wake_after(core, now_us);
 	return 0;
 }
 

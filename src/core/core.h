@@ -109,8 +109,8 @@ const struct projects *core_projects(const struct core *core);
  * kept at its last checkpoint, in microseconds of running. */
 us_t core_attained_us(const struct core *core, const struct job *job, us_t now_us);
 us_t core_done_us(const struct job *job);
-/* When a job was expected to start as it first came into the queue, 9 in 10 times: outlook.h. False where nothing was said. For a job
- * that waits: those that start at once aren't counted. */
+/* When a job was expected to start as it first came into the queue, 9 in 10 times: outlook.h. False where nothing was said. For a
+ * job that waits: those that start at once aren't counted. */
 bool core_said(const struct job *job, us_t *ret_low_us, us_t *ret_high_us);
 
 /* ---- Asking without changing ---- */
@@ -127,14 +127,16 @@ enum reason {
 	REASON_NEVER,      /* nothing in the pool could ever hold it */
 	REASON_QUEUE,      /* it hasn't been considered yet */
 	REASON_QUOTA,      /* its project may hold no more of the kinds that would do */
-	REASON_BOOKED,     /* what is free is booked, drained or cordoned */
+	REASON_BOOKED,     /* what is free is booked, drained, cordoned or down */
+	REASON_ORDER,      /* not that many are free, and what comes free goes to a job before it that wants as much */
 	REASON_COUNT
 };
 
 /* Why a job waits, with numbers. */
 struct explanation {
+	us_t now_us; /* when it was asked */
 	enum reason reason;
-	uint32_t blocker;           /* the dependency, or the job that holds the reservation; 0: none */
+	uint32_t blocker;           /* the dependency, the job that holds the reservation, or stands before it; 0: none */
 	uint32_t kind;              /* the numbers below are of this kind; KIND_NONE: of CPUs or memory */
 	uint32_t centre;            /* and this centre, the one that comes nearest; CENTRE_ANY: none */
 	uint64_t need_nodes;        /* nodes of that size that it needs */
@@ -145,12 +147,46 @@ struct explanation {
 	enum quota_verdict verdict; /* of QUOTA: why */
 	struct quota_view quota;
 	uint32_t quota_kind;
-	us_t start_us;  /* from when, by bounds alone, it can have run; US_NEVER: can't be told */
-	char text[512]; /* one sentence for a person */
+	uint32_t booking;                 /* of BOOKED: its number; 0: nodes are out */
+	us_t start_us;                    /* from when, by bounds alone, it can have run; US_NEVER: can't be told */
+	us_t start_low_us, start_high_us; /* when it is expected to start, 9 in 10 times; US_NEVER: can't be told */
+	char text[512];                   /* one sentence for a person */
 };
 
 /* Explains a job. Returns 0 or ERR_NOT_FOUND. Reads only. */
 int core_explain(const struct core *core, uint32_t job, us_t now_us, struct explanation *ret, struct err *err);
+
+/* A job that stands before another, or holds what it would need. */
+struct other_job {
+	uint32_t job, project;
+	uint32_t kind; /* of what it holds; of what it wants: of its first way */
+	uint64_t nodes;
+	uint64_t cards_milli; /* in all */
+	us_t at_us;           /* holds: by its bound it ends then. Wants: it was promised a start then. US_NEVER: neither */
+};
+
+/* What a job could ask for instead, least intrusive first. */
+enum change { CHANGE_NONE, CHANGE_LIMIT, CHANGE_TIER, CHANGE_NODES, CHANGE_CENTRE, CHANGE_KIND, CHANGE_CARDS, CHANGE_COUNT };
+
+enum { OTHER_JOBS_MAX = 3 };
+
+/* Who is in its way, and what would start it now. */
+struct advice {
+	struct other_job ahead[OTHER_JOBS_MAX], holders[OTHER_JOBS_MAX]; /* the first in line; the largest first */
+	uint32_t n_ahead, n_holders;
+	/* The first change that would start it now, were it submitted like this; the best of its sort. */
+	enum change change;
+	us_t limit_us;        /* of LIMIT: at most so long */
+	enum tier tier;       /* of TIER */
+	uint32_t nodes;       /* of NODES */
+	uint32_t kind;        /* of KIND */
+	uint32_t cards_milli; /* of CARDS: a node */
+	char text[256];       /* one sentence; "" where nothing was looked for: it waits for no cards */
+};
+
+/* Advises on a job that `why` explains: at the same instant, in the same state. Reads only. Cost: O(what runs), and some 50
+ * plans. */
+void core_advise(const struct core *core, uint32_t job, const struct explanation *why, struct advice *ret);
 
 /* What would be decided for a job if it were submitted now: its plan in the arena, with start_us the earliest
  * start by bounds (US_NEVER: can't be told). Returns 0, or what a submit would return. Reads only. */
@@ -161,5 +197,6 @@ int core_dry_run(const struct core *core, const struct job_spec *spec, us_t now_
 void core_check(const struct core *core);
 
 const char *reason_word(enum reason reason);
+const char *change_word(enum change change);
 
 #endif

@@ -12,7 +12,7 @@
 const char *reason_word(enum reason reason)
 {
 	static const char *const words[REASON_COUNT] = {
-		"none", "begin", "dependency", "array", "resources", "spread", "reserved", "never", "queue", "quota", "booked",
+		"none", "begin", "dependency", "array", "resources", "spread", "reserved", "never", "queue", "quota", "booked", "order",
 	};
 
 	return words[reason];
@@ -173,6 +173,59 @@ static void say_quota(const struct core *core, struct explanation *x)
 		         used, nominal, kind, units_format_milli(v->borrowing_milli, other, sizeof other));
 }
 
+static void say_reserved(const struct core *core, struct explanation *x)
+{
+	us_t start_us = keep_find(&core->keep, x->blocker)->plan.start_us;
+	char when[40];
+
+	if (start_us == US_NEVER)
+		snprintf(x->text, sizeof x->text,
+		         "there is room, but it is kept for job %" PRIu32 ", which has waited for long, until that can start",
+		         x->blocker);
+	else
+		snprintf(x->text, sizeof x->text,
+		         "there is room, but it is kept for job %" PRIu32 ", which starts by %s; a limit that ends before would do",
+		         x->blocker, us_format_instant(start_us, when, sizeof when));
+}
+
+static const struct booking *find_booking(const struct core *core, uint32_t id)
+{
+	for (uint32_t i = 0; i < core->n_bookings; i++)
+		if (core->bookings[i]->id == id)
+			return core->bookings[i];
+	return NULL;
+}
+
+static void say_booked(const struct core *core, struct explanation *x)
+{
+	const struct booking *b = find_booking(core, x->booking);
+	char from[40], until[40];
+
+	if (!b) {
+		snprintf(x->text, sizeof x->text, "there is room, but on nodes that are cordoned or down");
+		return;
+	}
+	us_format_instant(b->from_us, from, sizeof from);
+	us_format_instant(b->until_us, until, sizeof until);
+	if (b->project == UINT32_MAX)
+		snprintf(x->text, sizeof x->text, "there is room, but on nodes that are drained from %s to %s (%s, number %" PRIu32 ")",
+		         from, until, b->name, b->id);
+	else
+		snprintf(x->text, sizeof x->text,
+		         "there is room, but on nodes that are booked for project %s from %s to %s (%s, number %" PRIu32 ")",
+		         core_project_name(core, b->project), from, until, b->name, b->id);
+}
+
+static void say_order(const struct core *core, const struct shape *shape, struct explanation *x)
+{
+	size_t len;
+
+	say_resources(core, shape, x);
+	len = strlen(x->text);
+	snprintf(x->text + len, sizeof x->text - len, "; what comes free goes to job %" PRIu32 " first, which stands before it",
+	         x->blocker);
+}
+
 static void say(const struct core *core, const struct job *job, struct explanation *x)
 {
 	char when[40];
@@ -193,14 +246,9 @@ static void say(const struct core *core, const struct job *job, struct explanati
 		         job->array->live);
 		break;
 	case REASON_NEVER: snprintf(x->text, sizeof x->text, "nothing in the pool as it is now could ever hold it"); break;
-	case REASON_RESERVED:
-		snprintf(x->text, sizeof x->text,
-		         "there is room, but it is kept for job %" PRIu32 ", which starts by %s; a limit that ends before would do",
-		         x->blocker, us_format_instant(keep_find(&core->keep, x->blocker)->plan.start_us, when, sizeof when));
-		break;
-	case REASON_BOOKED:
-		snprintf(x->text, sizeof x->text, "there is room, but on nodes that are booked, drained, cordoned or down");
-		break;
+	case REASON_RESERVED: say_reserved(core, x); break;
+	case REASON_BOOKED: say_booked(core, x); break;
+	case REASON_ORDER: say_order(core, core_shape(core, job), x); break;
 	case REASON_QUOTA: say_quota(core, x); break;
 	case REASON_QUEUE: snprintf(x->text, sizeof x->text, "it is about to be considered"); break;
 	default: say_resources(core, core_shape(core, job), x); break;
@@ -236,6 +284,76 @@ static uint32_t who_keeps(const struct core *core, const struct plan *plan, uint
 	return 0;
 }
 
+/* The booking for which some node of a plan is kept; 0: none. */
+static uint32_t who_booked(const struct core *core, const struct plan *plan)
+{
+	for (uint32_t i = 0; i < core->n_bookings; i++) {
+		const struct booking *b = core->bookings[i];
+
+		for (uint32_t k = 0; b->from_us < plan->until_us && k < b->n_ranges; k++)
+			for (uint32_t n = 0; n < plan->n_tasks; n++)
+				if (plan->tasks[n].centre == b->centre && plan->tasks[n].node >= b->ranges[k].first &&
+				    plan->tasks[n].node <= b->ranges[k].last)
+					return b->id;
+	}
+	return 0;
+}
+
+/* Whether two shapes look for cards on one shelf. */
+static bool share_shelf(const struct shape *a, const struct shape *b)
+{
+	for (uint32_t i = 0; i < a->n_candidates; i++)
+		for (uint32_t k = 0; k < b->n_candidates; k++)
+			if (a->candidates[i].shelf == b->candidates[k].shelf)
+				return true;
+	return false;
+}
+
+/* Whether what is room for a is room for b too, but for CPUs and memory. */
+static bool wants_as_much(const struct shape *a, const struct shape *b)
+{
+	return a->group.nodes >= b->group.nodes && a->group.requests[0].cards_milli >= b->group.requests[0].cards_milli;
+}
+
+static const struct bucket *bucket_of(const struct core *core, const struct job *job)
+{
+	const struct queue *queue = &core->queue;
+
+	return queue->buckets[queue->lanes[queue->classes[job->queue_class - 1]->lane]->bucket];
+}
+
+bool job_stands_before(const struct core *core, const struct job *a, const struct job *b)
+{
+	const struct bucket *x = bucket_of(core, a), *y = bucket_of(core, b);
+
+	if (x->priority != y->priority)
+		return x->priority > y->priority;
+	if (core->queue.by_share && x->share != y->share)
+		return x->share < y->share;
+	return a->rank != b->rank ? a->rank < b->rank : a->id < b->id;
+}
+
+enum { CLASSES_LOOKED_AT = 16 };
+
+/* The first in line that stands before a job, looks for the same and wants as much; 0: none of the first few. */
+static uint32_t who_goes_first(const struct core *core, const struct job *job, struct arena *arena)
+{
+	struct queue_walk walk = {.queue = &core->queue, .arena = arena};
+	const struct shape *shape = core_shape(core, job);
+	struct job_class *class;
+
+	for (int i = 0; i < CLASSES_LOOKED_AT && (class = queue_walk_next(&walk)); i++) {
+		const struct job *first = class_first(class);
+		const struct shape *other = core_shape(core, first);
+
+		if (first == job)
+			return 0;
+		if (share_shelf(shape, other) && wants_as_much(other, shape))
+			return job_stands_before(core, first, job) ? first->id : 0;
+	}
+	return 0;
+}
+
 static enum reason why(const struct core *core, const struct job *job, us_t now_us, struct arena *arena, struct explanation *x)
 {
 	const struct shape *shape = core_shape(core, job);
@@ -263,9 +381,41 @@ static enum reason why(const struct core *core, const struct job *job, us_t now_
 	}
 	if (plan_find(core, shape, &asker, &core->capacity, now_us, arena, &plan)) {
 		x->blocker = who_keeps(core, &plan, job->id);
+		x->booking = x->blocker ? 0 : who_booked(core, &plan);
 		return x->blocker ? REASON_RESERVED : REASON_BOOKED;
 	}
-	return x->free_nodes >= x->need_nodes ? REASON_SPREAD : REASON_RESOURCES;
+	if (x->free_nodes >= x->need_nodes)
+		return REASON_SPREAD;
+	x->blocker = who_goes_first(core, job, arena);
+	return x->blocker ? REASON_ORDER : REASON_RESOURCES;
+}
+
+/* When it is expected to start. What was promised bounds it. */
+static void expect(const struct core *core, const struct job *job, struct explanation *x)
+{
+	us_t low_us, high_us, from_us = x->now_us;
+
+	x->start_low_us = x->start_high_us = US_NEVER;
+	if (x->reason == REASON_BEGIN)
+		from_us = job->begin_us > from_us ? job->begin_us : from_us;
+	if (x->reason == REASON_QUEUE)
+		x->start_low_us = x->start_high_us = from_us;
+	if (x->reason == REASON_NONE || x->reason == REASON_DEPENDENCY || x->reason == REASON_ARRAY || x->reason == REASON_NEVER ||
+	    x->reason == REASON_QUEUE || !outlook_of(core, job, x->ahead, x->now_us, &low_us, &high_us))
+		return;
+	x->start_low_us = us_add(from_us, low_us);
+	x->start_high_us = us_add(from_us, high_us);
+	if (x->start_us == US_NEVER)
+		return;
+	x->start_high_us = x->start_us < x->start_high_us ? x->start_us : x->start_high_us;
+	x->start_low_us = x->start_low_us < x->start_high_us ? x->start_low_us : x->start_high_us;
+}
+
+/* The order, as of now or a second ago: a memo, which nothing but a question may need here. */
+static void sort(const struct core *core, us_t now_us)
+{
+	if (!core->queue.sorted || core->queue.sorted_us + US_SECOND <= now_us)
+		pass_sort((struct core *)(uintptr_t)core, now_us);
 }
 
 int core_explain(const struct core *core, uint32_t id, us_t now_us, struct explanation *ret, struct err *err)
@@ -277,6 +427,8 @@ int core_explain(const struct core *core, uint32_t id, us_t now_us, struct expla
 	if (!job)
 		return err_set(err, ERR_NOT_FOUND, "job", "%" PRIu32 ": there is no such job", id);
 	now_us = now_us < core->now_us ? core->now_us : now_us;
+	x.now_us = now_us;
+	sort(core, now_us);
 	count_room(core, core_shape(core, job), &x);
 	x.reason = why(core, job, now_us, &arena, &x);
 	x.ahead = queue_has(&core->queue, job) ? queue_ahead(&core->queue, job) : 0;
@@ -284,6 +436,7 @@ int core_explain(const struct core *core, uint32_t id, us_t now_us, struct expla
 		x.start_us = keep_find(&core->keep, id)->plan.start_us;
 	else if (x.reason == REASON_QUEUE)
 		x.start_us = now_us;
+	expect(core, job, &x);
 	say(core, job, &x);
 	arena_done(&arena);
 	*ret = x;
@@ -323,7 +476,9 @@ int core_dry_run(const struct core *core, const struct job_spec *spec, us_t now_
 	asker = (struct asker){.project = project == STRTAB_NONE ? core->projects.count : project, .limit_us = s.limit_us};
 	ahead = would_be_ahead(core, s.priority, asker.project, now_us, arena);
 	if (!waits && !plan_now(core, &shape, &asker, now_us, arena, &plan) &&
-	    (!would_be_promised(core, ahead, &asker.first) || !plan_earliest(core, &shape, &asker, now_us, arena, &plan)))
+	    (!would_be_promised(core, ahead, &asker.first) ||
+	     !((asker.first && plan_now(core, &shape, &asker, now_us, arena, &plan)) || /* others' promises go */
+	       plan_earliest(core, &shape, &asker, now_us, arena, &plan))))
 		plan.start_us = US_NEVER;
 	*ret = plan;
 	return 0;

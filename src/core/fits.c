@@ -157,6 +157,12 @@ static bool submitted_fits(const struct core *core, const struct submitted *s)
 	return true;
 }
 
+/* Whether a job may be stopped; one that is being stopped may be canceled meanwhile. */
+static bool may_stop(const struct job *job, enum cause cause)
+{
+	return job_may_become(job->state, JOB_CLEANUP) || (job->state == JOB_CLEANUP && job_is_live(job) && cause == CAUSE_CANCEL);
+}
+
 /* Rising ranges, apart, of nodes that the pool has. */
 static bool nodes_fit(const struct core *core, uint32_t centre, const struct node_range *ranges, uint32_t n)
 {
@@ -195,7 +201,7 @@ bool apply_fits(const struct core *core, const struct event *e)
 	case EVENT_BOUND: return bound_fits(core, e->bound.job, e->bound.attempt, e->bound.tasks, e->bound.n_tasks);
 	case EVENT_STOPPING:
 		job = known_job(core, e->stopping.job);
-		return job && job_may_become(job->state, JOB_CLEANUP) && (job_is_live(job) || job->array) &&
+		return job && may_stop(job, e->stopping.cause) && (job_is_live(job) || job->array) &&
 		       e->stopping.attempt == (job_is_live(job) ? job->attempt : 0);
 	case EVENT_ENDED: return ended_fits(core, &e->ended);
 	case EVENT_RESERVED:

@@ -81,13 +81,13 @@ struct job {
 	enum attempt_state attempt_state;
 	enum cause cause; /* of its end; while it is being stopped, why */
 	uint16_t priority;
-	uint8_t level;      /* under las: how many of its levels the service that it had has passed */
-	bool preemptible;   /* its attempt has run long enough for that */
-	bool eligible;      /* in the queue as far as dependencies and begin go */
+	uint8_t level;    /* under las: how many of its levels the service that it had has passed */
+	bool preemptible; /* its attempt has run long enough for that */
+	bool eligible;    /* in the queue as far as dependencies and begin go */
 	bool rerun_when_lost;
 	bool doomed;        /* one of its dependencies never will be met; follows from the rest */
 	struct share *held; /* by task: what it holds of its node since a pool change took some; NULL: all that it was given */
-	uint32_t attempt; /* attempts so far */
+	uint32_t attempt;   /* attempts so far */
 	uint32_t restarts_left;
 	uint32_t array_of, array_index; /* an element; array_of is 0 for any other job */
 	int32_t exit_code;

@@ -13,9 +13,15 @@
 #include "core/state.h"
 
 enum {
-	WAYS_MAX = 8,  /* shelves that are looked at for a job, of all that will do */
+	WAYS_MAX = 8,    /* shelves that are looked at for a job, of all that will do */
+	BIAS_JOBS = 256, /* that count in what estimates have come to */
+	BIAS_SHIFT = 20,
+	FEW = 64,
+	BASE_OFF = 16,
 	LATE_PART = 8, /* what runs has at least this part of its work left, however late it is */
 };
+
+#define BIAS_WORK_MAX ((u128)1 << 54)
 
 /* ---- Codes: 6 bits of exponent and 10 of fraction ---- */
 
@@ -119,9 +125,14 @@ static u128 left_of(const struct shelf_work *work, us_t now_us)
 	return work->ends > now + least ? work->ends - now : least;
 }
 
-static us_t base_of(const struct shelf_work *work, u128 before, us_t now_us)
+/* How long a shelf will be busy with what is before a job, by what estimates of late have come to. */
+static us_t base_of(const struct core *core, const struct shelf_work *work, u128 before, us_t now_us)
 {
+	const struct outlook_bias *bias = &core->outlook_bias;
 	u128 base = work->size ? (before + left_of(work, now_us)) / work->size : 0;
+
+	if (bias->expected && base < (u128)US_DURATION_MAX)
+		base = base * bias->actual / bias->expected;
 
 	return base < (u128)US_DURATION_MAX ? (us_t)base : US_DURATION_MAX;
 }
@@ -135,7 +146,9 @@ static uint16_t choose_shelf(const struct core *core, const struct job *job, us_
 
 	for (uint32_t k = 0; k < n_ways(shape); k++) {
 		uint32_t shelf = way_of(job, shape, k)->shelf;
-		us_t base = shelf < SHELF_NONE ? base_of(&core->outlook.shelves[shelf], core->outlook.shelves[shelf].waiting, now_us) : US_NEVER;
+		us_t base = shelf < SHELF_NONE
+		                ? base_of(core, &core->outlook.shelves[shelf], core->outlook.shelves[shelf].waiting, now_us)
+		                : US_NEVER;
 
 		if (base < least) {
 			least = base;
@@ -209,6 +222,19 @@ void outlook_hold(struct core *core, const struct job *job)
 	count_running(core, job, core->outlook.shelves, false);
 }
 
+void outlook_ran(struct core *core, const struct job *job, us_t run_us)
+{
+	const struct request *q = job_request(core, job);
+	u128 milli = (u128)job->plan.n_tasks * (q->cards_milli ? q->cards_milli : q->cpus_milli);
+	u128 actual = milli * (uint64_t)run_us >> BIAS_SHIFT, expected = milli * (uint64_t)decode(job->outlook.run) >> BIAS_SHIFT;
+	struct outlook_bias *bias = &core->outlook_bias;
+
+	if (actual >= BIAS_WORK_MAX || expected >= BIAS_WORK_MAX)
+		return;
+	bias->actual += (uint64_t)actual - bias->actual / BIAS_JOBS;
+	bias->expected += (uint64_t)expected - bias->expected / BIAS_JOBS;
+}
+
 void outlook_release(struct core *core, const struct job *job)
 {
 	count_running(core, job, core->outlook.shelves, true);
@@ -226,6 +252,29 @@ static uint8_t state_of(const struct core *core, const struct job *job, uint32_t
 	return (uint8_t)(large * 2 + first);
 }
 
+static us_t scaled(us_t us, uint64_t by, uint64_t over)
+{
+	u128 value = (u128)(uint64_t)us * by / over;
+
+	return value < (u128)US_DURATION_MAX ? (us_t)value : US_DURATION_MAX;
+}
+
+/* The interval for a base. While few have started it is wider: the quantiles of few lie too close, and those that started are
+ * those that wait shortly, so that as long as they are fewer than twice those that wait what is known from the first is held to
+ * be possible too. */
+static void interval_of(const struct core *core, us_t base_us, uint8_t state, us_t *ret_low_us, us_t *ret_high_us)
+{
+	uint64_t learned = core->outlook_bias.learned;
+
+	wait_interval(&core->waits, base_us, state, ret_low_us, ret_high_us);
+	*ret_low_us = scaled(*ret_low_us, learned + FEW / 4, learned + FEW);
+	*ret_high_us = scaled(*ret_high_us, learned + FEW, learned + FEW / 4);
+	if (learned >= 2 * (uint64_t)core->queue.waiting)
+		return;
+	*ret_low_us = 0;
+	*ret_high_us = *ret_high_us > base_us * BASE_OFF + US_HOUR ? *ret_high_us : base_us * BASE_OFF + US_HOUR;
+}
+
 void outlook_say(struct core *core, struct job *job)
 {
 	uint16_t shelf = choose_shelf(core, job, core->now_us);
@@ -234,9 +283,9 @@ void outlook_say(struct core *core, struct job *job)
 
 	if (shelf == SHELF_NONE)
 		return;
-	job->outlook.base = code_down(base_of(work, work->waiting, core->now_us));
+	job->outlook.base = code_down(base_of(core, work, work->waiting, core->now_us));
 	job->outlook.state = state_of(core, job, shelf, core->queue.waiting == core->queue.never);
-	wait_interval(&core->waits, decode(job->outlook.base), job->outlook.state, &low_us, &high_us);
+	interval_of(core, decode(job->outlook.base), job->outlook.state, &low_us, &high_us);
 	job->outlook.low = code_down(low_us);
 	job->outlook.high = code_up(high_us);
 }
@@ -247,6 +296,7 @@ void outlook_learn(struct core *core, const struct job *job, us_t placed_us)
 
 	if (said->state == OUTLOOK_UNSAID || placed_us <= job->eligible_us)
 		return;
+	core->outlook_bias.learned++;
 	wait_learn(&core->waits, decode(said->base), said->state, decode(said->low), decode(said->high), placed_us - job->eligible_us,
 	           core->queue.waiting);
 }
@@ -277,7 +327,7 @@ bool outlook_of(const struct core *core, const struct job *job, uint32_t ahead, 
 	}
 	if (ahead < others)
 		before = before / others * ahead;
-	wait_interval(&core->waits, base_of(work, before, now_us), state_of(core, job, shelf, ahead == 0), ret_low_us, ret_high_us);
+	interval_of(core, base_of(core, work, before, now_us), state_of(core, job, shelf, ahead == 0), ret_low_us, ret_high_us);
 	return true;
 }
 

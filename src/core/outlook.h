@@ -2,10 +2,10 @@
  * outlook.h: when a job is expected to start: the work before it, shelf by shelf, and what was said of it.
  *
  * A job's work is what it needs of a shelf (thousandths of cards; of CPUs where the shelf has no cards) times how long it is
- * estimated to run. A job that waits counts on one shelf, the one of those that will do on which its work would be done first; one that
- * runs counts where it runs. The work on a shelf over the shelf's size is the base of a prediction: wrong by a factor that
- * stays about the same, which estimate.h learns. Of that follows an interval, said when the job first comes into the queue, and
- * held against what became of it once it starts. Jobs that start in the very step in which they come aren't learned from: the
+ * estimated to run. A job that waits counts on one shelf, the one of those that will do on which its work would be done first;
+ * one that runs counts where it runs. The work on a shelf over the shelf's size is the base of a prediction: wrong by a factor
+ * that stays about the same, which estimate.h learns. Of that follows an interval, said when the job first comes into the queue,
+ * and held against what became of it once it starts. Jobs that start in the very step in which they come aren't learned from: the
  * interval is for those that wait.
  *
  * Estimates, all of it: nothing is decided by it. The sums follow from the state; what was said is a part of it. */
@@ -33,6 +33,13 @@ struct outlook {
 	uint32_t n;
 };
 
+/* The work of jobs that ended lately, and what it was estimated to be as they came; jobs that waited and started. A part of the
+ * state.
+ */
+struct outlook_bias {
+	uint64_t actual, expected, learned;
+};
+
 /* Sums of nothing, for the pool as it is. Cost: O(pool). */
 void outlook_init(struct outlook *outlook, const struct pool *pool);
 void outlook_done(struct outlook *outlook);
@@ -49,6 +56,9 @@ void outlook_release(struct core *core, const struct job *job);
 void outlook_element(struct core *core, const struct job *array, bool taken);
 /* It was placed for the first time: what was said is held against that. */
 void outlook_learn(struct core *core, const struct job *job, us_t placed_us);
+
+/* It ended by itself, or by its limit, having run for so long; its plan is still there. */
+void outlook_ran(struct core *core, const struct job *job, us_t run_us);
 
 /* When a job that stands in line is expected to start, from what is before it now, as waits from now on; 9 in 10 times. False
  * where nothing can be told. */

@@ -215,6 +215,27 @@ static bool waits_for_victims(const struct core *core, const struct reservation 
 	return false;
 }
 
+static bool share_a_node(const struct plan *a, const struct plan *b)
+{
+	for (uint32_t i = 0; i < a->n_tasks; i++)
+		for (uint32_t k = 0; k < b->n_tasks; k++)
+			if (a->tasks[i].centre == b->tasks[k].centre && a->tasks[i].node == b->tasks[k].node)
+				return true;
+	return false;
+}
+
+/* An ordinary promise that counts on the end of one that is put off; NULL: none. */
+static const struct reservation *in_the_way(const struct core *core, const struct reservation *late)
+{
+	for (uint32_t i = core->keep.n_reservations; i-- > 0;) {
+		const struct reservation *r = core->keep.reservations[i];
+
+		if (is_ordinary(r) && r->plan.start_us >= late->plan.until_us && share_a_node(&r->plan, &late->plan))
+			return r;
+	}
+	return NULL;
+}
+
 /* Those for whom others make room start as soon as it is there, before anybody else. Where the others take longer than their
  * grace the promise is put off; where they are gone and there is no room, it is void. Returns whether there is news. */
 static bool winner(struct core *core, const struct reservation *r, us_t now_us, struct event *ret)
@@ -232,6 +253,8 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 		return yield_unreserved(r, r->broken != CAUSE_NONE ? r->broken : CAUSE_CAPACITY, now_us, ret);
 	if (r->plan.start_us >= now_us)
 		return false;
+	if (in_the_way(core, r))
+		return yield_unreserved(in_the_way(core, r), CAUSE_ORDER, now_us, ret);
 	*ret = (struct event){.type = EVENT_RESERVED, .at_us = now_us};
 	ret->reserved.job = r->job;
 	ret->reserved.cause = CAUSE_OVERRUN;
@@ -491,7 +514,7 @@ static bool first_in_line(struct core *core, us_t now_us, struct event *ret)
 	return false;
 }
 
-us_t pass_wake(const struct core *core)
+us_t pass_wake(const struct core *core, us_t now_us)
 {
 	struct arena arena = {0};
 	us_t wake_us = US_NEVER;
@@ -502,14 +525,14 @@ us_t pass_wake(const struct core *core)
 
 	if (!pass_promises(core) || core->config.starvation_after_us == US_NEVER)
 		return US_NEVER;
-	pass_sort((struct core *)(uintptr_t)core, core->now_us); /* a memo */
+	pass_sort((struct core *)(uintptr_t)core, now_us); /* a memo */
 	line = line_of(core, &arena);
 	while ((job = line_next(&line, &class, &is_first))) {
 		us_t at_us = us_add(job->eligible_us, core->config.starvation_after_us);
 
 		if (is_first && !may_be_promised(core, class))
 			line_drop(&line);
-		else if (!keep_find(&core->keep, job->id) && at_us > core->now_us && at_us < wake_us)
+		else if (!keep_find(&core->keep, job->id) && at_us > now_us && at_us < wake_us)
 			wake_us = at_us;
 	}
 	arena_done(&arena);

@@ -289,13 +289,13 @@ static const struct candidate *balanced(const struct core *core, const struct sh
 	return list;
 }
 
-enum { SHARES_ONE_IN = 32 };
+enum { SHARES_ONE_IN = 32, SHARES_LEAST = 32 };
 
 /* Whether nodes are chosen by what their rest is worth: where shares of cards are asked for often, for whole cards alone best fit
  * is as good, and far cheaper. */
 static bool uses_value(const struct core *core)
 {
-	return core->share_arrivals && core->share_arrivals * SHARES_ONE_IN >= core->arrivals;
+	return core->share_arrivals >= SHARES_LEAST && core->share_arrivals * SHARES_ONE_IN >= core->arrivals;
 }
 
 /* Whether two ways differ in the kind or centre alone, at one price. */
@@ -392,16 +392,17 @@ bool plan_now(const struct core *core, const struct shape *shape, const struct a
               struct plan *ret)
 {
 	struct asker by_value = *who, *asker = &by_value;
-	const struct keep_view view = {asker->job, asker->project, now_us, plan_end(now_us, asker->limit_us), false};
-	bool found;
+	const struct keep_view view = {asker->job, asker->project, now_us, plan_end(now_us, asker->limit_us), who->first};
+	bool promised = asker->job && core->keep.n_reservations && keep_find(&core->keep, asker->job), shown, found;
 
 	asker->by_value = true;
-	found = plan_find(core, shape, asker, &core->keep.open, now_us, arena, ret);
-
-	if (found || !keep_show(keep_of(core), &view, &core->capacity))
-		return found;
-	found = plan_find(core, shape, asker, &core->keep.open, now_us, arena, ret);
-	keep_hide(keep_of(core), &core->capacity);
+	/* One who was promised cards looks at those too, at once: they are as good as others, and its promise goes. */
+	if (!promised && plan_find(core, shape, asker, &core->keep.open, now_us, arena, ret))
+		return true;
+	shown = keep_show(keep_of(core), &view, &core->capacity);
+	found = (shown || promised) && plan_find(core, shape, asker, &core->keep.open, now_us, arena, ret);
+	if (shown)
+		keep_hide(keep_of(core), &core->capacity);
 	return found;
 }
 

@@ -202,6 +202,17 @@ static uint64_t card_milli_of(const struct search *s, const struct job *job)
 	return (uint64_t)job->plan.n_tasks * job_request(s->core, job)->cards_milli;
 }
 
+/* Whether the project that a victim's cards count for would borrow still, those before it in the list gone. */
+static bool borrows_still(const struct search *s, uint32_t victim)
+{
+	uint64_t given = 0;
+
+	for (uint32_t i = 0; i < victim; i++)
+		if (!s->victims[i].spared && s->victims[i].fellow == s->victims[victim].fellow)
+			given += card_milli_of(s, s->victims[i].job);
+	return projects_borrows(s->core->tree, s->victims[victim].fellow, s->kind) > given;
+}
+
 /* Adds victims until the winner fits, and spares those that it doesn't need. Returns whether it does fit; *ret is its plan. */
 static bool make_room(struct search *s, const struct asker *asker, us_t start_us, uint64_t lacks, struct plan *ret)
 {
@@ -213,6 +224,9 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 	if (s->core->in_state[JOB_CLEANUP])
 		set_leaving_aside(s, true);
 	for (; n < s->n && !found; n++) {
+		s->victims[n].spared = s->reclaims && !borrows_still(s, n);
+		if (s->victims[n].spared)
+			continue;
 		set_aside(s, s->victims[n].job, true);
 		given += card_milli_of(s, s->victims[n].job);
 		found = given >= lacks && fits(s, asker, start_us, ret);
@@ -220,6 +234,8 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 	for (uint32_t i = n; found && n > 1 && i-- > 0;) {
 		struct plan plan;
 
+		if (s->victims[i].spared)
+			continue;
 		if (given - card_milli_of(s, s->victims[i].job) < lacks)
 			continue;
 		set_aside(s, s->victims[i].job, false);
@@ -290,6 +306,18 @@ static bool reclaim(struct search *s, struct event *ret)
 	return false;
 }
 
+/* Whether the winner starts no later if nobody leaves for it: what ends by its bound within the grace does as well. */
+static bool starts_sooner(const struct search *s, const struct plan *plan)
+{
+	const struct asker asker = {.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us};
+	const struct reservation *own = keep_find(&s->core->keep, s->winner->id);
+	struct plan earliest;
+
+	if (own && own->broken == CAUSE_NONE)
+		return own->plan.start_us <= plan->start_us;
+	return plan_earliest(s->core, s->shape, &asker, s->now_us, s->arena, &earliest) && earliest.start_us <= plan->start_us;
+}
+
 bool preempt_for(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena,
                  struct event *ret)
 {
@@ -301,9 +329,9 @@ bool preempt_for(const struct core *core, const struct shape *shape, const struc
 	if (core->victims.count) {
 		list_behind(&s);
 		if (try_search(&s, 0, CAUSE_PREEMPTED, ret))
-			return true;
+			return !starts_sooner(&s, &ret->reserved.plan);
 	}
 	s.n = 0;
 	s.reclaims = true;
-	return reclaim(&s, ret);
+	return reclaim(&s, ret) && !starts_sooner(&s, &ret->reserved.plan);
 }

@@ -152,7 +152,9 @@ static bool lessen(const struct kept_node *n, const struct keep_view *v, bool is
 			continue;
 		if (h->of->plan.start_us == US_NEVER)
 			return false;
-		if (h->of->plan.start_us >= v->until_us || (is_then && h->of->plan.start_us < v->now_us))
+		if (is_then && h->of->plan.start_us < v->now_us)
+			continue;
+		if (h->of->plan.start_us >= v->until_us && !h->of->n_victims) /* what others leave is taken by nobody in between */
 			continue;
 		if (own && runs_at_start(own->of, h->of))
 			room_change(&future, &own->share, 1);
@@ -492,7 +494,7 @@ bool keep_show(struct keep *keep, const struct keep_view *view, const struct cap
 		struct kept_node *n = keep->nodes[i];
 		struct room room;
 
-		if (!n->withheld || (!own && !n->n_windows && view->until_us > last_us))
+		if (!n->withheld || (!own && !view->first && !n->n_windows && view->until_us > last_us))
 			continue;
 		room = room_of(live, n->node);
 		room_set(&keep->open, n->node, lessen(n, view, false, &room) ? &room : NULL);

@@ -437,6 +437,9 @@ void core_save(const struct core *core, struct buf *buf)
 	projects_save(core->tree, buf);
 	estimates_save(&core->estimates, buf);
 	wait_model_save(&core->waits, buf);
+	buf_put_uint(buf, core->outlook_bias.actual);
+	buf_put_uint(buf, core->outlook_bias.expected);
+	buf_put_uint(buf, core->outlook_bias.learned);
 	fill_save(core->fill, buf);
 	buf_put_uint(buf, core->arrivals);
 	buf_put_uint(buf, core->share_arrivals);
@@ -522,6 +525,9 @@ static void load_core(struct core *core, struct reader *r, struct arena *arena)
 	r->bad |= !r->bad && projects_load(core->tree, r, core->projects.count, core->kinds.count) < 0;
 	estimates_load(&core->estimates, r);
 	wait_model_load(&core->waits, r);
+	core->outlook_bias.actual = read_uint(r);
+	core->outlook_bias.expected = read_uint(r);
+	core->outlook_bias.learned = read_uint(r);
 	fill_free(core->fill);
 	core->fill = fill_load(r);
 	core->arrivals = read_uint(r);

@@ -36,6 +36,7 @@ struct core {
 	struct projects *tree; /* its decayed use; the rest of it follows */
 	struct estimates estimates;
 	struct wait_model waits;
+	struct outlook_bias outlook_bias;
 	struct fill *fill;                 /* what was learned of requests, once one asked for a share of a card */
 	uint64_t arrivals, share_arrivals; /* jobs submitted; and of them those for a share of a card */
 	uint32_t last_submitted; /* the job that came last: learned with the next, so that a dry run asks what a submit asks */
@@ -61,6 +62,7 @@ struct core {
 	 * `freed`: anywhere; `freed_all`: for any job; `freed_at`: by shelf and wholly free cards of the node. */
 	uint64_t freed, freed_all, (*freed_at)[CARDS_PER_NODE_MAX + 1];
 	uint64_t relieved; /* the same, of any quota */
+	us_t looked_us; /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
 	struct project_ranking ranking;
 	struct map ranked_at;         /* empty but while buckets are ranked */
 	uint32_t *ranked, ranked_cap; /* scratch of the queue's order: projects, then ranks */
@@ -116,7 +118,7 @@ struct shape plan_shape(const struct core *core, const struct group *group, stru
  * more can start. Writes nothing of the state: only its memos of what was passed over. */
 bool pass_next(struct core *core, us_t now_us, struct event *ret);
 /* When a job that waits first is to be promised what comes free; US_NEVER: none is. */
-us_t pass_wake(const struct core *core);
+us_t pass_wake(const struct core *core, us_t now_us);
 /* Whether jobs that wait first are promised anything, under this policy. */
 bool pass_promises(const struct core *core);
 /* The order of buckets at an instant. */
@@ -145,6 +147,8 @@ void apply_projects(struct core *core);
 bool job_lost_node(const struct core *core, const struct job *job);
 struct estimate_key core_estimate_key(const struct core *core, const struct job *job);
 struct job *running_job(const struct tree_node *in_live);
+/* explain.c: whether a job stands before another, both in line, by the order of the last sort. */
+bool job_stands_before(const struct core *core, const struct job *a, const struct job *b);
 /* What a job asks for, and the one of its requests by which it was placed. */
 const struct shape *core_shape(const struct core *core, const struct job *job);
 const struct request *job_request(const struct core *core, const struct job *job);

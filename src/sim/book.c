@@ -183,10 +183,102 @@ static void free_pool(struct book *book)
 	book->n_resources = 0;
 }
 
+/* What operators said of nodes stays with those that are still there, and so do bookings. */
+static void mark_nodes(struct book *book)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < book->n_marks; i++) {
+		struct book_node *node = book_node(book, book->marks[i].centre, book->marks[i].number);
+
+		if (!node)
+			continue;
+		node->state = book->marks[i].state;
+		book->marks[n++] = book->marks[i];
+	}
+	book->n_marks = n;
+}
+
+static void count_booking(struct book *book, const struct book_booking *b, int by)
+{
+	for (uint32_t i = 0; i < b->n_ranges; i++)
+		for (uint32_t number = b->ranges[i].first; number <= b->ranges[i].last; number++) {
+			struct book_node *node = book_node(book, b->centre, number);
+
+			if (!node)
+				break;
+			node->bookings += (uint32_t)by;
+		}
+}
+
 void book_set_pool(struct book *book, const struct pool_spec *spec)
 {
 	free_pool(book);
 	build_pool(book, spec);
+	mark_nodes(book);
+	for (uint32_t i = 0; i < book->n_bookings; i++)
+		count_booking(book, &book->bookings[i], 1);
+	quota_declare(&book->quota, spec, &book->kinds);
+}
+
+/* ---- Nodes that are out, and bookings ---- */
+
+void book_mark(struct book *book, uint32_t centre, uint32_t number, enum node_state state)
+{
+	struct book_node *node = book_node(book, centre, number);
+	uint32_t i = 0;
+
+	if (!node)
+		return;
+	node->state = state;
+	while (i < book->n_marks && (book->marks[i].centre != centre || book->marks[i].number != number))
+		i++;
+	if (i < book->n_marks)
+		book->marks[i] = book->marks[--book->n_marks];
+	if (state == NODE_UP)
+		return;
+	mem_grow((void **)&book->marks, &book->marks_cap, book->n_marks, sizeof *book->marks);
+	book->marks[book->n_marks++] = (struct book_mark){centre, number, state};
+}
+
+void book_keep_booking(struct book *book, const struct booked *booked)
+{
+	struct book_booking *b;
+
+	mem_grow((void **)&book->bookings, &book->bookings_cap, book->n_bookings, sizeof *book->bookings);
+	b = &book->bookings[book->n_bookings++];
+	*b = (struct book_booking){.id = booked->booking,
+	                           .project = *booked->project ? quota_project(&book->quota, booked->project) : UINT32_MAX,
+	                           .centre = booked->centre,
+	                           .n_ranges = booked->n_ranges,
+	                           .from_us = booked->from_us,
+	                           .until_us = booked->until_us,
+	                           .ranges = mem_new(booked->n_ranges, sizeof *b->ranges)};
+	memcpy(b->ranges, booked->ranges, b->n_ranges * sizeof *b->ranges);
+	count_booking(book, b, 1);
+}
+
+void book_end_booking(struct book *book, struct book_booking *booking)
+{
+	count_booking(book, booking, -1);
+	free(booking->ranges);
+	*booking = book->bookings[--book->n_bookings];
+}
+
+struct book_booking *book_find_booking(const struct book *book, uint32_t id)
+{
+	for (uint32_t i = 0; i < book->n_bookings; i++)
+		if (book->bookings[i].id == id)
+			return &book->bookings[i];
+	return NULL;
+}
+
+bool book_booking_has(const struct book_booking *b, uint32_t centre, uint32_t number)
+{
+	for (uint32_t i = 0; b->centre == centre && i < b->n_ranges; i++)
+		if (b->ranges[i].first <= number && number <= b->ranges[i].last)
+			return true;
+	return false;
 }
 
 /* ---- Plans ---- */
@@ -210,11 +302,38 @@ static void enlist(struct book_plan **head, struct book_plan *plan)
 	*head = plan;
 }
 
+enum { SPARE_CLAIMS = 4 };
+
+/* Room for a plan. Those of one task, which most are, are used again and again. */
+static struct book_plan *new_plan(struct book *book, uint32_t n_tasks, uint32_t n_claims)
+{
+	struct book_plan *plan = book->spare;
+	bool small = n_tasks == 1 && n_claims <= SPARE_CLAIMS;
+
+	if (!small || !plan)
+		return mem_new(1,
+		               sizeof *plan + n_tasks * sizeof *plan->tasks + (small ? SPARE_CLAIMS : n_claims) * sizeof *plan->claims);
+	book->spare = plan->next;
+	return plan;
+}
+
+static void free_plan(struct book *book, struct book_plan *plan)
+{
+	*plan->link = plan->next;
+	if (plan->next)
+		plan->next->link = plan->link;
+	if (plan->n_tasks != 1 || plan->n_claims > SPARE_CLAIMS) {
+		free(plan);
+		return;
+	}
+	plan->next = book->spare;
+	book->spare = plan;
+}
+
 struct book_plan *book_keep_plan(struct book *book, struct book_plan **list, uint32_t job, const struct plan *plan,
                                  const struct request *request)
 {
-	struct book_plan *kept = mem_new(1,
-	                                 sizeof *kept + plan->n_tasks * sizeof *kept->tasks + plan->n_claims * sizeof *kept->claims);
+	struct book_plan *kept = new_plan(book, plan->n_tasks, plan->n_claims);
 
 	*kept = (struct book_plan){.job = job,
 	                           .kind = plan->kind,
@@ -241,17 +360,6 @@ struct book_plan *book_keep_plan(struct book *book, struct book_plan **list, uin
 	return kept;
 }
 
-static struct book_plan *free_plan(struct book_plan *plan)
-{
-	if (!plan)
-		return NULL;
-	*plan->link = plan->next;
-	if (plan->next)
-		plan->next->link = plan->link;
-	free(plan);
-	return NULL;
-}
-
 struct book_plan *book_end_plan(struct book *book, struct book_plan *plan)
 {
 	if (!plan)
@@ -259,23 +367,52 @@ struct book_plan *book_end_plan(struct book *book, struct book_plan *plan)
 	for (uint32_t i = 0; i < plan->n_tasks; i++)
 		leave_node(&plan->tasks[i]);
 	book_claim(book, plan, -1);
-	return free_plan(plan);
+	free_plan(book, plan);
+	return NULL;
 }
 
-struct book_plan *book_end_promise(struct book_plan *plan)
+void book_name_victims(struct book *book, struct book_job *job, const uint32_t *victims, uint32_t n)
 {
-	for (uint32_t i = 0; plan && i < plan->n_tasks; i++)
-		list_remove(&plan->tasks[i]);
-	return free_plan(plan);
+	struct book_plan *promise = job->promise;
+
+	promise->victims = mem_new(n, sizeof *victims);
+	promise->n_victims = n;
+	if (n)
+		memcpy(promise->victims, victims, n * sizeof *victims);
+	for (uint32_t i = 0; i < n; i++)
+		book->jobs[victims[i]].victim_of = promise->job;
+	book->n_ordinary -= n > 0;
+}
+
+bool book_awaits_victims(const struct book *book, const struct book_plan *promise)
+{
+	for (uint32_t i = 0; i < promise->n_victims; i++)
+		if (book->jobs[promise->victims[i]].state == BOOK_LIVE && book->jobs[promise->victims[i]].victim_of == promise->job)
+			return true;
+	return false;
+}
+
+void book_end_promise(struct book *book, struct book_job *job)
+{
+	struct book_plan *promise = job->promise;
+
+	if (!promise)
+		return;
+	book->n_ordinary -= promise->n_victims == 0;
+	for (uint32_t i = 0; i < promise->n_victims; i++)
+		if (book->jobs[promise->victims[i]].victim_of == promise->job && book->jobs[promise->victims[i]].stopped == CAUSE_NONE)
+			book->jobs[promise->victims[i]].victim_of = 0; /* it need not leave any more */
+	free(promise->victims);
+	for (uint32_t i = 0; i < promise->n_tasks; i++)
+		list_remove(&promise->tasks[i]);
+	free_plan(book, promise);
+	job->promise = NULL;
 }
 
 void book_end_promises(struct book *book)
 {
-	while (book->promised) {
-		uint32_t job = book->promised->job;
-
-		book->jobs[job].promise = book_end_promise(book->jobs[job].promise);
-	}
+	while (book->promised)
+		book_end_promise(book, &book->jobs[book->promised->job]);
 }
 
 /* ---- Jobs ---- */
@@ -339,6 +476,7 @@ struct book_job *book_new_job(struct book *book, uint32_t number)
 		book->jobs[book->n_jobs++] = (struct book_job){.state = BOOK_UNKNOWN};
 	}
 	book->jobs[number].state = BOOK_WAITS;
+	book->jobs[number].started_us = US_NEVER;
 	return &book->jobs[number];
 }
 
@@ -357,10 +495,19 @@ void book_done(struct book *book)
 {
 	for (uint32_t i = 0; i < book->n_jobs; i++) {
 		book_end_plan(book, book->jobs[i].live);
-		book_end_promise(book->jobs[i].promise);
+		book_end_promise(book, &book->jobs[i]);
 		book_job_done(&book->jobs[i]);
 	}
 	free(book->jobs);
+	for (struct book_plan *plan; (plan = book->spare);) {
+		book->spare = plan->next;
+		free(plan);
+	}
+	for (uint32_t i = 0; i < book->n_bookings; i++)
+		free(book->bookings[i].ranges);
+	free(book->bookings);
+	free(book->marks);
+	quota_done(&book->quota);
 	free_pool(book);
 	free(book->centres);
 	free(book->resources);

@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "core/event.h"
+#include "sim/quota.h"
 
 struct book_node;
 
@@ -27,6 +28,8 @@ struct book_node {
 	uint64_t seen;                                /* the last plan that was counted here */
 	uint32_t cards, cpus_max, memory_max;
 	uint32_t kind, rack, pod; /* rack, pod: numbers in the pool */
+	uint32_t bookings;        /* that name it */
+	enum node_state state;
 };
 
 struct book_centre {
@@ -47,6 +50,11 @@ struct book_plan {
 	us_t start_us, until_us;
 	bool broken; /* a promise that was broken rightly: it is to be made anew */
 	bool moved;  /* an attempt of which some node left the pool */
+	/* Of a promise: */
+	enum cause cause;  /* why it was made */
+	uint32_t *victims; /* that make room for it */
+	uint32_t n_victims;
+	bool lost_nodes, booked, overrun; /* what it counted on is gone: may be moved for that */
 	struct claim *claims;
 	struct book_task tasks[];
 };
@@ -59,13 +67,31 @@ struct book_array {
 };
 
 struct book_job {
-	us_t limit_us, begin_us;
+	us_t limit_us, begin_us, preemptible_after_us;
+	us_t started_us; /* its attempt runs since then; US_NEVER: it doesn't */
 	struct dependency_spec *dependencies;
 	struct book_array *array; /* NULL: none */
 	struct book_plan *live, *promise;
 	uint32_t n_dependencies;
-	uint32_t group, attempt, array_of, priority;
+	uint32_t group, attempt, array_of, priority, project;
+	uint32_t restarts_left;
+	uint32_t victim_of;   /* the job that it makes room for; 0: none */
+	enum cause may_leave; /* for which cause it was named as one that makes room */
+	enum cause stopped;   /* why its attempt is being stopped; CAUSE_NONE: it isn't */
 	enum book_state state;
+	bool rerun_when_lost;
+};
+
+/* Nodes that are out, and nodes that are booked. */
+struct book_mark {
+	uint32_t centre, number;
+	enum node_state state;
+};
+
+struct book_booking {
+	uint32_t id, project, centre, n_ranges; /* project: UINT32_MAX for a drain */
+	us_t from_us, until_us;
+	struct node_range *ranges;
 };
 
 /* What somebody asked for; jobs that ask alike share it. */
@@ -92,6 +118,13 @@ struct book {
 	struct book_group **groups;
 	uint32_t n_groups, groups_cap;
 	struct map elements; /* (array, index) to the job's number */
+	struct quota_book quota;
+	struct book_mark *marks; /* never NODE_UP */
+	uint32_t n_marks, marks_cap;
+	struct book_booking *bookings;
+	uint32_t n_bookings, bookings_cap;
+	uint32_t n_ordinary;     /* promises for which nobody is made to leave */
+	struct book_plan *spare; /* plans of one task, to be used again */
 };
 
 /* Looking up; NULL where there is none. */
@@ -118,11 +151,23 @@ struct book_plan *book_keep_plan(struct book *book, struct book_plan **list, uin
                                  const struct request *request);
 /* An attempt is over: its nodes and claims are free. NULL is accepted; returns NULL. */
 struct book_plan *book_end_plan(struct book *book, struct book_plan *plan);
-/* A promise is over; as above. */
-struct book_plan *book_end_promise(struct book_plan *plan);
+/* A job's promise is over, if it has one. */
+void book_end_promise(struct book *book, struct book_job *job);
 void book_end_promises(struct book *book);
+/* A job's promise is one for which others leave. */
+void book_name_victims(struct book *book, struct book_job *job, const uint32_t *victims, uint32_t n);
+/* Whether one of them is still on its way out. */
+bool book_awaits_victims(const struct book *book, const struct book_plan *promise);
 /* A promise's tasks are put down at their nodes. */
 void book_promise(struct book_task *task);
+
+/* A node is out, or back. One that the pool hasn't is left out. */
+void book_mark(struct book *book, uint32_t centre, uint32_t number, enum node_state state);
+/* Keeps a booking, and takes it back; find: NULL where there is none. */
+void book_keep_booking(struct book *book, const struct booked *booked);
+void book_end_booking(struct book *book, struct book_booking *booking);
+struct book_booking *book_find_booking(const struct book *book, uint32_t id);
+bool book_booking_has(const struct book_booking *booking, uint32_t centre, uint32_t number);
 
 /* The number of a group like this one. */
 uint32_t book_keep_group(struct book *book, const struct group *group);

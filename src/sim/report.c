@@ -83,6 +83,25 @@ static struct spread completion_times(const struct trace *trace, const struct si
 	return spread;
 }
 
+/* A centre's demand over its supply in a time; 0 where it has no cards. */
+static double demand(const struct sim_centre *centre, double span_s)
+{
+	double supply = (double)centre->cards_milli * span_s;
+
+	return supply > 0 ? centre->demand_milli_s / supply : 0;
+}
+
+static void find_worst(const struct sim_result *r, double span_s, struct summary *s)
+{
+	s->worst_centre = CENTRE_ANY;
+	for (uint32_t c = 0; c < r->n_centres; c++) {
+		if (!r->centres[c].cards_milli || (s->worst_centre != CENTRE_ANY && demand(&r->centres[c], span_s) <= s->worst_demand))
+			continue;
+		s->worst_centre = c;
+		s->worst_demand = demand(&r->centres[c], span_s);
+	}
+}
+
 struct summary report_summary(const struct trace *trace, const struct sim_result *r)
 {
 	struct summary s = {.wait = waits(trace, r, 0, UINT64_MAX), .jct = completion_times(trace, r)};
@@ -98,6 +117,8 @@ struct summary report_summary(const struct trace *trace, const struct sim_result
 	s.utilisation = span_s > 0 && total > 0 ? r->card_seconds / (s.cards * span_s) : 0;
 	s.peak_share = total > 0 ? (double)r->peak_milli / total : 0;
 	s.end_share = total > 0 ? (double)r->end_milli / total : 0;
+	s.useful_share = r->card_seconds > 0 ? r->useful_card_seconds / r->card_seconds : 0;
+	find_worst(r, span_s, &s);
 	return s;
 }
 
@@ -117,6 +138,40 @@ static json_t *spread_json(const struct spread *s)
 	return json_pack("{s:f,s:f,s:f,s:f,s:f}", "mean", s->mean, "p50", s->p50, "p90", s->p90, "p99", s->p99, "max", s->max);
 }
 
+static json_t *moved_json(const struct sim_result *r)
+{
+	json_t *json = json_object();
+
+	for (int cause = 0; cause < CAUSE_COUNT; cause++)
+		if (r->moved[cause])
+			json_object_set_new(json, cause_word((enum cause)cause), json_integer((json_int_t)r->moved[cause]));
+	return json;
+}
+
+static json_t *centres_json(const struct sim_result *r, double span_s)
+{
+	json_t *json = json_object();
+
+	for (uint32_t c = 0; c < r->n_centres; c++)
+		if (r->centres[c].cards_milli)
+			json_object_set_new(json, r->centre_names[c], json_real(demand(&r->centres[c], span_s)));
+	return json;
+}
+
+/* What came later than the object's first keys: failures, promises, demand. */
+static void add_more(json_t *json, const struct sim_result *r, const struct summary *s)
+{
+	json_object_set_new(json, "failures", json_integer((json_int_t)r->failures));
+	json_object_set_new(json, "useful_share", json_real(s->useful_share));
+	json_object_set_new(json, "reservations_moved", moved_json(r));
+	json_object_set_new(json, "demand_over_supply", centres_json(r, to_s(r->last_us - r->first_us)));
+	json_object_set_new(json, "worst_demand_over_supply",
+	                    s->worst_centre == CENTRE_ANY ? json_null() : json_real(s->worst_demand));
+	json_object_set_new(json, "intervals", json_integer((json_int_t)r->intervals));
+	json_object_set_new(json, "interval_coverage",
+	                    r->intervals ? json_real((double)r->held / (double)r->intervals) : json_null());
+}
+
 int report_json(const struct trace *trace, const struct sim_result *r, double wall_s, FILE *out, struct err *err)
 {
 	struct summary s = report_summary(trace, r);
@@ -127,12 +182,12 @@ int report_json(const struct trace *trace, const struct sim_result *r, double wa
 		(json_int_t)r->never_fit, "pending", (json_int_t)r->pending, "makespan_s",
 		s.has_makespan ? json_real(s.makespan_s) : json_null(), "wait_s", spread_json(&s.wait), "jct_s", spread_json(&s.jct),
 		"cards", s.cards, "card_seconds", r->card_seconds, "utilisation", s.utilisation, "allocated_share_peak", s.peak_share,
-		"allocated_share_end", s.end_share, "preemptions", (json_int_t)0, /* nothing is preempted in this release */
-		"restarts", (json_int_t)r->restarts, "events", (json_int_t)r->events, "wall_s", wall_s, "digest",
-		hash_hex(&r->digest, digest, sizeof digest));
+		"allocated_share_end", s.end_share, "preemptions", (json_int_t)r->preemptions, "restarts", (json_int_t)r->restarts,
+		"events", (json_int_t)r->events, "wall_s", wall_s, "digest", hash_hex(&r->digest, digest, sizeof digest));
 
 	if (!json)
 		return err_set(err, ERR_NOMEM, "report", "out of memory");
+	add_more(json, r, &s);
 	json_dumpf(json, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
 	json_decref(json);
 	fputc('\n', out);
@@ -159,6 +214,32 @@ static void print_spread(const char *name, const struct spread *s, FILE *out)
 		        duration(s->p50, text[1]), duration(s->p90, text[2]), duration(s->max, text[3]));
 }
 
+/* Lines that only some runs have anything to say in. */
+static void print_more(const struct sim_result *r, const struct summary *s, FILE *out)
+{
+	const char *comma = "";
+
+	if (r->preemptions || r->restarts)
+		fprintf(out, "restarts      %" PRIu64 ", %" PRIu64 " preemptions\n", r->restarts, r->preemptions);
+	if (r->failures || s->useful_share < 1)
+		fprintf(out, "useful        %.2f%% of the card time in use, %" PRIu64 " failures of nodes\n", 100 * s->useful_share,
+		        r->failures);
+	for (int cause = 0; cause < CAUSE_COUNT; cause++) {
+		if (!r->moved[cause])
+			continue;
+		fprintf(out, "%s%" PRIu64 " (%s)", *comma ? comma : "promises      moved to a later start: ", r->moved[cause],
+		        cause_word((enum cause)cause));
+		comma = ", ";
+	}
+	if (*comma)
+		fputc('\n', out);
+	if (r->n_centres > 1 && s->worst_centre != CENTRE_ANY)
+		fprintf(out, "demand        at most %.2f%% of a centre's supply, at %s\n", 100 * s->worst_demand,
+		        r->centre_names[s->worst_centre]);
+	if (r->intervals)
+		fprintf(out, "predictions   %.2f%% of %" PRIu64 " held\n", 100 * (double)r->held / (double)r->intervals, r->intervals);
+}
+
 int report_text(const struct trace *trace, const struct sim_result *r, double wall_s, FILE *out, struct err *err)
 {
 	struct summary s = report_summary(trace, r);
@@ -174,6 +255,7 @@ int report_text(const struct trace *trace, const struct sim_result *r, double wa
 	print_spread("completion", &s.jct, out);
 	fprintf(out, "cards         %.15g, %.2f%% used, at most %.2f%% at once, %.2f%% after the last arrival\n", s.cards,
 	        100 * s.utilisation, 100 * s.peak_share, 100 * s.end_share);
+	print_more(r, &s, out);
 	fprintf(out, "events        %" PRIu64 " in %.2f s, %" PRIu64 " plans checked\n", r->events, wall_s, r->plans_checked);
 	fprintf(out, "digest        %s\n", hash_hex(&r->digest, digest, sizeof digest));
 	return written(out, "report", err);
@@ -210,7 +292,7 @@ int report_jobs(const struct trace *trace, const struct sim_result *r, FILE *out
 		put_instant(out, trace->jobs[i].submit_us);
 		put_instant(out, job->start_us);
 		put_instant(out, job->end_us);
-		put_cell(out, job->centre < r->n_centres ? r->centres[job->centre] : "");
+		put_cell(out, job->centre < r->n_centres ? r->centre_names[job->centre] : "");
 		fputc(',', out);
 		put_cell(out, job->kind < r->n_kinds ? r->kinds[job->kind] : "");
 		fprintf(out, ",%s,%" PRIu32 "\n", outcomes[job->outcome], job->restarts);

@@ -20,6 +20,9 @@ struct summary {
 	bool has_makespan;       /* every job that started has ended */
 	double makespan_s;       /* first submit to last end */
 	double cards, utilisation, peak_share, end_share;
+	double useful_share;   /* of the allocated card time: work that was completed or kept; 0 where nothing was allocated */
+	uint32_t worst_centre; /* where the demand of the jobs that started there is the most of its supply; CENTRE_ANY: no cards */
+	double worst_demand;   /* that part */
 };
 
 struct summary report_summary(const struct trace *trace, const struct sim_result *result);

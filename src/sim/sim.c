@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * sim.c: a trace, run over a pool; see sim.h.
  *
- * Arrivals come from the trace, in order; all else from the world. What is counted here is counted from events. */
+ * Arrivals come from the trace, failures of nodes from faults.c, all else from the world. What is counted here is counted from
+ * events, and how much work each job has left is this file's own reckoning (work.h): the core's isn't asked. */
 #include "sim/sim.h"
 
 #include <assert.h>
@@ -16,7 +17,10 @@
 enum {
 	PERFECT_CENTRE = CAN_EXACT_CARDS | CAN_FRACTIONS | CAN_IMAGES | CAN_BARE | CAN_START_ONCE | CAN_LIMIT | IS_SIMULATED,
 	BATCH_BYTES = 64 << 10,
+	RESTARTS_MAX = 100000, /* of one job: it goes on however often it is lost, but not for ever */
 };
+
+__extension__ typedef unsigned __int128 wide;
 
 #define NO_JOB UINT32_MAX
 
@@ -37,6 +41,9 @@ struct sim {
 	const struct sim_config *config;
 	struct sim_result result;
 	struct world *world;
+	struct faults *faults;
+	struct work *work;       /* by the trace's job */
+	us_t *promised_us;       /* the start that it was promised last; US_NEVER: none */
 	struct options *options; /* by choice */
 	struct option *option;
 	uint32_t n_option, option_cap;
@@ -45,21 +52,14 @@ struct sim {
 	uint32_t arriving; /* the trace's job that is being submitted, or NO_JOB */
 	uint32_t arrived, over, waiting;
 	uint64_t submitted_milli, allocated_milli;
-	us_t counted_us;                            /* up to when card_seconds goes */
-	uint64_t card_milli_seconds, card_milli_us; /* whole seconds, and what is left */
-	bool news;                                  /* an arrival or an end since the timeline's last line */
+	us_t counted_us;        /* up to when `allocated` goes */
+	wide allocated, useful; /* thousandths of cards × microseconds */
+	bool news;              /* an arrival or an end since the timeline's last line */
 };
 
-us_t sim_run_us(us_t run_us, uint32_t speed_micro)
+static uint64_t milli_of(const struct trace_job *job)
 {
-	__extension__ typedef unsigned __int128 wide;
-	wide run;
-
-	assert(speed_micro);
-	if (run_us == US_NEVER)
-		return US_NEVER;
-	run = ((wide)run_us * SPEED_MICRO + speed_micro - 1) / speed_micro;
-	return run < US_DURATION_MAX ? (us_t)run : US_DURATION_MAX;
+	return (uint64_t)job->nodes * job->cards_milli;
 }
 
 /* ---- Which kinds ---- */
@@ -170,8 +170,9 @@ static int submit(struct sim *sim, const struct trace_job *job, const struct req
 		.n_groups = 1,
 		.priority = job->priority,
 		.limit_us = job->limit_us,
-		.max_restarts = -1,
-		.checkpoint_every_us = job->checkpoint_us,
+		.max_restarts = RESTARTS_MAX,
+		.rerun_when_lost = true,
+		.checkpoint_every_us = job->checkpoint_us ? job->checkpoint_us : 1, /* without one nothing is ever lost */
 		.preemptible_after_us = is_preemptible(sim, job) ? 0 : US_NEVER,
 	};
 	uint32_t number;
@@ -202,7 +203,7 @@ static int arrive(struct sim *sim, uint32_t number, struct err *err)
 
 	sim->arriving = number;
 	sim->arrived++;
-	sim->submitted_milli += (uint64_t)job->nodes * job->cards_milli;
+	sim->submitted_milli += milli_of(job);
 	sim->news = true;
 	if (n && !too_large)
 		code = submit(sim, job, requests, n, err);
@@ -223,22 +224,21 @@ static int arrive(struct sim *sim, uint32_t number, struct err *err)
 
 static struct fate fate_of(void *ctx, const struct core *core, const struct job *job)
 {
-	const struct sim *sim = ctx;
-	const struct trace_job *work = &sim->config->trace->jobs[sim->trace_job_of[job->id]];
+	struct sim *sim = ctx;
+	uint32_t number = sim->trace_job_of[job->id];
+	const struct trace_job *job_of_trace = &sim->config->trace->jobs[number];
+	uint32_t speed_micro = speed_on(sim, job_of_trace, job->plan.kind);
 
 	(void)core;
-	return (struct fate){
-		.run_us = sim_run_us(work->run_us, speed_on(sim, work, job->plan.kind)), .state = ATTEMPT_ENDED, .cause = CAUSE_EXIT};
+	return (struct fate){.run_us = work_begin(&sim->work[number], job_of_trace, job->started_us, speed_micro),
+	                     .state = ATTEMPT_ENDED,
+	                     .cause = CAUSE_EXIT};
 }
 
 /* Sums up what was allocated since the last change. */
 static void count_until(struct sim *sim, us_t now_us)
 {
-	__extension__ typedef unsigned __int128 wide;
-	wide sum = (wide)sim->allocated_milli * (uint64_t)(now_us - sim->counted_us) + sim->card_milli_us;
-
-	sim->card_milli_seconds += (uint64_t)(sum / US_SECOND);
-	sim->card_milli_us = (uint64_t)(sum % US_SECOND);
+	sim->allocated += (wide)sim->allocated_milli * (uint64_t)(now_us - sim->counted_us);
 	sim->counted_us = now_us;
 }
 
@@ -253,6 +253,18 @@ static void see_submitted(struct sim *sim, uint32_t number)
 	sim->waiting++;
 }
 
+/* Of jobs that waited: whether the start that was expected when they came is what came about. */
+static void see_said(struct sim *sim, const struct core *core, uint32_t number, us_t at_us)
+{
+	const struct job *job = core_job(core, number);
+	us_t low_us, high_us;
+
+	if (job->attempt != 1 || at_us <= job->eligible_us || !core_said(job, &low_us, &high_us))
+		return;
+	sim->result.intervals++;
+	sim->result.held += at_us >= low_us && at_us <= high_us;
+}
+
 static void see_placed(struct sim *sim, const struct placed *placed, us_t at_us)
 {
 	struct sim_job *job = &sim->result.jobs[sim->trace_job_of[placed->job]];
@@ -260,13 +272,14 @@ static void see_placed(struct sim *sim, const struct placed *placed, us_t at_us)
 
 	count_until(sim, at_us);
 	sim->waiting--;
-	sim->allocated_milli += (uint64_t)work->nodes * work->cards_milli;
+	sim->allocated_milli += milli_of(work);
 	if (sim->allocated_milli > sim->result.peak_milli)
 		sim->result.peak_milli = sim->allocated_milli;
 	if (job->start_us == US_NEVER) {
 		job->start_us = at_us;
 		sim->result.started++;
 	}
+	sim->promised_us[sim->trace_job_of[placed->job]] = US_NEVER;
 	job->outcome = SIM_RUNNING;
 	job->centre = placed->plan.tasks[0].centre;
 	job->kind = placed->plan.kind;
@@ -274,14 +287,18 @@ static void see_placed(struct sim *sim, const struct placed *placed, us_t at_us)
 
 static void see_ended(struct sim *sim, const struct ended *ended, us_t at_us)
 {
-	struct sim_job *job = &sim->result.jobs[sim->trace_job_of[ended->job]];
-	const struct trace_job *work = &sim->config->trace->jobs[sim->trace_job_of[ended->job]];
+	uint32_t number = sim->trace_job_of[ended->job];
+	struct sim_job *job = &sim->result.jobs[number];
+	const struct trace_job *of_trace = &sim->config->trace->jobs[number];
+	us_t useful_us;
 
 	count_until(sim, at_us);
 	if (ended->attempt)
-		sim->allocated_milli -= (uint64_t)work->nodes * work->cards_milli;
+		sim->allocated_milli -= milli_of(of_trace);
 	else
 		sim->waiting--;
+	useful_us = work_end(&sim->work[number], of_trace, at_us, ended->then == JOB_COMPLETED);
+	sim->useful += (wide)milli_of(of_trace) * (uint64_t)useful_us;
 	sim->news = true;
 	if (ended->then == JOB_QUEUED) {
 		sim->waiting++;
@@ -295,18 +312,37 @@ static void see_ended(struct sim *sim, const struct ended *ended, us_t at_us)
 	job->outcome = ended->then == JOB_COMPLETED ? SIM_COMPLETED : ended->then == JOB_FAILED ? SIM_FAILED : SIM_CANCELED;
 }
 
+static void see_stopping(struct sim *sim, enum cause cause)
+{
+	sim->result.preemptions += cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED;
+}
+
+/* A promise may be taken back before another is made: what counts is what the job was told last. */
+static void see_reserved(struct sim *sim, uint32_t number, us_t start_us, enum cause cause)
+{
+	us_t *promised_us = &sim->promised_us[sim->trace_job_of[number]];
+
+	if (*promised_us != US_NEVER && start_us > *promised_us)
+		sim->result.moved[cause]++;
+	*promised_us = start_us;
+}
+
 static void see(void *ctx, const struct core *core, const struct event *event)
 {
 	struct sim *sim = ctx;
 
-	(void)core;
 	sim->result.events++;
-	if (event->type == EVENT_SUBMITTED)
-		see_submitted(sim, event->submitted.job);
-	else if (event->type == EVENT_PLACED)
+	switch (event->type) {
+	case EVENT_SUBMITTED: see_submitted(sim, event->submitted.job); break;
+	case EVENT_PLACED:
+		see_said(sim, core, event->placed.job, event->at_us);
 		see_placed(sim, &event->placed, event->at_us);
-	else if (event->type == EVENT_ENDED)
-		see_ended(sim, &event->ended, event->at_us);
+		break;
+	case EVENT_ENDED: see_ended(sim, &event->ended, event->at_us); break;
+	case EVENT_STOPPING: see_stopping(sim, event->stopping.cause); break;
+	case EVENT_RESERVED: see_reserved(sim, event->reserved.job, event->reserved.plan.start_us, event->reserved.cause); break;
+	default: break;
+	}
 }
 
 static void settled(void *ctx, const struct core *core, us_t now_us)
@@ -344,6 +380,7 @@ static int begin(struct sim *sim, struct err *err)
 
 	if (config.jobs_max <= sim->result.n_jobs)
 		config.jobs_max = (uint64_t)sim->result.n_jobs + 1;
+	config.kill_grace_us = 0; /* what is killed is over at once */
 	make_perfect(sim->config->pool, &arena, &pool);
 	code = world_input(sim->world, &(struct input){.type = INPUT_CONFIG, .config = &config}, err);
 	if (code == 0)
@@ -359,8 +396,12 @@ static void start_result(struct sim *sim)
 
 	r->n_jobs = sim->config->trace->n_jobs;
 	r->jobs = mem_new(r->n_jobs, sizeof *r->jobs);
-	for (uint32_t i = 0; i < r->n_jobs; i++)
+	sim->work = mem_new(r->n_jobs, sizeof *sim->work);
+	sim->promised_us = mem_new(r->n_jobs, sizeof *sim->promised_us);
+	for (uint32_t i = 0; i < r->n_jobs; i++) {
 		r->jobs[i] = (struct sim_job){.start_us = US_NEVER, .end_us = US_NEVER, .centre = CENTRE_ANY, .kind = KIND_NONE};
+		sim->work[i].began_us = sim->promised_us[i] = US_NEVER;
+	}
 	for (uint32_t c = 0; c < pool->n_centres; c++)
 		for (uint32_t l = 0; l < pool->centres[c].n_lines; l++)
 			r->total_milli += (uint64_t)pool->centres[c].lines[l].count * pool->centres[c].lines[l].cards * CARD_MILLI;
@@ -369,19 +410,54 @@ static void start_result(struct sim *sim)
 	sim->arriving = NO_JOB;
 }
 
+/* What runs still, runs on: it is useful so far. */
+static void finish_running(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->result.n_jobs; i++) {
+		const struct trace_job *job = &sim->config->trace->jobs[i];
+
+		if (sim->work[i].began_us != US_NEVER)
+			sim->useful += (wide)milli_of(job) * (uint64_t)work_end(&sim->work[i], job, sim->counted_us, true);
+	}
+}
+
+/* What the jobs that started at each centre need of its cards, at the speed of the kind that they got. */
+static void finish_centres(struct sim *sim)
+{
+	const struct pool *pool = core_pool(world_core(sim->world));
+	struct sim_result *r = &sim->result;
+
+	r->n_centres = pool->n_centres;
+	r->centres = mem_new(r->n_centres, sizeof *r->centres);
+	r->centre_names = mem_new(r->n_centres, sizeof *r->centre_names);
+	for (uint32_t c = 0; c < r->n_centres; c++)
+		r->centre_names[c] = mem_strdup(pool_centre_name(pool, c));
+	for (uint32_t i = 0; i < pool->n_shelves; i++)
+		r->centres[pool->shelves[i].centre].cards_milli += pool->shelves[i].cards * CARD_MILLI;
+	for (uint32_t i = 0; i < r->n_jobs; i++) {
+		const struct trace_job *job = &sim->config->trace->jobs[i];
+		us_t run_us = sim_run_us(job->run_us, speed_on(sim, job, r->jobs[i].kind));
+
+		if (r->jobs[i].start_us == US_NEVER)
+			continue;
+		if (run_us == US_NEVER)
+			run_us = r->last_us - r->jobs[i].start_us;
+		r->centres[r->jobs[i].centre].demand_milli_s += (double)milli_of(job) * ((double)run_us / US_SECOND);
+	}
+}
+
 static void finish_result(struct sim *sim)
 {
 	const struct pool *pool = core_pool(world_core(sim->world));
 	struct sim_result *r = &sim->result;
 
-	r->card_seconds = (double)sim->card_milli_seconds / 1e3 + (double)sim->card_milli_us / 1e9;
+	finish_running(sim);
+	finish_centres(sim);
+	r->card_seconds = (double)sim->allocated / 1e9;
+	r->useful_card_seconds = (double)sim->useful / 1e9;
 	r->plans_checked = world_checked(sim->world);
-	r->n_centres = pool->n_centres;
 	r->n_kinds = pool->n_kinds;
-	r->centres = mem_new(r->n_centres, sizeof *r->centres);
 	r->kinds = mem_new(r->n_kinds, sizeof *r->kinds);
-	for (uint32_t i = 0; i < r->n_centres; i++)
-		r->centres[i] = mem_strdup(pool_centre_name(pool, i));
 	for (uint32_t i = 0; i < r->n_kinds; i++)
 		r->kinds[i] = mem_strdup(pool_kind_name(pool, i));
 	for (uint32_t i = 0; i < r->n_jobs; i++) {
@@ -390,6 +466,50 @@ static void finish_result(struct sim *sim)
 		r->pending += r->jobs[i].outcome == SIM_PENDING;
 		r->running += r->jobs[i].outcome == SIM_RUNNING;
 	}
+}
+
+/* A node fails, or is back. */
+static int take_fault(struct sim *sim, struct err *err)
+{
+	struct input input = {.type = INPUT_NODE, .now_us = faults_next(sim->faults)};
+	struct fault fault;
+
+	if (!faults_take(sim->faults, &fault))
+		return 0;
+	sim->result.failures += fault.down;
+	input.node.centre = sim->config->pool->centres[fault.centre].name;
+	input.node.range = (struct node_range){fault.node, fault.node};
+	input.node.state = fault.down ? NODE_DOWN : NODE_UP;
+	return world_input(sim->world, &input, err);
+}
+
+/* Lets time pass up to and with an instant, failures included; US_NEVER: until nothing else is to come. A failure of an idle
+ * pool is no news. */
+static int run_until(struct sim *sim, us_t until_us, struct err *err)
+{
+	int code = 0;
+
+	while (code == 0 && faults_next(sim->faults) < until_us) {
+		code = world_run(sim->world, faults_next(sim->faults), err);
+		if (until_us == US_NEVER && world_next(sim->world) == US_NEVER && !faults_any_down(sim->faults))
+			break;
+		if (code == 0)
+			code = take_fault(sim, err);
+	}
+	return code == 0 ? world_run(sim->world, until_us, err) : code;
+}
+
+static int run_trace(struct sim *sim, struct err *err)
+{
+	const struct trace *trace = sim->config->trace;
+	int code = 0;
+
+	for (uint32_t i = 0; code == 0 && i < trace->n_jobs; i++) {
+		code = run_until(sim, trace->jobs[i].submit_us, err);
+		if (code == 0)
+			code = arrive(sim, i, err);
+	}
+	return code == 0 ? run_until(sim, US_NEVER, err) : code;
 }
 
 static int run(struct sim *sim, struct err *err)
@@ -402,13 +522,8 @@ static int run(struct sim *sim, struct err *err)
 		resolve_choice(sim, i);
 	if (sim->config->timeline)
 		fputs("t_s,submitted_cards,allocated_cards,pending_jobs\n", sim->config->timeline);
-	for (uint32_t i = 0; code == 0 && i < trace->n_jobs; i++) {
-		code = world_run(sim->world, trace->jobs[i].submit_us, err);
-		if (code == 0)
-			code = arrive(sim, i, err);
-	}
 	if (code == 0)
-		code = world_run(sim->world, US_NEVER, err);
+		code = run_trace(sim, err);
 	if (code == 0)
 		code = world_finish(sim->world, &sim->result.digest, err);
 	if (code == 0 && sim->config->timeline && (fflush(sim->config->timeline) || ferror(sim->config->timeline)))
@@ -428,6 +543,7 @@ int sim_run(const struct sim_config *config, struct sim_result *ret, struct err 
 	                                             .batch_bytes = BATCH_BYTES,
 	                                             .unchecked = config->unchecked});
 	start_result(&sim);
+	sim.faults = faults_new(config->pool, &config->faults, config->config->seed, sim.result.first_us);
 	code = run(&sim, err);
 	if (code == 0) {
 		finish_result(&sim);
@@ -436,6 +552,9 @@ int sim_run(const struct sim_config *config, struct sim_result *ret, struct err 
 		sim_done(&sim.result);
 	}
 	world_free(sim.world);
+	faults_free(sim.faults);
+	free(sim.work);
+	free(sim.promised_us);
 	free(sim.options);
 	free(sim.option);
 	free(sim.trace_job_of);
@@ -445,9 +564,10 @@ int sim_run(const struct sim_config *config, struct sim_result *ret, struct err 
 void sim_done(struct sim_result *result)
 {
 	for (uint32_t i = 0; i < result->n_centres; i++)
-		free(result->centres[i]);
+		free(result->centre_names[i]);
 	for (uint32_t i = 0; i < result->n_kinds; i++)
 		free(result->kinds[i]);
+	free(result->centre_names);
 	free(result->centres);
 	free(result->kinds);
 	free(result->jobs);

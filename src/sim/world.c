@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * world.c: everything around a core, simulated; see world.h.
  *
- * What is to come is in one heap, by time and then by when it was put there. Answers to the effects of a step wait in
- * a queue and go in one by one, before anything else happens. */
+ * What is to come is in one heap, by time and then by when it was put there: four children to a parent, which lie in one line of
+ * the cache, and what is to be reported beside it. Answers to the effects of a step wait in a queue and go in one by one, before
+ * anything else happens. */
 #include "sim/world.h"
 
 #include <assert.h>
@@ -18,11 +19,17 @@ enum { EXIT_BY_TERM = 128 + 15 };
 /* Something that will be reported of an attempt. */
 struct due {
 	us_t at_us;
-	uint64_t order;
 	uint32_t job, attempt;
 	enum attempt_state state;
 	enum cause cause;
 	int32_t exit_code;
+};
+
+/* Its place in the order of what is to come. */
+struct coming {
+	us_t at_us;
+	uint32_t order; /* when it was put there; goes round, which is of no matter among fewer than 2^31 */
+	uint32_t slot;  /* among the dues */
 };
 
 struct world {
@@ -38,9 +45,12 @@ struct world {
 	struct hash digest;
 	struct arena arena;
 	us_t now_us;
-	struct due *heap;
-	uint32_t heap_len, heap_cap;
-	uint64_t order;
+	struct coming *heap;
+	uint32_t heap_len, heap_cap, order;
+	struct due *dues; /* of what is in the heap */
+	uint32_t n_dues, dues_cap;
+	uint32_t *free_dues; /* slots to be used again */
+	uint32_t n_free_dues, free_dues_cap;
 	struct due *answers; /* to give at once; answers_at <= answers_len */
 	uint32_t answers_at, answers_len, answers_cap;
 };
@@ -64,6 +74,8 @@ struct world *world_free(struct world *world)
 	step_done(&world->step);
 	arena_done(&world->arena);
 	free(world->heap);
+	free(world->dues);
+	free(world->free_dues);
 	free(world->answers);
 	free(world);
 	return NULL;
@@ -81,65 +93,108 @@ uint64_t world_checked(const struct world *world)
 
 /* ---- What is to come ---- */
 
-static bool due_before(const struct due *a, const struct due *b)
+static bool comes_before(const struct coming *a, const struct coming *b)
 {
-	return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
+	return a->at_us != b->at_us ? a->at_us < b->at_us : (int32_t)(a->order - b->order) < 0;
+}
+
+static uint32_t keep_due(struct world *world, const struct due *due)
+{
+	uint32_t slot;
+
+	if (world->n_free_dues) {
+		slot = world->free_dues[--world->n_free_dues];
+	} else {
+		mem_grow((void **)&world->dues, &world->dues_cap, world->n_dues, sizeof *world->dues);
+		slot = world->n_dues++;
+	}
+	world->dues[slot] = *due;
+	return slot;
 }
 
 static void heap_push(struct world *world, struct due due)
 {
+	struct coming coming = {due.at_us, world->order++, keep_due(world, &due)};
 	uint32_t i = world->heap_len;
 
 	mem_grow((void **)&world->heap, &world->heap_cap, world->heap_len, sizeof *world->heap);
 	world->heap_len++;
-	due.order = world->order++;
-	for (; i && due_before(&due, &world->heap[(i - 1) / 2]); i = (i - 1) / 2)
-		world->heap[i] = world->heap[(i - 1) / 2];
-	world->heap[i] = due;
+	for (; i && comes_before(&coming, &world->heap[(i - 1) / 4]); i = (i - 1) / 4)
+		world->heap[i] = world->heap[(i - 1) / 4];
+	world->heap[i] = coming;
 }
 
 static struct due heap_pop(struct world *world)
 {
-	struct due first = world->heap[0], last = world->heap[--world->heap_len];
-	uint32_t i = 0;
+	struct coming last = world->heap[--world->heap_len];
+	uint32_t i = 0, slot = world->heap[0].slot;
 
-	for (uint32_t child; (child = 2 * i + 1) < world->heap_len; i = child) {
-		if (child + 1 < world->heap_len && due_before(&world->heap[child + 1], &world->heap[child]))
-			child++;
-		if (!due_before(&world->heap[child], &last))
+	for (uint32_t first; (first = 4 * i + 1) < world->heap_len;) {
+		uint32_t end = first + 4 < world->heap_len ? first + 4 : world->heap_len, least = first;
+
+		for (uint32_t child = first + 1; child < end; child++)
+			if (comes_before(&world->heap[child], &world->heap[least]))
+				least = child;
+		if (!comes_before(&world->heap[least], &last))
 			break;
-		world->heap[i] = world->heap[child];
+		world->heap[i] = world->heap[least];
+		i = least;
 	}
 	world->heap[i] = last;
-	return first;
+	mem_grow((void **)&world->free_dues, &world->free_dues_cap, world->n_free_dues, sizeof *world->free_dues);
+	world->free_dues[world->n_free_dues++] = slot;
+	return world->dues[slot];
 }
 
 /* ---- How centres answer ---- */
 
-static void answer(struct world *world, const struct effect *effect, enum attempt_state state)
+static void answer(struct world *world, struct due due)
 {
 	mem_grow((void **)&world->answers, &world->answers_cap, world->answers_len, sizeof *world->answers);
-	world->answers[world->answers_len++] = (struct due){
-		.job = effect->job,
-		.attempt = effect->attempt,
-		.state = state,
-		.cause = effect->cause,
-		.exit_code = state == ATTEMPT_ENDED ? EXIT_BY_TERM : 0,
-	};
+	world->answers[world->answers_len++] = due;
+}
+
+/* At once, or `after_us` from now. */
+static void answer_after(struct world *world, struct due due, us_t after_us)
+{
+	due.at_us = us_add(world->now_us, after_us);
+	if (after_us)
+		heap_push(world, due);
+	else
+		answer(world, due);
+}
+
+/* How a killed attempt ends. Of what ran on a node that failed nothing is heard but that it is lost. */
+static struct due end_by_kill(const struct effect *effect)
+{
+	struct due due = {.job = effect->job,
+	                  .attempt = effect->attempt,
+	                  .state = ATTEMPT_ENDED,
+	                  .cause = effect->cause,
+	                  .exit_code = EXIT_BY_TERM};
+
+	if (effect->cause == CAUSE_NODE)
+		return (struct due){.job = effect->job, .attempt = effect->attempt, .state = ATTEMPT_LOST, .cause = CAUSE_LOST};
+	if (effect->cause == CAUSE_PREEMPTED || effect->cause == CAUSE_RECLAIMED)
+		due.cause = CAUSE_SIGNAL;
+	return due;
 }
 
 static void take_effect(struct world *world, const struct effect *effect)
 {
+	struct due due = {.job = effect->job, .attempt = effect->attempt, .state = ATTEMPT_RUNNING};
+
 	switch (effect->type) {
-	case EFFECT_HOLD: answer(world, effect, world->config.startup_us ? ATTEMPT_HELD : ATTEMPT_RUNNING); break;
+	case EFFECT_HOLD:
+		if (world->config.startup_us)
+			due.state = ATTEMPT_HELD; /* else a perfect centre runs it at once, which the table of attempts allows */
+		answer(world, due);
+		break;
 	case EFFECT_RELEASE:
 		if (world->config.startup_us)
-			heap_push(world, (struct due){.at_us = us_add(world->now_us, world->config.startup_us),
-			                              .job = effect->job,
-			                              .attempt = effect->attempt,
-			                              .state = ATTEMPT_RUNNING});
+			answer_after(world, due, world->config.startup_us);
 		break;
-	case EFFECT_KILL: answer(world, effect, ATTEMPT_ENDED); break;
+	case EFFECT_KILL: answer_after(world, end_by_kill(effect), world->config.kill_us); break;
 	case EFFECT_FORGET:
 	case EFFECT_ERASE: break;
 	}

@@ -40,6 +40,7 @@ struct world_config {
 	/* Each batch, once it is closed. */
 	int (*commit)(void *ctx, const struct core *core, const struct world_batch *batch, struct err *err);
 	us_t startup_us;    /* from release to running; 0: an attempt runs as soon as it is placed */
+	us_t kill_us;       /* from a kill to the end that it brings about; 0: it ends at once */
 	size_t batch_bytes; /* a batch is closed once it has that many; 0: after each step */
 	bool unchecked;     /* leaves out the plan checker: for measuring the core alone */
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * random.c: random work and random faults on small random pools, from a seed.
+ * random.c: random work and random faults on small random pools, from a seed: every policy, quotas, priorities, preemption,
+ * several promises, bookings and drains, nodes that fail, jobs that are canceled, lost, or end too late.
  *
- * After each step: core_check; the plan checker; a follower that applied the same bytes has the same digest; where no
- * reservation stands, no job waits that a brute search finds room for. At the end: each job that waits has a reason, and a
- * fresh core that replays the whole log has the digest too.
+ * After each step: core_check; the plan checker; a follower that applied the same bytes has the same digest; each job that waits
+ * has a reason; where no reservation stands, no job waits that a brute search finds room for. At the end: nothing runs any more,
+ * a fresh core that replays the whole log has the digest too, and so has one that was loaded from the saved state.
  *
  * usage: random [FIRST [COUNT [tell]]]   the seeds to run; a failure prints the command that repeats its own; with a third word,
  * each event is told */
@@ -27,7 +28,16 @@
 /* Centres that count cards and choose them themselves: not until the core leaves the choice to them. */
 #define COUNTED false
 
-enum { KINDS = 3, CENTRES_MAX = 3, LINES_MAX = 3, SHAPES = 8, ACTIONS = 120, DEFAULT_SEEDS = 300 };
+enum {
+	KINDS = 3,
+	CENTRES_MAX = 3,
+	LINES_MAX = 3,
+	PROJECTS = 4,
+	SHAPES = 8,
+	ACTIONS = 80,
+	EVENTS_MAX = 50000,
+	DEFAULT_SEEDS = 1000
+};
 
 static uint64_t first_seed = 1, n_seeds = DEFAULT_SEEDS;
 static bool telling;
@@ -42,8 +52,9 @@ struct trial {
 	struct buf log; /* every batch: its length, then its bytes */
 	struct pool_spec pools[2];
 	struct group_spec shapes[SHAPES];
-	uint32_t last_job;
-	bool faults;
+	struct config_spec config;
+	uint32_t last_job, last_booking;
+	bool faults, quotas;
 };
 
 static uint32_t below(struct trial *t, uint32_t bound)
@@ -101,6 +112,31 @@ static void fill_centre(struct trial *t, struct centre_spec *centre, uint32_t nu
 		prices[i] = (struct price_spec){kind_names[i], 1000000 * below(t, 3)};
 }
 
+static const char *const project_names[PROJECTS] = {"top", "left", "right", "guest"};
+
+/* Left and right below top; quotas on some, most in one cohort. */
+static struct project_spec *make_projects(struct trial *t)
+{
+	struct project_spec *projects = arena_new(&t->arena, PROJECTS, sizeof *projects);
+
+	for (uint32_t i = 0; i < PROJECTS; i++) {
+		struct quota_spec *quotas = arena_new(&t->arena, KINDS, sizeof *quotas);
+
+		for (uint32_t k = 0; k < KINDS; k++)
+			quotas[k] = (struct quota_spec){.kind = kind_names[k],
+			                                .nominal_milli = 1000 * below(t, 16),
+			                                .borrowing_milli = one_in(t, 2) ? AMOUNT_NONE : 1000 * below(t, 8),
+			                                .lending_milli = one_in(t, 2) ? AMOUNT_NONE : 1000 * below(t, 8)};
+		projects[i] = (struct project_spec){.name = project_names[i],
+		                                    .parent = i == 1 || i == 2 ? project_names[0] : NULL,
+		                                    .cohort = i && !one_in(t, 4) ? "cohort" : NULL,
+		                                    .weight_milli = 500 * (1 + below(t, 4)),
+		                                    .quotas = quotas,
+		                                    .n_quotas = i && !one_in(t, 4) ? 1 + below(t, KINDS) : 0};
+	}
+	return projects;
+}
+
 static struct pool_spec make_pool(struct trial *t)
 {
 	static struct kind_spec kinds[KINDS];
@@ -111,8 +147,14 @@ static struct pool_spec make_pool(struct trial *t)
 		kinds[i] = (struct kind_spec){.name = kind_names[i], .vendor = "none", .source = "test", .memory_mib = 1024};
 	for (uint32_t i = 0; i < n; i++)
 		fill_centre(t, &centres[i], i);
-	return (struct pool_spec){
-		.name = "random", .currency = "CNY", .kinds = kinds, .n_kinds = KINDS, .centres = centres, .n_centres = n};
+	return (struct pool_spec){.name = "random",
+	                          .currency = "CNY",
+	                          .kinds = kinds,
+	                          .n_kinds = KINDS,
+	                          .centres = centres,
+	                          .n_centres = n,
+	                          .projects = t->quotas ? make_projects(t) : NULL,
+	                          .n_projects = t->quotas ? PROJECTS : 0};
 }
 
 static void fill_request(struct trial *t, struct request_spec *request)
@@ -180,6 +222,29 @@ static struct room room_of(const struct core *core, uint32_t node)
 	return room;
 }
 
+/* Whether a job may have nothing of a node now: it is out, or booked for others before the job would be over. */
+static bool is_kept(const struct core *core, uint32_t node, const struct job *job)
+{
+	const struct node *n = &core_pool(core)->nodes[node];
+	const char *note;
+
+	if (core_node_state(core, node, &note) != NODE_UP)
+		return true;
+	for (const struct booking *b = core_booking_after(core, 0); b; b = core_booking_after(core, b->id))
+		for (uint32_t i = 0; i < b->n_ranges; i++)
+			if (b->centre == n->centre && b->ranges[i].first <= n->number && n->number <= b->ranges[i].last &&
+			    b->from_us < us_add(core_now(core), job->limit_us) && core_now(core) < b->until_us && b->project != job->project)
+				return true;
+	return false;
+}
+
+static bool within_quota(const struct core *core, uint32_t node, const struct request *q, const struct job *job)
+{
+	uint32_t kind = core_pool(core)->shelves[core_pool(core)->nodes[node].shelf].kind;
+
+	return !q->cards_milli || projects_fits(core_projects(core), job->project, kind, q->cards_milli, NULL) == QUOTA_OK;
+}
+
 static bool node_holds(const struct core *core, uint32_t node, const struct request *q)
 {
 	const struct node *n = &core_pool(core)->nodes[node];
@@ -214,8 +279,22 @@ static void check_nobody_waits(const struct core *core)
 			continue;
 		for (uint32_t r = 0; r < group->n_requests; r++)
 			for (uint32_t n = 0; n < core_pool(core)->n_nodes; n++)
-				if (node_holds(core, n, &group->requests[r]))
+				if (node_holds(core, n, &group->requests[r]) && !is_kept(core, n, job) &&
+				    within_quota(core, n, &group->requests[r], job))
 					fail_msg("job %" PRIu32 " waits, and node %" PRIu32 " could hold it\n%s", job->id, n, repeat);
+	}
+}
+
+static void check_reasons(const struct core *core)
+{
+	for (const struct job *job = core_job_after(core, 0); job; job = core_job_after(core, job->id)) {
+		struct explanation why = {0};
+		struct err err = {0};
+
+		if (job->state != JOB_QUEUED)
+			continue;
+		if (core_explain(core, job->id, core_now(core), &why, &err) < 0 || why.reason == REASON_NONE)
+			fail_msg("job %" PRIu32 " waits for no reason\n%s", job->id, repeat);
 	}
 }
 
@@ -236,6 +315,8 @@ static int commit(void *ctx, const struct core *core, const struct world_batch *
 		return err_set(err, ERR_CORRUPT, "follower", "after event %" PRIu64 " it differs", core_sequence(core));
 	core_check(core);
 	core_check(t->follower);
+	if (core_sequence(core) > EVENTS_MAX)
+		return err_set(err, ERR_CORRUPT, "events", "more than %d: jobs make room for one another without end", EVENTS_MAX);
 	return 0;
 }
 
@@ -262,6 +343,14 @@ static void tell_plan(const struct core *core, uint32_t job, const struct plan *
 		              plan->tasks[i].node, plan->tasks[i].cards, plan->tasks[i].cards_milli);
 }
 
+static void tell_reserved(const struct core *core, const struct event *e)
+{
+	tell_plan(core, e->reserved.job, &e->reserved.plan);
+	print_message(" (%s)", cause_word(e->reserved.cause));
+	for (uint32_t i = 0; i < e->reserved.n_victims; i++)
+		print_message("%s%" PRIu32, i ? ", " : " victims ", e->reserved.victims[i]);
+}
+
 static void see(void *ctx, const struct core *core, const struct event *e)
 {
 	(void)ctx;
@@ -269,10 +358,23 @@ static void see(void *ctx, const struct core *core, const struct event *e)
 	if (e->type == EVENT_PLACED)
 		tell_plan(core, e->placed.job, &e->placed.plan);
 	else if (e->type == EVENT_RESERVED)
-		tell_plan(core, e->reserved.job, &e->reserved.plan);
+		tell_reserved(core, e);
+	else if (e->type == EVENT_UNRESERVED)
+		print_message(" job %" PRIu32 " (%s)", e->unreserved.job, cause_word(e->unreserved.cause));
+	else if (e->type == EVENT_STOPPING)
+		print_message(" job %" PRIu32 " (%s)", e->stopping.job, cause_word(e->stopping.cause));
+	else if (e->type == EVENT_NODE)
+		print_message(" %s/%" PRIu32 "-%" PRIu32 " %s", pool_centre_name(core_pool(core), e->node.centre), e->node.range.first,
+		              e->node.range.last, node_state_word(e->node.state));
+	else if (e->type == EVENT_BOOKED)
+		print_message(" %" PRIu32 " for \"%s\" at %s/%" PRIu32 "-%" PRIu32 " from %" PRId64 " until %" PRId64, e->booked.booking,
+		              e->booked.project, pool_centre_name(core_pool(core), e->booked.centre), e->booked.ranges[0].first,
+		              e->booked.ranges[0].last, e->booked.from_us, e->booked.until_us);
 	else if (e->type == EVENT_SUBMITTED)
-		print_message(" job %" PRIu32 " priority %" PRIu32 ", limit %" PRId64 ", %" PRIu32 " nodes", e->submitted.job,
-		              e->submitted.priority, e->submitted.limit_us, e->submitted.group.nodes);
+		print_message(" job %" PRIu32 " of %s, priority %" PRIu32 ", limit %" PRId64 ", preemptible after %" PRId64 ", %" PRIu32
+		              " nodes%s",
+		              e->submitted.job, e->submitted.project, e->submitted.priority, e->submitted.limit_us,
+		              e->submitted.preemptible_after_us, e->submitted.group.nodes, e->submitted.n_array ? ", an array" : "");
 	else if (e->type == EVENT_ENDED)
 		print_message(" job %" PRIu32 " %s (%s)", e->ended.job, job_state_word(e->ended.then), cause_word(e->ended.cause));
 	else if (e->type == EVENT_ATTEMPT)
@@ -282,11 +384,12 @@ static void see(void *ctx, const struct core *core, const struct event *e)
 
 static void settled(void *ctx, const struct core *core, us_t now_us)
 {
-	uint32_t holder;
-
 	(void)ctx;
 	(void)now_us;
-	if (core_pool(core) && !core_reservation(core, &holder))
+	if (!core_pool(core))
+		return;
+	check_reasons(core);
+	if (!core_reservations(core))
 		check_nobody_waits(core);
 }
 
@@ -298,7 +401,7 @@ static int submit(struct trial *t, us_t now_us, struct err *err)
 	struct range range = {below(t, 3), 3 + below(t, 6), 1 + below(t, 2)};
 	struct job_spec spec = {
 		.name = "job",
-		.project = one_in(t, 2) ? "left" : "right",
+		.project = project_names[one_in(t, 8) ? 0 : 1 + below(t, PROJECTS - 1)],
 		.user = "somebody",
 		.groups = &t->shapes[below(t, SHAPES)],
 		.n_groups = 1,
@@ -314,7 +417,10 @@ static int submit(struct trial *t, us_t now_us, struct err *err)
 		.array_parallel_max = below(t, 3),
 		.max_restarts = (int32_t)below(t, 4) - 1,
 		.rerun_when_lost = one_in(t, 2),
-		.preemptible_after_us = US_NEVER,
+		.checkpoint_every_us = one_in(t, 2) ? 0 : US_SECOND * (1 + below(t, 100)),
+		.preemptible_after_us = one_in(t, 3)   ? US_NEVER
+	                            : one_in(t, 2) ? 0
+	                                           : US_SECOND * below(t, 100),
 	};
 	uint32_t job;
 	int code = world_submit(t->world, now_us, &spec, &job, err);
@@ -372,39 +478,141 @@ static int change_pool(struct trial *t, us_t now_us, struct err *err)
 	return world_input(t->world, &(struct input){.type = INPUT_POOL, .now_us = now_us, .pool = &t->pools[below(t, 2)]}, err);
 }
 
+/* A centre of the pool, and some of its nodes. */
+static struct node_range some_nodes(struct trial *t, uint32_t *ret_centre)
+{
+	const struct pool *pool = core_pool(world_core(t->world));
+	struct node_range range;
+
+	do
+		*ret_centre = below(t, pool->n_centres);
+	while (!pool->centres[*ret_centre].n_nodes);
+	range.first = below(t, pool->centres[*ret_centre].n_nodes);
+	range.last = range.first + below(t, pool->centres[*ret_centre].n_nodes - range.first);
+	return range;
+}
+
+static int change_nodes(struct trial *t, us_t now_us, struct err *err)
+{
+	struct input input = {.type = INPUT_NODE, .now_us = now_us, .who = "somebody"};
+	uint32_t centre;
+
+	input.node.range = some_nodes(t, &centre);
+	input.node.centre = pool_centre_name(core_pool(world_core(t->world)), centre);
+	input.node.state = one_in(t, 2) ? NODE_UP : (enum node_state)below(t, NODE_STATE_COUNT);
+	return world_input(t->world, &input, err);
+}
+
+static int book(struct trial *t, us_t now_us, struct err *err)
+{
+	uint32_t centre;
+	struct node_range range = some_nodes(t, &centre);
+	us_t from_us = one_in(t, 2) ? now_us : now_us + US_SECOND * below(t, 300);
+	struct booking_spec spec = {
+		.name = "booking",
+		.project = one_in(t, 2) ? NULL : project_names[below(t, PROJECTS)],
+		.centre = pool_centre_name(core_pool(world_core(t->world)), centre),
+		.ranges = &range,
+		.n_ranges = 1,
+		.from_us = from_us,
+		.until_us = one_in(t, 4) ? US_NEVER : from_us + US_SECOND * (1 + below(t, 300)),
+	};
+	int code = world_input(t->world, &(struct input){.type = INPUT_BOOK, .now_us = now_us, .who = "somebody", .book = &spec},
+	                       err);
+
+	t->last_booking += code == 0;
+	return code == ERR_CORRUPT ? code : 0; /* refused: something else has those nodes then */
+}
+
+static int unbook(struct trial *t, us_t now_us, uint32_t booking, struct err *err)
+{
+	struct input input = {.type = INPUT_UNBOOK, .now_us = now_us, .who = "somebody"};
+	int code;
+
+	input.unbook.booking = booking;
+	code = world_input(t->world, &input, err);
+	return code == ERR_NOT_FOUND ? 0 : code;
+}
+
+/* What an installation may be changed to while it works. */
+static int configure(struct trial *t, us_t now_us, struct err *err)
+{
+	t->config.policy = (enum policy)below(t, POLICY_LAS + 1);
+	t->config.reservations = one_in(t, 4) ? 0 : 1 + below(t, 4);
+	t->config.kill_grace_us = one_in(t, 2) ? 0 : US_SECOND * below(t, 31);
+	t->config.starvation_after_us = one_in(t, 2) ? US_NEVER : US_SECOND * below(t, 200);
+	t->config.half_life_us = one_in(t, 3) ? US_NEVER : US_SECOND * (1 + below(t, 1000));
+	t->config.cards_power_milli = 250 * below(t, 5);
+	t->config.n_las_levels = 1 + below(t, 3);
+	for (uint32_t i = 0; i < t->config.n_las_levels; i++)
+		t->config.las_levels_us[i] = (i ? t->config.las_levels_us[i - 1] : 0) + US_SECOND * (1 + below(t, 200));
+	return world_input(t->world, &(struct input){.type = INPUT_CONFIG, .now_us = now_us, .config = &t->config}, err);
+}
+
 static int act(struct trial *t, us_t now_us, struct err *err)
 {
 	uint32_t what = below(t, 100);
 
-	if (what < 70 || !t->last_job)
+	if (what < 66 || !t->last_job)
 		return submit(t, now_us, err);
-	if (what < 80)
+	if (what < 74)
 		return cancel(t, now_us, err);
+	if (what < 78)
+		return book(t, now_us, err);
+	if (what < 81)
+		return unbook(t, now_us, 1 + below(t, t->last_booking + 1), err);
+	if (what < 86)
+		return change_nodes(t, now_us, err);
+	if (what < 88)
+		return configure(t, now_us, err);
 	if (!t->faults)
 		return 0;
-	if (what < 92)
+	if (what < 94)
 		return report(t, now_us, err);
 	return what < 98 ? lease(t, now_us, err) : change_pool(t, now_us, err);
 }
 
 static int begin(struct trial *t, struct err *err)
 {
-	struct config_spec config = config_default();
 	int code;
 
-	config.reservations = !one_in(t, 4);
+	t->config = config_default();
 	if (one_in(t, 2))
-		config.history_after_us = 200 * US_SECOND;
+		t->config.history_after_us = 200 * US_SECOND;
 	if (one_in(t, 3))
-		config.history_jobs_max = 5;
-	config.seed = t->rng.state;
+		t->config.history_jobs_max = 5;
+	t->config.seed = t->rng.state;
+	t->quotas = !one_in(t, 3);
 	t->pools[0] = make_pool(t);
 	t->pools[1] = make_pool(t);
 	for (uint32_t i = 0; i < SHAPES; i++)
 		t->shapes[i] = make_shape(t);
-	code = world_input(t->world, &(struct input){.type = INPUT_CONFIG, .now_us = US_SECOND, .config = &config}, err);
+	code = configure(t, US_SECOND, err);
 	return code < 0 ? code
 	                : world_input(t->world, &(struct input){.type = INPUT_POOL, .now_us = US_SECOND, .pool = &t->pools[0]}, err);
+}
+
+/* A centre that stays silent would keep its jobs, and nodes that are out or booked keep jobs from starting. */
+static int make_whole(struct trial *t, us_t now_us, struct err *err)
+{
+	const struct pool *pool = core_pool(world_core(t->world));
+	int code = 0;
+
+	for (uint32_t c = 0; code == 0 && c < pool->n_centres; c++) {
+		struct input input = {.type = INPUT_CENTRE, .now_us = now_us};
+
+		input.centre.centre = c;
+		code = world_input(t->world, &input, err);
+		if (code < 0 || !pool->centres[c].n_nodes)
+			continue;
+		input = (struct input){.type = INPUT_NODE, .now_us = now_us};
+		input.node.centre = pool_centre_name(pool, c);
+		input.node.range = (struct node_range){0, pool->centres[c].n_nodes - 1};
+		code = world_input(t->world, &input, err);
+	}
+	for (uint32_t b = 1; code == 0 && b <= t->last_booking; b++)
+		code = unbook(t, now_us, b, err);
+	return code;
 }
 
 static int run(struct trial *t, struct err *err)
@@ -418,13 +626,8 @@ static int run(struct trial *t, struct err *err)
 		if (code == 0)
 			code = act(t, now_us, err);
 	}
-	/* A centre that stays silent would keep its jobs: all are heard in the end. */
-	for (uint32_t c = 0; code == 0 && c < core_pool(world_core(t->world))->n_centres; c++) {
-		struct input input = {.type = INPUT_CENTRE, .now_us = now_us};
-
-		input.centre.centre = c;
-		code = world_input(t->world, &input, err);
-	}
+	if (code == 0)
+		code = make_whole(t, now_us, err);
 	return code < 0 ? code : world_run(t->world, US_NEVER, err);
 }
 
@@ -452,41 +655,59 @@ static void check_replay(struct trial *t)
 	core_free(core);
 }
 
-/* Nothing can change any more: what isn't over either runs for ever, or waits for a reason. */
+/* What was saved and loaded is the same state. */
+static void check_load(struct trial *t)
+{
+	struct buf saved = {0};
+	struct core *core;
+	struct hash ours, theirs;
+	struct err err = {0};
+
+	core_save(world_core(t->world), &saved);
+	if (core_load(saved.data, saved.len, &core, &err) < 0)
+		fail_msg("load: %s: %s\n%s", err.subject, err.text, repeat);
+	core_check(core);
+	ours = core_digest(world_core(t->world));
+	theirs = core_digest(core);
+	if (memcmp(&ours, &theirs, sizeof ours) != 0)
+		fail_msg("load: another digest\n%s", repeat);
+	core_free(core);
+	buf_done(&saved);
+}
+
+/* Nothing can change any more: nothing runs. */
 static void check_end(struct trial *t)
 {
 	const struct core *core = world_core(t->world);
 
-	for (const struct job *job = core_job_after(core, 0); job; job = core_job_after(core, job->id)) {
-		struct explanation why = {0};
-		struct err err = {0};
-
-		if (job_is_over(job) || job->array)
-			continue;
-		if (job_is_live(job))
+	for (const struct job *job = core_job_after(core, 0); job; job = core_job_after(core, job->id))
+		if (job_is_live(job) && !job->array)
 			fail_msg("job %" PRIu32 " still %s at the end\n%s", job->id, job_state_word(job->state), repeat);
-		if (core_explain(core, job->id, core_now(core), &why, &err) < 0 || why.reason == REASON_NONE)
-			fail_msg("job %" PRIu32 " waits for no reason\n%s", job->id, repeat);
-	}
+	check_reasons(core);
 }
 
 static uint64_t try_seed(uint64_t seed, uint64_t *ret_events)
 {
 	struct trial t = {.rng = {seed}, .follower = core_new(), .faults = seed % 3 != 0};
-	struct world_config config = {
-		.ctx = &t, .fate = fate_of, .commit = commit, .settled = settled, .startup_us = seed % 2 ? 0 : 3 * US_SECOND};
+	struct world_config config = {.ctx = &t,
+	                              .fate = fate_of,
+	                              .commit = commit,
+	                              .settled = settled,
+	                              .startup_us = seed % 2 ? 0 : 3 * US_SECOND,
+	                              .kill_us = seed % 5 < 2 ? 0 : seed % 5 * seed % 20 * US_SECOND};
 	struct err err = {0};
 	uint64_t checked;
 
 	if (telling)
 		config.see = see;
 
-	snprintf(repeat, sizeof repeat, "repeat with: build/test/trace/random %" PRIu64 " 1", seed);
+	snprintf(repeat, sizeof repeat, "repeat with: build/test/trace/random %" PRIu64 " 1 tell", seed);
 	t.world = world_new(&config);
 	if (run(&t, &err) < 0)
 		fail_msg("%s: %s\n%s", err.subject, err.text, repeat);
 	check_end(&t);
 	check_replay(&t);
+	check_load(&t);
 	checked = world_checked(t.world);
 	*ret_events += core_sequence(world_core(t.world));
 	world_free(t.world);
@@ -504,7 +725,7 @@ static void seeds(void **state)
 	for (uint64_t seed = first_seed; seed < first_seed + n_seeds; seed++)
 		checked += try_seed(seed, &events);
 	print_message("%" PRIu64 " seeds, %" PRIu64 " events, %" PRIu64 " plans checked\n", n_seeds, events, checked);
-	assert_true(checked > n_seeds);
+	assert_true(checked > n_seeds || n_seeds < 10); /* of one, every job may be refused */
 }
 
 /* An assert of the core says nothing of the seed. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "format/job_file.h"
@@ -30,8 +31,7 @@ struct timeline {
 	struct script *scripts; /* by job */
 	uint32_t n_scripts, scripts_cap;
 	struct script submitting;
-	us_t overrun_us;       /* of the next job */
-	uint32_t reserved_for; /* the job with a reservation; 0: none */
+	us_t overrun_us; /* of the next job */
 	uint32_t line;
 };
 
@@ -171,9 +171,24 @@ static bool comes_before(const struct core *core, uint32_t a, uint32_t b)
 	return x->priority != y->priority ? x->priority > y->priority : a < b;
 }
 
+/* The first job with a promised start that this one passes; 0: none. */
+static uint32_t passed_over(const struct core *core, uint32_t number)
+{
+	uint32_t first = 0;
+
+	for (uint32_t i = 0; i < core_reservations(core); i++) {
+		uint32_t job = core_reservation(core, i)->job;
+
+		if (job != number && comes_before(core, job, number) && (!first || comes_before(core, job, first)))
+			first = job;
+	}
+	return first;
+}
+
 static void tell_placed(struct timeline *t, const struct core *core, const struct placed *p, us_t at_us)
 {
 	uint32_t number = p->array ? p->array : p->job; /* that stood in line */
+	uint32_t passed = passed_over(core, number);
 
 	say(t, at_us, p->job, "placed on ");
 	say_where(t, core, &p->plan);
@@ -181,17 +196,13 @@ static void tell_placed(struct timeline *t, const struct core *core, const struc
 		buf_printf(t->out, ", element %" PRIu32 " of job %" PRIu32, p->index, p->array);
 	if (p->attempt > 1)
 		buf_printf(t->out, ", attempt %" PRIu32, p->attempt);
-	if (t->reserved_for == number)
-		t->reserved_for = 0;
-	if (t->reserved_for && comes_before(core, t->reserved_for, number))
-		buf_printf(t->out, ", before job %" PRIu32 " (backfill)", t->reserved_for);
+	if (passed)
+		buf_printf(t->out, ", before job %" PRIu32 " (backfill)", passed);
 	buf_printf(t->out, "\n");
 }
 
 static void tell_ended(struct timeline *t, const struct ended *e, us_t at_us)
 {
-	if (t->reserved_for == e->job)
-		t->reserved_for = 0;
 	say(t, at_us, e->job, "%s", e->then == JOB_QUEUED ? "ended, and waits again" : job_state_word(e->then));
 	if (e->cause == CAUSE_EXIT && e->exit_code)
 		buf_printf(t->out, " (exit code %" PRId32 ")", e->exit_code);
@@ -209,8 +220,41 @@ static void tell_reserved(struct timeline *t, const struct core *core, const str
 		snprintf(start, sizeof start, "%" PRId64 "s", plan->start_us / US_SECOND);
 	say(t, event->at_us, event->reserved.job, "reserved at %s on ", start);
 	say_where(t, core, plan);
-	buf_printf(t->out, " (%s)\n", cause_word(event->reserved.cause));
-	t->reserved_for = event->reserved.job;
+	buf_printf(t->out, " (%s)", cause_word(event->reserved.cause));
+	for (uint32_t i = 0; i < event->reserved.n_victims; i++)
+		buf_printf(t->out, "%s job %" PRIu32, i ? "," : ", which makes room:", event->reserved.victims[i]);
+	buf_printf(t->out, "\n");
+}
+
+static void tell_node(struct timeline *t, const struct core *core, const struct event *e)
+{
+	say(t, e->at_us, 0, "%s/%" PRIu32, pool_centre_name(core_pool(core), e->node.centre), e->node.range.first);
+	if (e->node.range.last > e->node.range.first)
+		buf_printf(t->out, "-%" PRIu32, e->node.range.last);
+	buf_printf(t->out, " %s\n", e->node.state == NODE_UP ? "is up" : e->node.state == NODE_DOWN ? "is down" : "is cordoned");
+}
+
+static void tell_booked(struct timeline *t, const struct core *core, const struct booked *b, us_t at_us)
+{
+	say(t, at_us, 0, "%s %" PRIu32 ", \"%s\"", *b->project ? "booking" : "drain", b->booking, b->name);
+	if (*b->project)
+		buf_printf(t->out, " for %s", b->project);
+	for (uint32_t i = 0; i < b->n_ranges; i++)
+		buf_printf(t->out, "%s %s/%" PRIu32 "-%" PRIu32, i ? "," : ":", pool_centre_name(core_pool(core), b->centre),
+		           b->ranges[i].first, b->ranges[i].last);
+	buf_printf(t->out, " from %" PRId64 "s", b->from_us / US_SECOND);
+	if (b->until_us != US_NEVER)
+		buf_printf(t->out, " until %" PRId64 "s", b->until_us / US_SECOND);
+	buf_printf(t->out, "\n");
+}
+
+static void tell_aged(struct timeline *t, const struct event *e)
+{
+	if (e->aged.level)
+		say(t, e->at_us, e->aged.job, "is at level %" PRIu32 "%s\n", e->aged.level,
+		    e->aged.preemptible ? ", and may be preempted" : "");
+	else
+		say(t, e->at_us, e->aged.job, "may be preempted from now on\n");
 }
 
 static void see(void *ctx, const struct core *core, const struct event *event)
@@ -231,24 +275,24 @@ static void see(void *ctx, const struct core *core, const struct event *event)
 	case EVENT_ELIGIBLE: say(t, event->at_us, event->eligible.job, "may start\n"); break;
 	case EVENT_PLACED: tell_placed(t, core, &event->placed, event->at_us); break;
 	case EVENT_STOPPING:
-		if (t->reserved_for == event->stopping.job)
-			t->reserved_for = 0;
 		say(t, event->at_us, event->stopping.job, "is being stopped (%s)\n", cause_word(event->stopping.cause));
 		break;
 	case EVENT_ENDED: tell_ended(t, &event->ended, event->at_us); break;
 	case EVENT_RESERVED: tell_reserved(t, core, event); break;
 	case EVENT_UNRESERVED:
 		say(t, event->at_us, event->unreserved.job, "reservation gone (%s)\n", cause_word(event->unreserved.cause));
-		t->reserved_for = 0;
 		break;
 	case EVENT_CENTRE:
 		say(t, event->at_us, 0, "centre %s %s\n", pool_centre_name(core_pool(core), event->centre.centre),
 		    event->centre.silent ? "is silent" : "is heard again");
 		break;
-	case EVENT_POOL:
-		t->reserved_for = 0;
-		say(t, event->at_us, 0, "the pool is %s\n", event->pool.name);
+	case EVENT_POOL: say(t, event->at_us, 0, "the pool is %s\n", event->pool.name); break;
+	case EVENT_NODE: tell_node(t, core, event); break;
+	case EVENT_BOOKED: tell_booked(t, core, &event->booked, event->at_us); break;
+	case EVENT_UNBOOKED:
+		say(t, event->at_us, 0, "booking %" PRIu32 " is over (%s)\n", event->unbooked.booking, cause_word(event->unbooked.cause));
 		break;
+	case EVENT_AGED: tell_aged(t, event); break;
 	case EVENT_CONFIG:
 	case EVENT_ATTEMPT:
 	case EVENT_BOUND:
@@ -397,12 +441,95 @@ static int do_heard(struct timeline *t, us_t at_us, char *words, struct err *err
 	return hear(t, at_us, words, false, err);
 }
 
+/* "tianjin/0-3" as a centre's name, in place, and its nodes. */
+static int read_nodes(char *words, const char **ret_centre, struct node_range *ret, struct err *err)
+{
+	char *nodes = strchr(words, '/');
+	int n;
+
+	if (!nodes)
+		return err_set(err, ERR_INVALID, NULL, "\"%s\": expected CENTRE/FIRST-LAST", words);
+	*nodes++ = 0;
+	*ret_centre = words;
+	n = sscanf(nodes, "%u-%u", &ret->first, &ret->last);
+	if (n == 1)
+		ret->last = ret->first;
+	return n < 1 ? err_set(err, ERR_INVALID, NULL, "\"%s\": expected FIRST-LAST", nodes) : 0;
+}
+
+static int mark_nodes(struct timeline *t, us_t at_us, char *words, enum node_state state, struct err *err)
+{
+	struct input input = {.type = INPUT_NODE, .now_us = at_us, .who = "somebody"};
+
+	input.node.state = state;
+	if (read_nodes(words, &input.node.centre, &input.node.range, err) < 0)
+		return err->code;
+	return world_input(t->world, &input, err);
+}
+
+static int do_cordon(struct timeline *t, us_t at_us, char *words, struct err *err)
+{
+	return mark_nodes(t, at_us, words, NODE_CORDONED, err);
+}
+
+static int do_down(struct timeline *t, us_t at_us, char *words, struct err *err)
+{
+	return mark_nodes(t, at_us, words, NODE_DOWN, err);
+}
+
+static int do_up(struct timeline *t, us_t at_us, char *words, struct err *err)
+{
+	return mark_nodes(t, at_us, words, NODE_UP, err);
+}
+
+/* CENTRE/FIRST-LAST FROM UNTIL [PROJECT] */
+static int book_nodes(struct timeline *t, us_t at_us, char *words, const char *name, struct err *err)
+{
+	char *nodes = strsep(&words, " "), *from = strsep(&words, " "), *until = strsep(&words, " ");
+	struct booking_spec spec = {.name = name, .project = words, .until_us = US_NEVER, .n_ranges = 1};
+	struct node_range range;
+	struct err why = {0};
+	int code;
+
+	if (!until)
+		return err_set(err, ERR_INVALID, NULL, "expected nodes, from when, until when");
+	if (read_nodes(nodes, &spec.centre, &range, err) < 0 || us_parse_duration(from, &spec.from_us, err) < 0 ||
+	    (strcmp(until, "never") && us_parse_duration(until, &spec.until_us, err) < 0))
+		return err->code;
+	spec.ranges = &range;
+	code = world_input(t->world, &(struct input){.type = INPUT_BOOK, .now_us = at_us, .who = "somebody", .book = &spec}, &why);
+	if (code == ERR_CORRUPT)
+		*err = why;
+	else if (code < 0)
+		say(t, at_us, 0, "refused, \"%s\": %s: %s\n", name, why.subject, why.text);
+	return code == ERR_CORRUPT ? code : 0;
+}
+
+static int do_book(struct timeline *t, us_t at_us, char *words, struct err *err)
+{
+	return book_nodes(t, at_us, words, "booking", err);
+}
+
+static int do_drain(struct timeline *t, us_t at_us, char *words, struct err *err)
+{
+	return book_nodes(t, at_us, words, "drain", err);
+}
+
+static int do_unbook(struct timeline *t, us_t at_us, char *words, struct err *err)
+{
+	struct input input = {.type = INPUT_UNBOOK, .now_us = at_us, .who = "somebody"};
+
+	input.unbook.booking = (uint32_t)strtoul(words, NULL, 10);
+	return world_input(t->world, &input, err);
+}
+
 static const struct {
 	const char *word;
 	int (*act)(struct timeline *t, us_t at_us, char *words, struct err *err);
 } acts[] = {
-	{"submit", do_submit}, {"cancel", do_cancel}, {"end", do_end},     {"lose", do_lose},
-	{"late", do_late},     {"silent", do_silent}, {"heard", do_heard}, {"pool", do_pool},
+	{"submit", do_submit}, {"cancel", do_cancel}, {"end", do_end},     {"lose", do_lose},     {"late", do_late},
+	{"silent", do_silent}, {"heard", do_heard},   {"pool", do_pool},   {"cordon", do_cordon}, {"down", do_down},
+	{"up", do_up},         {"book", do_book},     {"drain", do_drain}, {"unbook", do_unbook},
 };
 
 static int do_line(struct timeline *t, char *line, struct err *err)
@@ -446,12 +573,30 @@ static void tell_rest(struct timeline *t)
 	}
 }
 
+/* A scenario may have a configuration of its own. */
+static int read_config(struct timeline *t, struct config_spec *config, struct err *err)
+{
+	const char *path = arena_printf(&t->arena, "%s/config.yaml", t->folder);
+	struct buf text = {0};
+	int code;
+
+	if (access(path, R_OK) != 0)
+		return 0;
+	code = timeline_read_file(path, &text, err);
+	if (code == 0)
+		code = config_file_parse((const char *)text.data, text.len, &t->arena, config, err);
+	buf_done(&text);
+	return code;
+}
+
 static int run(struct timeline *t, struct err *err)
 {
 	struct config_spec config = config_default();
 	struct buf steps = {0};
 	int code = timeline_read_file(arena_printf(&t->arena, "%s/steps", t->folder), &steps, err);
 
+	if (code == 0)
+		code = read_config(t, &config, err);
 	if (code == 0)
 		code = world_input(t->world, &(struct input){.type = INPUT_CONFIG, .config = &config}, err);
 	if (code == 0)

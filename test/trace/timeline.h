@@ -17,7 +17,9 @@
  *   3m   late 30s          the centre of the next job that is submitted ends it only so long after its limit
  *   4m   silent here       a centre is past its lease; heard here: it is back
  *   5m   pool other.yaml   the pool is this from now on
- * A job without simulated.run runs until something ends it. */
+ *   6m   cordon here/0-3   nothing more is started there; down here/0: it failed; up here/0: it is back
+ *   7m   book here/0 8m 9m lab    whole nodes from 8m to 9m for a project; drain here/0 8m never: for nobody; unbook 1: not any
+ * more A job without simulated.run runs until something ends it. config.yaml, where there is one, is the configuration. */
 int timeline_run(const char *folder, struct buf *ret, struct err *err);
 
 /* Reads a whole file into *ret, which is terminated and not counted so. Returns 0 or ERR_IO. */

@@ -52,6 +52,7 @@ struct world {
 	struct core *core, *follower;
 	struct plan_check *checker; /* sees every plan, but for centres whose cards are only counted */
 	bool unchecked;
+	bool learns;        /* a share of a card was asked for: where single nodes go is learned from arrivals (fill.h) */
 	struct step step;   /* of the latest input alone */
 	struct buf journal; /* every batch so far, one behind the other */
 	size_t batch[4096]; /* where each begins in it */
@@ -159,6 +160,8 @@ static inline void world_see(void *ctx, const struct core *core, uint64_t sequen
 	(void)core;
 	(void)sequence;
 	w->unchecked |= world_has_counted(event);
+	for (uint32_t i = 0; event->type == EVENT_SUBMITTED && i < event->submitted.group.n_requests; i++)
+		w->learns |= event->submitted.group.requests[i].cards_milli % 1000 != 0;
 	if (!w->unchecked && plan_check_event(w->checker, event, &err) < 0)
 		fail_msg("%s: %s", err.subject, err.text);
 }
@@ -210,7 +213,7 @@ static inline int world_config(struct world *w, struct config_spec config)
 	return world_step(w, (struct input){.type = INPUT_CONFIG, .config = &config});
 }
 
-static inline struct world *world_new(const struct pool_spec *spec)
+static inline struct world *world_of(const struct pool_spec *spec, struct config_spec config)
 {
 	struct world *w = mem_new(1, sizeof *w);
 
@@ -218,9 +221,14 @@ static inline struct world *world_new(const struct pool_spec *spec)
 	w->follower = core_new();
 	w->checker = plan_check_new();
 	w->now_us = 1000 * US_SECOND;
-	assert_int_equal(world_config(w, config_default()), 0);
+	assert_int_equal(world_config(w, config), 0);
 	assert_int_equal(world_pool(w, spec), 0);
 	return w;
+}
+
+static inline struct world *world_new(const struct pool_spec *spec)
+{
+	return world_of(spec, config_default());
 }
 
 static inline void world_free(struct world *w)
@@ -256,6 +264,9 @@ struct want {
 	uint32_t parallel_max;
 	bool rerun;
 	int32_t restarts;
+	bool preemptible; /* once it has run for preemptible_after_us */
+	us_t preemptible_after_us;
+	us_t checkpoint_every_us;
 	const void *key;
 	const char *project;
 };
@@ -297,7 +308,8 @@ static inline const struct job_spec *want_spec(const struct want *want, struct w
 		.array_parallel_max = want->parallel_max,
 		.max_restarts = want->restarts,
 		.rerun_when_lost = want->rerun,
-		.preemptible_after_us = US_NEVER,
+		.preemptible_after_us = want->preemptible ? want->preemptible_after_us : US_NEVER,
+		.checkpoint_every_us = want->checkpoint_every_us,
 	};
 	return &s->job;
 }
@@ -362,6 +374,40 @@ static inline void world_silence(struct world *w, uint32_t centre, bool silent)
 	assert_int_equal(world_step(w, (struct input){.type = INPUT_CENTRE, .centre = {centre, silent}}), 0);
 }
 
+/* An operator, or an engine, says what nodes of a centre are. Returns what core_step does. */
+static inline int world_node(struct world *w, const char *centre, uint32_t first, uint32_t last, enum node_state state)
+{
+	struct input in = {.type = INPUT_NODE, .who = "alice"};
+
+	in.node.centre = centre;
+	in.node.range = (struct node_range){first, last};
+	in.node.state = state;
+	in.node.note = "because";
+	return world_step(w, in);
+}
+
+/* Books nodes of a centre from now + from_us on, for so long; project NULL: a drain. Returns what core_step does; the number is in
+ * step.job then. */
+static inline int world_book(struct world *w, const char *centre, uint32_t first, uint32_t last, const char *project, us_t from_us,
+                             us_t for_us)
+{
+	const struct node_range range = {first, last};
+	const struct booking_spec b = {.name = "b",
+	                               .project = project,
+	                               .centre = centre,
+	                               .ranges = &range,
+	                               .n_ranges = 1,
+	                               .from_us = w->now_us + from_us,
+	                               .until_us = us_add(w->now_us + from_us, for_us)};
+
+	return world_step(w, (struct input){.type = INPUT_BOOK, .who = "alice", .book = &b});
+}
+
+static inline int world_unbook(struct world *w, uint32_t booking)
+{
+	return world_step(w, (struct input){.type = INPUT_UNBOOK, .who = "alice", .unbook = {booking}});
+}
+
 #define assert_state(w, id, want) assert_string_equal(job_state_word(job_of(w, id)->state), job_state_word(want))
 #define assert_cause(w, id, want) assert_string_equal(cause_word(job_of(w, id)->cause), cause_word(want))
 
@@ -411,6 +457,38 @@ static inline enum cause cause_of_reserved(const struct world *w, enum event_typ
 		cause = type == EVENT_RESERVED ? e.reserved.cause : e.unreserved.cause;
 	arena_done(&arena);
 	return cause;
+}
+
+/* Whether a job is live on this node of the first centre, as its first task or another. */
+static inline bool is_on(const struct world *w, uint32_t job, uint32_t node)
+{
+	const struct job *j = job_of(w, job);
+
+	for (uint32_t i = 0; job_is_live(j) && i < j->plan.n_tasks; i++)
+		if (j->plan.tasks[i].centre == 0 && j->plan.tasks[i].node == node)
+			return true;
+	return false;
+}
+
+/* A job holds a promise of this start. */
+static inline void assert_promised(const struct world *w, uint32_t job, us_t start_us)
+{
+	const struct reservation *r = core_reservation_of(w->core, job);
+
+	if (!r)
+		fail_msg("job %u holds no promise", job);
+	assert_int_equal(r->plan.start_us, start_us);
+}
+
+#define assert_reason(w, job, want) assert_string_equal(reason_word(reason_of(w, job)), reason_word(want))
+
+static inline enum reason reason_of(const struct world *w, uint32_t job)
+{
+	struct explanation x;
+
+	assert_int_equal(core_explain(w->core, job, w->now_us, &x, NULL), 0);
+	assert_true(*x.text);
+	return x.reason;
 }
 
 /* Job and start of the reservation. */

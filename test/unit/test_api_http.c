@@ -387,6 +387,188 @@ static void test_stop(void **state)
 	buf_done(&got);
 }
 
+static struct service_call operator_call(struct fixture *f, struct service_call call)
+{
+	struct waited w = {.call = call};
+
+	waited_begin(f, &w);
+	waited_end(&w);
+	return w.call;
+}
+
+static const json_t *node_at(const struct answer *a, size_t place)
+{
+	return json_array_get(json_object_get(a->json, "nodes"), place);
+}
+
+static const char *node_field(const struct answer *a, size_t place, const char *name)
+{
+	const char *text = json_string_value(json_object_get(node_at(a, place), name));
+
+	return text ? text : "";
+}
+
+/* The centre of these tests is called "..", which a path says with percent signs. */
+static void test_nodes(void **state)
+{
+	static const struct {
+		const char *line, *headers, *body;
+		int status;
+		const char *field;
+	} bad[] = {
+		{"POST /v1/nodes/%2e%2e/0/cordon", "", NULL, 401, "Authorization"},
+		{"POST /v1/nodes/%2e%2e/0/cordon", BEARER, "{}", 415, "Content-Type"},
+		{"POST /v1/nodes/%2e%2e/0/cordon", BEARER "Content-Type: text/plain\r\n", "{}", 415, "Content-Type"},
+		{"POST /v1/nodes/%2e%2e/0/cordon?note=x", BEARER, NULL, 400, "note"},
+		{"POST /v1/nodes/%2e%2e/x/cordon", BEARER, NULL, 422, "number"},
+		{"POST /v1/nodes/%2e%2e/-1/cordon", BEARER, NULL, 422, "number"},
+		{"POST /v1/nodes/%2e%2e/4000000/cordon", BEARER, NULL, 422, "number"},
+		{"POST /v1/nodes/%2e%2e/4/cordon", BEARER, NULL, 404, "nodes"},
+		{"POST /v1/nodes/nowhere/0/cordon", BEARER, NULL, 404, "centre"},
+		{"POST /v1/nodes/%ff/0/cordon", BEARER, NULL, 404, "centre"},
+		{"POST /v1/nodes/%2e%2e/0/cordon", WRITE, "{\"last\": 4}", 404, "nodes"},
+		{"POST /v1/nodes/%2e%2e/2/cordon", WRITE, "{\"last\": 1}", 422, "last"},
+		{"POST /v1/nodes/%2e%2e/2/cordon", WRITE, "{\"lats\": 1}", 422, "lats"},
+		{"POST /v1/nodes/%2e%2e/2/cordon", WRITE, "{", 400, NULL},
+		{"POST /v1/nodes/%2e%2e/2/drain", BEARER, NULL, 404, "path"},
+		{"GET /v1/nodes/%2e%2e/2/cordon", BEARER, NULL, 405, "path"},
+		{"POST /v1/nodes/%2e%2e%00/2/cordon", BEARER, NULL, 400, "path"},
+		{"POST /v1/nodes/a%2f2/cordon", BEARER, NULL, 404, NULL},
+	};
+	struct answer a = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		ask(&a, bad[i].line, bad[i].headers, bad[i].body);
+		if (a.status != bad[i].status || (bad[i].field && strcmp(field(&a, "field"), bad[i].field) != 0))
+			fail_msg("%s: %d, expected %d: %s", bad[i].line, a.status, bad[i].status, a.body);
+	}
+	ask(&a, "POST /v1/nodes/%2e%2e/1/cordon", WRITE, "{\"last\": 2, \"note\": \"why\"}");
+	assert_int_equal(a.status, 200);
+	assert_string_equal(field(&a, "nodes"), "1-2");
+	ask(&a, "POST /v1/nodes/%2e%2e/3/down", BEARER, NULL);
+	assert_int_equal(a.status, 200);
+	ask(&a, "GET /v1/nodes", "", NULL);
+	assert_string_equal(node_field(&a, 0, "state"), "up");
+	assert_string_equal(node_field(&a, 1, "state"), "cordoned");
+	assert_string_equal(node_field(&a, 2, "note"), "why");
+	assert_string_equal(node_field(&a, 3, "state"), "down");
+	ask(&a, "GET /metrics", "", NULL);
+	assert_non_null(
+		strstr(a.body, "\nsuan_nodes{state=\"up\"} 1\nsuan_nodes{state=\"cordoned\"} 2\nsuan_nodes{state=\"down\"} 1\n"));
+	ask(&a, "POST /v1/nodes/%2e%2e/2/uncordon", WRITE, "{\"last\": 3}");
+	assert_int_equal(a.status, 409);
+	ask(&a, "POST /v1/nodes/%2e%2e/1/uncordon", WRITE, "{\"last\": 2}");
+	assert_int_equal(a.status, 200);
+	ask(&a, "POST /v1/nodes/%2e%2e/3/up", BEARER, NULL);
+	assert_int_equal(a.status, 200);
+	ask(&a, "GET /v1/nodes", "", NULL);
+	for (size_t i = 0; i < 4; i++)
+		assert_string_equal(node_field(&a, i, "state"), "up");
+	json_decref(a.json);
+}
+
+static void test_bookings(void **state)
+{
+	static const struct node_range last_node = {3, 3};
+	struct fixture *f = *state;
+	const struct booking_spec spec = {.name = "later",
+	                                  .centre = "..",
+	                                  .ranges = &last_node,
+	                                  .n_ranges = 1,
+	                                  .from_us = f->service->ops->now(f->service),
+	                                  .until_us = US_NEVER};
+	struct answer a = {0};
+
+	ask(&a, "POST /v1/bookings", BEARER, NULL);
+	assert_int_equal(a.status, 415);
+	ask(&a, "POST /v1/bookings", WRITE, "");
+	assert_int_equal(a.status, 400);
+	assert_string_equal(field(&a, "field"), "body");
+	ask(&a, "POST /v1/bookings", WRITE, "{\"centre\": \"..\", \"nodes\": \"0,2\", \"project\": \"p\", \"until\": \"+1h\"}");
+	assert_int_equal(a.status, 201);
+	assert_int_equal(number(&a, "id"), 1);
+	assert_string_equal(field(&a, "project"), "p");
+	assert_string_equal(field(&a, "nodes"), "0,2");
+	assert_int_equal(strlen(field(&a, "from")), 24);
+	ask(&a, "POST /v1/bookings", WRITE, "{\"centre\": \"..\", \"nodes\": \"2-3\", \"project\": \"q\", \"until\": \"+1h\"}");
+	assert_int_equal(a.status, 409);
+	assert_string_equal(field(&a, "field"), "nodes");
+	assert_int_equal(operator_call(f, (struct service_call){.type = SERVICE_BOOK, .book = &spec}).booking, 2);
+	ask(&a, "GET /v1/bookings", "", NULL);
+	assert_int_equal(json_array_size(json_object_get(a.json, "bookings")), 2);
+	ask(&a, "GET /v1/nodes", "", NULL);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(node_at(&a, 2), "booking"), "id")), 1);
+	assert_true(json_is_null(json_object_get(node_at(&a, 1), "booking")));
+	ask(&a, "POST /v1/jobs?dry_run=true", WRITE, gang);
+	assert_int_equal(a.status, 200);
+	assert_string_not_equal(field(&a, "text"), "it would start at once");
+	ask(&a, "DELETE /v1/bookings/1", "", NULL);
+	assert_int_equal(a.status, 401);
+	ask(&a, "DELETE /v1/bookings/1", BEARER, NULL);
+	assert_int_equal(a.status, 200);
+	ask(&a, "DELETE /v1/bookings/1", BEARER, NULL);
+	assert_int_equal(a.status, 404);
+	assert_int_equal(operator_call(f, (struct service_call){.type = SERVICE_UNBOOK, .booking = 2}).code, 0);
+	ask(&a, "POST /v1/jobs", WRITE, gang);
+	wait_state(f, (uint32_t)number(&a, "id"), JOB_ACTIVE);
+	json_decref(a.json);
+}
+
+/* What operators did is told as it is committed. */
+static void test_operators_stream(void **state)
+{
+	struct buf got = {0};
+	struct answer a = {0};
+	int fd = send_request("GET /v1/events", "", NULL);
+
+	(void)state;
+	ask(&a, "POST /v1/nodes/%2e%2e/0/cordon", WRITE, "{\"last\": 1, \"note\": \"n\"}");
+	ask(&a, "POST /v1/bookings", WRITE, "{\"centre\": \"..\", \"nodes\": \"0-1,3\", \"name\": \"b\"}");
+	ask(&a, "DELETE /v1/bookings/1", BEARER, NULL);
+	close(fd);
+	fd = send_request("GET /v1/events?since=0", "", NULL);
+	assert_true(read_until(fd, &got, "\"type\":\"unbooked\",\"booking\":1,\"cause\":\"cancel\""));
+	buf_put_u8(&got, 0);
+	assert_non_null(
+		strstr((char *)got.data, "\"type\":\"node\",\"centre\":\"..\",\"nodes\":\"0-1\",\"state\":\"cordoned\",\"note\":\"n\""));
+	assert_non_null(
+		strstr((char *)got.data,
+	           "\"type\":\"booked\",\"booking\":1,\"name\":\"b\",\"project\":null,\"centre\":\"..\",\"nodes\":\"0-1,3\""));
+	close(fd);
+	buf_done(&got);
+	json_decref(a.json);
+}
+
+static void test_projects(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a = {0};
+	const json_t *project, *held;
+
+	submit_job(f, 2, "x");
+	wait_state(f, 1, JOB_ACTIVE);
+	ask(&a, "GET /v1/projects", "", NULL);
+	project = json_array_get(json_object_get(a.json, "projects"), 0);
+	held = json_array_get(json_object_get(project, "held"), 0);
+	assert_string_equal(json_string_value(json_object_get(project, "name")), "p");
+	assert_true(json_is_null(json_object_get(project, "parent")));
+	assert_true(json_is_number(json_object_get(project, "share")));
+	assert_string_equal(json_string_value(json_object_get(held, "kind")), "k");
+	assert_int_equal(json_integer_value(json_object_get(held, "cards")), 16);
+	ask(&a, "GET /v1/jobs/1", "", NULL);
+	assert_true(json_is_null(json_object_get(a.json, "reservation")));
+	assert_true(json_is_number(json_object_get(a.json, "attained_card_s")));
+	submit_job(f, 4, "x");
+	ask(&a, "GET /v1/jobs/2", "", NULL);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(a.json, "reservation"), "cause")), "first");
+	assert_int_equal(strlen(json_string_value(json_object_get(json_object_get(a.json, "reservation"), "start_at"))), 24);
+	assert_true(json_is_array(json_object_get(json_object_get(a.json, "reservation"), "preempts")));
+	ask(&a, "GET /v1/jobs/2/explain", "", NULL);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(a.json, "reservation"), "cause")), "first");
+	json_decref(a.json);
+}
+
 static void test_metrics(void **state)
 {
 	struct fixture *f = *state;
@@ -412,9 +594,20 @@ static void test_metrics(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(test_doors), TEST(test_hosts),  TEST(test_large), TEST(test_submit),
-	                                   TEST(test_batch), TEST(test_pages),  TEST(test_wait),  TEST(test_stream),
-	                                   TEST(test_stop),  TEST(test_metrics)};
+	const struct CMUnitTest tests[] = {TEST(test_doors),
+	                                   TEST(test_hosts),
+	                                   TEST(test_large),
+	                                   TEST(test_submit),
+	                                   TEST(test_batch),
+	                                   TEST(test_pages),
+	                                   TEST(test_wait),
+	                                   TEST(test_stream),
+	                                   TEST(test_stop),
+	                                   TEST(test_metrics),
+	                                   TEST(test_nodes),
+	                                   TEST(test_bookings),
+	                                   TEST(test_operators_stream),
+	                                   TEST(test_projects)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

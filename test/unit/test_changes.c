@@ -143,6 +143,44 @@ static void test_config(void **state)
 	buf_done(&after);
 }
 
+/* Each field of the configuration, changed alone, is said. */
+static void test_each_setting(void **state)
+{
+	static const struct config_spec standard = {.n_las_levels = 2, .las_levels_us = {1, US_HOUR}};
+	struct config_spec config = standard;
+	const struct {
+		void *field;
+		size_t size;
+		const char *line;
+	} cases[] = {
+		{&config.reservations, 4, "+reservations: 3\n"},         {&config.max_restarts, 4, "+max_restarts: 3\n"},
+		{&config.jobs_max, 8, "+jobs_max: 3000000\n"},           {&config.seed, 8, "+seed: 3000000\n"},
+		{&config.history_jobs_max, 4, "+history_jobs_max: 3\n"}, {&config.starvation_after_us, 8, "+starvation_after: 3s\n"},
+		{&config.half_life_us, 8, "+half_life: 3s\n"},           {&config.las_levels_us[1], 8, "+las_levels[1]: 3s\n"},
+		{&config.n_las_levels, 4, "+las_levels[2]: 0s\n"},       {&config.cards_power_milli, 4, "+cards_power: 0.003\n"},
+		{&config.finish_weight, 4, "+score.finish: 3\n"},        {&config.price_weight, 4, "+score.price: 3\n"},
+		{&config.balance_weight, 4, "+score.balance: 3\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct buf before = {0}, after = {0};
+		struct seen seen = {0};
+
+		changes_describe_config(&standard, &before);
+		config = standard;
+		if (cases[i].size == 4)
+			*(uint32_t *)cases[i].field = 3;
+		else
+			*(int64_t *)cases[i].field = 3 * US_SECOND;
+		changes_describe_config(&config, &after);
+		if (!changes_between(&before, &after, see, &seen) || !strstr(seen.text, cases[i].line))
+			fail_msg("%s not in: %s", cases[i].line, seen.text);
+		buf_done(&before);
+		buf_done(&after);
+	}
+}
+
 static void test_bound(void **state)
 {
 	struct buf before = {0}, after = {0};
@@ -161,10 +199,8 @@ static void test_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pool),
-		cmocka_unit_test(test_twice),
-		cmocka_unit_test(test_config),
-		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_pool),         cmocka_unit_test(test_twice), cmocka_unit_test(test_config),
+		cmocka_unit_test(test_each_setting), cmocka_unit_test(test_bound),
 	};
 
 	return cmocka_run_group_tests_name("changes", tests, NULL, NULL);

@@ -92,7 +92,7 @@ static void any_config(struct rng *rng, struct arena *arena, struct event *e)
 	(void)arena;
 	e->config = config_default();
 	e->config.policy = (enum policy)below(rng, 4);
-	e->config.reservations = below(rng, 2);
+	e->config.reservations = below(rng, RESERVATIONS_MAX + 1);
 	e->config.max_restarts = any_u32(rng);
 	e->config.kill_grace_us = below(rng, 1000000000);
 	e->config.lease_us = US_DURATION_MAX;
@@ -100,6 +100,15 @@ static void any_config(struct rng *rng, struct arena *arena, struct event *e)
 	e->config.history_jobs_max = any_u32(rng);
 	e->config.jobs_max = any_u32(rng);
 	e->config.seed = any_size(rng);
+	e->config.starvation_after_us = any_until(rng);
+	e->config.half_life_us = 1 + (any_us(rng) >> 1);
+	e->config.n_las_levels = below(rng, LAS_LEVELS_MAX + 1);
+	for (uint32_t i = 0; i < e->config.n_las_levels; i++)
+		e->config.las_levels_us[i] = (i ? e->config.las_levels_us[i - 1] : 0) + 1 + (us_t)any_u32(rng);
+	e->config.cards_power_milli = below(rng, 1001);
+	e->config.finish_weight = below(rng, 1001);
+	e->config.price_weight = below(rng, 1001);
+	e->config.balance_weight = below(rng, 1001);
 }
 
 static struct group any_group(struct rng *rng, struct arena *arena)
@@ -236,8 +245,15 @@ static void any_ended(struct rng *rng, struct arena *arena, struct event *e)
 static void any_reserved(struct rng *rng, struct arena *arena, struct event *e)
 {
 	e->reserved.job = any_u32(rng);
+	uint32_t *victims = arena_new(arena, 5, sizeof *victims);
+
+	e->reserved.job = any_u32(rng);
 	e->reserved.cause = (enum cause)below(rng, CAUSE_COUNT);
 	e->reserved.plan = any_plan(rng, arena);
+	e->reserved.victims = victims;
+	e->reserved.n_victims = below(rng, 6);
+	for (uint32_t i = 0; i < 5; i++)
+		victims[i] = any_u32(rng);
 }
 
 static void any_unreserved(struct rng *rng, struct arena *arena, struct event *e)
@@ -258,6 +274,46 @@ static void any_forgotten(struct rng *rng, struct arena *arena, struct event *e)
 {
 	(void)arena;
 	e->forgotten.job = any_u32(rng);
+}
+
+static void any_node(struct rng *rng, struct arena *arena, struct event *e)
+{
+	(void)arena;
+	e->node.centre = any_u32(rng);
+	e->node.range = (struct node_range){any_u32(rng), any_u32(rng)};
+	e->node.state = (enum node_state)below(rng, NODE_STATE_COUNT);
+	e->node.note = any_text(rng);
+}
+
+static void any_booked(struct rng *rng, struct arena *arena, struct event *e)
+{
+	struct node_range *ranges = arena_new(arena, 4, sizeof *ranges);
+
+	for (int i = 0; i < 4; i++)
+		ranges[i] = (struct node_range){any_u32(rng), any_u32(rng)};
+	e->booked = (struct booked){.booking = any_u32(rng),
+	                            .name = any_text(rng),
+	                            .project = any_text(rng),
+	                            .centre = any_u32(rng),
+	                            .ranges = ranges,
+	                            .n_ranges = below(rng, 5),
+	                            .from_us = any_us(rng),
+	                            .until_us = any_until(rng)};
+}
+
+static void any_unbooked(struct rng *rng, struct arena *arena, struct event *e)
+{
+	(void)arena;
+	e->unbooked.booking = any_u32(rng);
+	e->unbooked.cause = (enum cause)below(rng, CAUSE_COUNT);
+}
+
+static void any_aged(struct rng *rng, struct arena *arena, struct event *e)
+{
+	(void)arena;
+	e->aged.job = any_u32(rng);
+	e->aged.level = below(rng, LAS_LEVELS_MAX + 1);
+	e->aged.preemptible = chance(rng, 50);
 }
 
 /* ---- Are two events the same, field by field? ---- */
@@ -318,7 +374,10 @@ static void same_config(const struct event *x, const struct event *y)
 	const struct config_spec *a = &x->config, *b = &y->config;
 
 	same(policy), same(reservations), same(max_restarts), same(kill_grace_us), same(lease_us), same(jobs_max), same(seed);
-	same(history_after_us), same(history_jobs_max);
+	same(history_after_us), same(history_jobs_max), same(starvation_after_us), same(half_life_us), same(n_las_levels);
+	for (uint32_t i = 0; i < a->n_las_levels; i++)
+		same(las_levels_us[i]);
+	same(cards_power_milli), same(finish_weight), same(price_weight), same(balance_weight);
 }
 
 static void same_submitted(const struct event *x, const struct event *y)
@@ -394,8 +453,10 @@ static void same_ended(const struct event *a, const struct event *b)
 
 static void same_reserved(const struct event *a, const struct event *b)
 {
-	same(reserved.job), same(reserved.cause);
+	same(reserved.job), same(reserved.cause), same(reserved.n_victims);
 	same_plan(&a->reserved.plan, &b->reserved.plan);
+	for (uint32_t i = 0; i < a->reserved.n_victims; i++)
+		same(reserved.victims[i]);
 }
 
 static void same_unreserved(const struct event *a, const struct event *b)
@@ -411,6 +472,29 @@ static void same_centre(const struct event *a, const struct event *b)
 static void same_forgotten(const struct event *a, const struct event *b)
 {
 	same(forgotten.job);
+}
+
+static void same_node(const struct event *a, const struct event *b)
+{
+	same(node.centre), same(node.range.first), same(node.range.last), same(node.state), same_text(node.note);
+}
+
+static void same_booked(const struct event *a, const struct event *b)
+{
+	same(booked.booking), same_text(booked.name), same_text(booked.project), same(booked.centre), same(booked.n_ranges);
+	same(booked.from_us), same(booked.until_us);
+	for (uint32_t i = 0; i < a->booked.n_ranges; i++)
+		same(booked.ranges[i].first), same(booked.ranges[i].last);
+}
+
+static void same_unbooked(const struct event *a, const struct event *b)
+{
+	same(unbooked.booking), same(unbooked.cause);
+}
+
+static void same_aged(const struct event *a, const struct event *b)
+{
+	same(aged.job), same(aged.level), same(aged.preemptible);
 }
 
 /* ---- There and back ---- */
@@ -433,6 +517,10 @@ static const struct {
 	{EVENT_UNRESERVED, any_unreserved, same_unreserved},
 	{EVENT_CENTRE, any_centre, same_centre},
 	{EVENT_FORGOTTEN, any_forgotten, same_forgotten},
+	{EVENT_NODE, any_node, same_node},
+	{EVENT_BOOKED, any_booked, same_booked},
+	{EVENT_UNBOOKED, any_unbooked, same_unbooked},
+	{EVENT_AGED, any_aged, same_aged},
 };
 
 static void there_and_back(const struct event *event, us_t previous_us, size_t type)
@@ -482,6 +570,47 @@ static void test_every_type(void **state)
 		}
 }
 
+/* What an older release wrote is read, with what it hadn't at its default. */
+static void test_version_1(void **state)
+{
+	struct rng rng = {7};
+	struct arena arena = {0};
+	struct event e = {.type = EVENT_CONFIG, .at_us = 5}, back;
+	struct config_spec old = config_default();
+	struct buf bytes = {0};
+	struct reader r;
+
+	(void)state;
+	old.reservations = 0;
+	old.kill_grace_us = 7;
+	old.history_jobs_max = 9;
+	old.seed = 11;
+	buf_put(&bytes, (uint8_t[]){EVENT_CONFIG, 1, 5}, 3);
+	for (size_t i = 0; i < 9; i++)
+		buf_put_uint(&bytes, (uint64_t[]){old.policy, old.reservations, old.max_restarts, (uint64_t)old.kill_grace_us,
+		                                  (uint64_t)old.lease_us, (uint64_t)old.history_after_us, old.history_jobs_max,
+		                                  old.jobs_max, old.seed}[i]);
+	r = reader_of(bytes.data, bytes.len);
+	assert_int_equal(event_decode(&r, 0, &arena, &back), 0);
+	assert_ptr_equal(r.at, r.end);
+	e.config = old;
+	same_config(&e, &back);
+	bytes.len = 0;
+	e = (struct event){.type = EVENT_RESERVED, .at_us = 5};
+	any_reserved(&rng, &arena, &e);
+	e.reserved.n_victims = 0;
+	buf_put(&bytes, (uint8_t[]){EVENT_RESERVED, 1, 5}, 3);
+	buf_put_uint(&bytes, e.reserved.job);
+	buf_put_uint(&bytes, e.reserved.cause);
+	plan_encode(&e.reserved.plan, &bytes);
+	r = reader_of(bytes.data, bytes.len);
+	assert_int_equal(event_decode(&r, 0, &arena, &back), 0);
+	assert_ptr_equal(r.at, r.end);
+	same_reserved(&e, &back);
+	buf_done(&bytes);
+	arena_done(&arena);
+}
+
 static void test_words(void **state)
 {
 	(void)state;
@@ -493,7 +622,8 @@ static void test_words(void **state)
 	for (int i = 0; i < ATTEMPT_STATE_COUNT; i++)
 		assert_non_null(attempt_state_word((enum attempt_state)i));
 	for (int i = 0; i < CAUSE_COUNT; i++)
-		assert_non_null(cause_word((enum cause)i));
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(cause_word((enum cause)i), cause_word((enum cause)k));
 	for (int i = 1; i < EVENT_TYPE_COUNT; i++)
 		assert_string_not_equal(event_word((enum event_type)i), "unknown");
 	assert_string_equal(event_word((enum event_type)0), "unknown");
@@ -503,7 +633,8 @@ static void test_words(void **state)
 static void test_not_events(void **state)
 {
 	static const uint8_t rows[][4] = {
-		{0, 1, 0, 1}, {EVENT_TYPE_COUNT, 1, 0, 1}, {255, 1, 0, 1}, {EVENT_ELIGIBLE, 0, 0, 1}, {EVENT_ELIGIBLE, 2, 0, 1}};
+		{0, 1, 0, 1}, {EVENT_TYPE_COUNT, 1, 0, 1}, {255, 1, 0, 1}, {EVENT_ELIGIBLE, 0, 0, 1}, {EVENT_ELIGIBLE, 2, 0, 1},
+		{EVENT_UNBOOKED, 2, 0, 1}, {EVENT_CONFIG, 3, 0, 1}, {EVENT_RESERVED, 0, 0, 1}, {EVENT_RESERVED, 3, 0, 1}};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -541,7 +672,7 @@ static struct world *busy_world(void)
 	struct world *w = world_new(&both);
 	uint8_t key[IDEMPOTENCY_BYTES] = {1, 2, 3};
 	uint64_t cards[] = {2};
-	uint32_t gang, share, counted, array, first, waits, after, done;
+	uint32_t gang, share, counted, array, first, waits, after, done, yields, winner;
 	struct report r;
 
 	gang = world_submit(
@@ -570,6 +701,23 @@ static struct world *busy_world(void)
 	world_silence(w, 1, false);
 	world_tick(w, 60 * US_SECOND);
 	world_cancel(w, first);
+	yields = world_submit(
+		w, (struct want){
+			   .kind = "b", .cards_milli = 2000, .preemptible = true, .preemptible_after_us = US_SECOND, .limit_us = US_HOUR});
+	world_run(w, yields);
+	world_tick(w, 2 * US_SECOND); /* it may make room from now on */
+	world_node(w, "x", 3, 3, NODE_CORDONED);
+	assert_int_equal(count_events(w, EVENT_NODE), 1);
+	assert_int_equal(world_book(w, "y", 1, 1, "default", US_DAY, US_HOUR), 0);
+	world_book(w, "x", 0, 0, NULL, US_DAY, US_HOUR);
+	winner = world_submit(w, (struct want){.kind = "b", .cards_milli = 2000, .priority = 900, .limit_us = US_MINUTE});
+	assert_int_equal(cause_of_reserved(w, EVENT_RESERVED), CAUSE_PREEMPTED);
+	world_report(w, yields, ATTEMPT_ENDED, CAUSE_SIGNAL, 143);
+	world_node(w, "x", 3, 3, NODE_UP);
+	world_end(w, winner, 0);
+	world_node(w, "x", 2, 3, NODE_DOWN);
+	world_unbook(w, 1);
+	world_node(w, "x", 2, 3, NODE_UP);
 	done = world_submit(w, (struct want){.kind = "b", .cards_milli = 1000, .limit_us = US_MINUTE});
 	world_end(w, done, 0);
 	world_pool(w, &one);
@@ -740,6 +888,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_type),
+		cmocka_unit_test(test_version_1),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_not_events),
 		cmocka_unit_test(test_damage),

@@ -25,7 +25,28 @@ static const struct centre_spec centres[] = {
 	{.name = "exact", .capabilities = CAN_EXACT_CARDS | CAN_FRACTIONS | CAN_BARE, .lines = lines[0], .n_lines = 2},
 	{.name = "counted", .capabilities = CAN_IMAGES, .lines = lines[1], .n_lines = 1},
 };
-static const struct pool_spec pool = {.name = "p", .kinds = kinds, .n_kinds = 2, .centres = centres, .n_centres = 2};
+/* Three projects of a cohort, of which b keeps 4 of its cards to itself; and a group above one that borrows nothing. */
+static const struct quota_spec quotas[] = {
+	{.kind = "a", .nominal_milli = 8000, .borrowing_milli = 6000, .lending_milli = AMOUNT_NONE},
+	{.kind = "a", .nominal_milli = 8000, .borrowing_milli = AMOUNT_NONE, .lending_milli = 4000},
+	{.kind = "a", .nominal_milli = 0, .borrowing_milli = AMOUNT_NONE, .lending_milli = AMOUNT_NONE},
+	{.kind = "a", .nominal_milli = 4000, .borrowing_milli = AMOUNT_NONE, .lending_milli = AMOUNT_NONE},
+};
+static const struct project_spec projects[] = {
+	{.name = "a", .cohort = "c", .weight_milli = 1000, .quotas = &quotas[0], .n_quotas = 1},
+	{.name = "b", .cohort = "c", .weight_milli = 1000, .quotas = &quotas[1], .n_quotas = 1},
+	{.name = "guest", .cohort = "c", .weight_milli = 1000, .quotas = &quotas[2], .n_quotas = 1},
+	{.name = "group", .weight_milli = 1000, .quotas = &quotas[3], .n_quotas = 1},
+	{.name = "child", .parent = "group", .weight_milli = 1000},
+	{.name = "p", .weight_milli = 1000},
+};
+static const struct pool_spec pool = {.name = "p",
+                                      .kinds = kinds,
+                                      .n_kinds = 2,
+                                      .centres = centres,
+                                      .n_centres = 2,
+                                      .projects = projects,
+                                      .n_projects = sizeof projects / sizeof *projects};
 
 /* A checker that has been told of the pool, and how to tell it more. */
 struct story {
@@ -73,6 +94,7 @@ static void ask(struct story *s, uint32_t job, uint32_t nodes, uint32_t cards_mi
 		.group = {.nodes = nodes, .n_requests = 1, .requests = &s->request, .highest = TIER_CENTRE, .hard = 1},
 		.priority = 100,
 		.limit_us = 100 * US_SECOND,
+		.preemptible_after_us = US_NEVER,
 		.secrets = ""};
 }
 
@@ -115,16 +137,84 @@ static int place(struct story *s)
 	return tell(s, (struct event){.type = EVENT_PLACED, .placed = s->placed});
 }
 
-static int end(struct story *s, uint32_t job, uint32_t attempt, enum job_state then)
+static int end_by(struct story *s, uint32_t job, uint32_t attempt, enum cause cause, enum job_state then)
 {
 	struct event event = {.type = EVENT_ENDED};
 
-	event.ended = (struct ended){.job = job, .attempt = attempt, .attempt_state = ATTEMPT_ENDED, .then = then, .note = ""};
+	event.ended = (struct ended){
+		.job = job, .attempt = attempt, .attempt_state = ATTEMPT_ENDED, .cause = cause, .then = then, .note = ""};
 	return tell(s, event);
 }
 
-/* The plan that is filled in, moved to start at an instant, as a reservation. */
-static int reserve(struct story *s, us_t start_us, enum cause cause)
+static int end(struct story *s, uint32_t job, uint32_t attempt, enum job_state then)
+{
+	return end_by(s, job, attempt, CAUSE_EXIT, then);
+}
+
+static int runs(struct story *s, uint32_t job, uint32_t attempt)
+{
+	struct event event = {.type = EVENT_ATTEMPT};
+
+	event.attempt.job = job;
+	event.attempt.attempt = attempt;
+	event.attempt.state = ATTEMPT_RUNNING;
+	event.attempt.at_us = s->now_us;
+	event.attempt.native_id = "";
+	return tell(s, event);
+}
+
+static int stop(struct story *s, uint32_t job, enum cause cause)
+{
+	struct event event = {.type = EVENT_STOPPING};
+
+	event.stopping.job = job;
+	event.stopping.attempt = 1;
+	event.stopping.cause = cause;
+	event.stopping.who = "";
+	return tell(s, event);
+}
+
+static int configure(struct story *s, enum policy policy, uint32_t reservations)
+{
+	struct event event = {.type = EVENT_CONFIG, .config = config_default()};
+
+	event.config.policy = policy;
+	event.config.reservations = reservations;
+	return tell(s, event);
+}
+
+static int mark(struct story *s, uint32_t node, enum node_state state)
+{
+	struct event event = {.type = EVENT_NODE};
+
+	event.node.range = (struct node_range){node, node};
+	event.node.state = state;
+	event.node.note = "";
+	return tell(s, event);
+}
+
+/* Booking 1: nodes 0 to 2 and 4 of centre 0. project: "" for a drain. */
+static int book(struct story *s, const char *project, us_t from_us, us_t until_us)
+{
+	static const struct node_range ranges[] = {{0, 2}, {4, 4}};
+	struct event event = {.type = EVENT_BOOKED};
+
+	event.booked = (struct booked){
+		.booking = 1, .name = "b", .project = project, .ranges = ranges, .n_ranges = 2, .from_us = from_us, .until_us = until_us};
+	return tell(s, event);
+}
+
+static int unbook(struct story *s, enum cause cause)
+{
+	struct event event = {.type = EVENT_UNBOOKED};
+
+	event.unbooked.booking = 1;
+	event.unbooked.cause = cause;
+	return tell(s, event);
+}
+
+/* The plan that is filled in, moved to start at an instant, as a reservation for which victims leave. */
+static int reserve_with(struct story *s, us_t start_us, enum cause cause, const uint32_t *victims, uint32_t n)
 {
 	struct event event = {.type = EVENT_RESERVED};
 
@@ -137,7 +227,40 @@ static int reserve(struct story *s, us_t start_us, enum cause cause)
 	event.reserved.job = s->submitted.job;
 	event.reserved.cause = cause;
 	event.reserved.plan = s->placed.plan;
+	event.reserved.victims = victims;
+	event.reserved.n_victims = n;
 	return tell(s, event);
+}
+
+static int reserve(struct story *s, us_t start_us, enum cause cause)
+{
+	return reserve_with(s, start_us, cause, NULL, 0);
+}
+
+static int unreserve(struct story *s, uint32_t job, enum cause cause)
+{
+	struct event event = {.type = EVENT_UNRESERVED};
+
+	event.unreserved.job = job;
+	event.unreserved.cause = cause;
+	return tell(s, event);
+}
+
+/* Begins anew, with nothing told but the pool. */
+static void again(struct story *s)
+{
+	void *state = s;
+
+	plan_check_free(s->checker);
+	assert_int_equal(setup(&state), 0);
+}
+
+/* A job of one node, submitted, with its plan filled in: on that node of centre 0, its first cards. */
+static void bring(struct story *s, uint32_t job, uint32_t cards, uint32_t node)
+{
+	ask(s, job, 1, 1000 * cards);
+	assert_int_equal(submit(s), 0);
+	plan(s, 0, node);
 }
 
 #define assert_right(call) \
@@ -449,6 +572,8 @@ static void attempts_follow_each_other(void **state)
 	struct story *s = *state;
 
 	ask(s, 1, 1, 1000);
+	s->submitted.rerun_when_lost = true;
+	s->submitted.max_restarts = 1;
 	assert_right(submit(s));
 	plan(s, 0, 0);
 	assert_right(place(s));
@@ -571,8 +696,8 @@ static void promised_cpus_are_kept(void **state)
 	assert_wrong(place(s), "no room at 100000000");
 }
 
-/* What comes before it in the queue may take what it finds; the promise is made anew, and may be later then. */
-static void promises_yield_to_what_is_before(void **state)
+/* Whoever comes: what was promised is first taken back, for a stated cause. */
+static void promises_yield_only_when_taken_back(void **state)
 {
 	struct story *s = *state;
 
@@ -582,10 +707,15 @@ static void promises_yield_to_what_is_before(void **state)
 	s->submitted.limit_us = 500 * US_SECOND;
 	assert_right(submit(s));
 	plan(s, 0, 1);
+	assert_wrong(place(s), "is promised to job 2");
+	again(s);
+	promise(s);
+	assert_right(unreserve(s, 2, CAUSE_ORDER));
+	bring(s, 3, 8, 1);
 	assert_right(place(s));
 	ask(s, 2, 2, 8000);
 	plan(s, 0, 0);
-	assert_wrong(reserve(s, 100 * US_SECOND, CAUSE_ORDER), "is promised to job 2"); /* still in use then */
+	assert_right(reserve(s, 200 * US_SECOND, CAUSE_FIRST));
 }
 
 static void promises_move_for_a_cause(void **state)
@@ -594,11 +724,161 @@ static void promises_move_for_a_cause(void **state)
 
 	promise(s);
 	assert_wrong(reserve(s, 200 * US_SECOND, CAUSE_FIRST), "moves from 100000000 to 200000000");
-	teardown(state);
-	assert_int_equal(setup(state), 0);
+	again(s);
 	promise(s);
-	assert_right(reserve(s, 200 * US_SECOND, CAUSE_CAPACITY));
+	assert_right(reserve(s, 200 * US_SECOND, CAUSE_ORDER));
 	assert_right(reserve(s, 150 * US_SECOND, CAUSE_FIRST));
+}
+
+static int go_silent(struct story *s)
+{
+	struct event event = {.type = EVENT_CENTRE};
+
+	event.centre.silent = true;
+	return tell(s, event);
+}
+
+static int hear_again(struct story *s)
+{
+	return tell(s, (struct event){.type = EVENT_CENTRE});
+}
+
+static int nothing(struct story *s)
+{
+	(void)s;
+	return 0;
+}
+
+static int pass_start(struct story *s)
+{
+	s->now_us = 101 * US_SECOND;
+	return 0;
+}
+
+static int cordon(struct story *s)
+{
+	return mark(s, 1, NODE_CORDONED) ? ERR_CORRUPT : mark(s, 1, NODE_UP);
+}
+
+static int be_silent(struct story *s)
+{
+	return go_silent(s) ? ERR_CORRUPT : hear_again(s);
+}
+
+static int be_booked(struct story *s)
+{
+	return book(s, "a", 150 * US_SECOND, 160 * US_SECOND) ? ERR_CORRUPT : unbook(s, CAUSE_CANCEL);
+}
+
+/* A cause is stated, and it is so. */
+static void causes_are_true(void **state)
+{
+	static const struct {
+		int (*happens)(struct story *s);
+		enum cause cause;
+		bool right;
+	} cases[] = {
+		{nothing, CAUSE_CAPACITY, false},  {be_silent, CAUSE_CAPACITY, true}, {nothing, CAUSE_OVERRUN, false},
+		{pass_start, CAUSE_OVERRUN, true}, {nothing, CAUSE_BOOKED, false},    {cordon, CAUSE_BOOKED, true},
+		{be_booked, CAUSE_BOOKED, true},   {cordon, CAUSE_CAPACITY, false},   {nothing, CAUSE_NONE, false},
+		{nothing, CAUSE_PREEMPTED, false},
+	};
+	struct story *s = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		promise(s);
+		assert_right(cases[i].happens(s));
+		if (cases[i].right)
+			assert_right(reserve(s, 300 * US_SECOND, cases[i].cause));
+		else
+			assert_wrong(reserve(s, 300 * US_SECOND, cases[i].cause), "moves from");
+		again(s);
+		promise(s);
+		assert_right(cases[i].happens(s));
+		if (cases[i].right)
+			assert_right(unreserve(s, 2, cases[i].cause));
+		else
+			assert_wrong(unreserve(s, 2, cases[i].cause), "which isn't so");
+		again(s);
+	}
+	assert_wrong(unreserve(s, 2, CAUSE_ORDER), "was promised nothing");
+}
+
+/* Job 2 is promised nodes 0 and 1 from 100 s to 200 s. What else may be promised, with so many cards, when? */
+static void promises_fit_together(void **state)
+{
+	static const struct {
+		uint32_t node, cards;
+		us_t start_us;
+		const char *says; /* NULL: it is right */
+	} cases[] = {
+		{2, 8, 100 * US_SECOND, NULL}, {1, 1, 199 * US_SECOND, "is promised it until 200000000"},
+		{1, 1, 200 * US_SECOND, NULL}, {1, 8, 0, NULL},
+		{1, 8, 1, "is promised"}, /* it would run into the other's start */
+		{0, 1, 200 * US_SECOND, NULL},
+	};
+	struct story *s = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_right(configure(s, POLICY_FIFO, 2));
+		promise(s);
+		bring(s, 3, cases[i].cards, cases[i].node);
+		if (cases[i].says)
+			assert_wrong(reserve(s, cases[i].start_us, CAUSE_FIRST), cases[i].says);
+		else
+			assert_right(reserve(s, cases[i].start_us, CAUSE_FIRST));
+		again(s);
+	}
+}
+
+/* Each of two promises is kept against what is placed; a third is one too many. */
+static void every_promise_is_kept(void **state)
+{
+	struct story *s = *state;
+
+	assert_right(configure(s, POLICY_FAIR, 2));
+	promise(s);
+	bring(s, 3, 4, 2);
+	assert_right(reserve(s, 50 * US_SECOND, CAUSE_FIRST));
+	bring(s, 4, 4, 2);
+	assert_wrong(place(s), "is promised to job 3 at 50000000");
+	again(s);
+	assert_right(configure(s, POLICY_FAIR, 2));
+	promise(s);
+	bring(s, 3, 4, 2);
+	assert_right(reserve(s, 50 * US_SECOND, CAUSE_FIRST));
+	bring(s, 4, 4, 2);
+	s->tasks[0].cards = 0xf0;
+	assert_right(place(s));
+	ask(s, 3, 1, 4000); /* its own promise isn't in its way */
+	plan(s, 0, 2);
+	assert_right(place(s));
+	bring(s, 5, 1, 3);
+	assert_right(reserve(s, 0, CAUSE_FIRST));
+	bring(s, 6, 1, 4);
+	assert_wrong(reserve(s, 0, CAUSE_FIRST), "at most 2 may");
+}
+
+/* What starves keeps its nodes from everybody else, however short. */
+static void kept_nodes_are_kept(void **state)
+{
+	struct story *s = *state;
+
+	bring(s, 1, 8, 0);
+	assert_wrong(reserve(s, US_NEVER, CAUSE_FIRST), "no start");
+	again(s);
+	bring(s, 1, 8, 0);
+	assert_right(reserve(s, US_NEVER, CAUSE_STARVED));
+	bring(s, 2, 1, 1);
+	assert_right(place(s));
+	bring(s, 3, 1, 0);
+	s->submitted.limit_us = 1;
+	assert_wrong(place(s), "is kept for job 1");
+	again(s);
+	bring(s, 1, 8, 0);
+	assert_right(reserve(s, US_NEVER, CAUSE_STARVED));
+	plan(s, 0, 0);
+	assert_right(place(s));
 }
 
 static void promises_are_possible(void **state)
@@ -613,6 +893,401 @@ static void promises_are_possible(void **state)
 	s->now_us = 101 * US_SECOND;
 	assert_wrong(reserve(s, 100 * US_SECOND, CAUSE_ORDER), "which is past");
 }
+
+/* ---- Quotas ---- */
+
+static void quotas_are_kept(void **state)
+{
+	/* Each line: jobs of so many cards of these projects, one after the other; only the last may be wrong. */
+	static const struct {
+		struct {
+			const char *project;
+			uint32_t cards;
+		} jobs[4];
+		const char *says; /* NULL: all are right */
+	} cases[] = {
+		{{{"p", 8}, {"p", 8}}, NULL}, /* without quotas */
+		{{{"a", 8}}, NULL},           /* its own */
+		{{{"a", 8}, {"a", 4}}, NULL}, /* b lends 4 */
+		{{{"a", 8}, {"a", 5}}, "the 4000 that it may borrow"},
+		{{{"b", 8}, {"b", 8}}, NULL}, /* a lends all */
+		{{{"b", 8}, {"b", 8}, {"b", 1}}, "the 8000 that it may borrow"},
+		{{{"guest", 8}, {"guest", 4}}, NULL},           /* has none of its own */
+		{{{"guest", 8}, {"guest", 4}, {"b", 4}}, NULL}, /* what b keeps */
+		{{{"guest", 8}, {"guest", 4}, {"b", 5}}, "cohort c"},
+		{{{"guest", 8}, {"guest", 4}, {"a", 1}}, "cohort c"},
+		{{{"group", 4}}, NULL},
+		{{{"child", 3}, {"group", 1}}, NULL},
+		{{{"child", 3}, {"group", 2}}, "project group"},
+		{{{"child", 5}}, "project group"}, /* a child's count for those above */
+	};
+	struct story *s = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		for (uint32_t j = 0; j < 4 && cases[i].jobs[j].project; j++) {
+			bool last = j == 3 || !cases[i].jobs[j + 1].project;
+
+			ask(s, j + 1, 1, 1000 * cases[i].jobs[j].cards);
+			s->submitted.project = cases[i].jobs[j].project;
+			assert_right(submit(s));
+			plan(s, 0, j);
+			if (last && cases[i].says)
+				assert_wrong(place(s), cases[i].says);
+			else
+				assert_right(place(s));
+		}
+		again(s);
+	}
+}
+
+/* A kind that a project with quotas doesn't list, and what ends is free again. */
+static void quotas_list_kinds(void **state)
+{
+	struct story *s = *state;
+
+	ask(s, 1, 1, 4000);
+	s->submitted.project = "group";
+	assert_right(submit(s));
+	plan(s, 0, 0);
+	assert_right(place(s));
+	assert_right(end(s, 1, 1, JOB_COMPLETED));
+	ask(s, 2, 1, 4000);
+	s->submitted.project = "group";
+	assert_right(submit(s));
+	plan(s, 0, 0);
+	assert_right(place(s));
+	ask(s, 3, 1, 1000);
+	s->request.kind = 1;
+	s->submitted.project = "a";
+	assert_right(submit(s));
+	plan(s, 0, 8);
+	assert_wrong(place(s), "over its nominal quota of 0");
+}
+
+/* ---- Nodes that are out, and bookings ---- */
+
+static void windows_are_kept(void **state)
+{
+	/* A job of project p and 100 s, placed at 0 on a node; booking 1 is of nodes 0, 1, 2 and 4. */
+	static const struct {
+		const char *project;
+		us_t from_us, until_us;
+		uint32_t node;
+		bool right;
+	} cases[] = {
+		{"", 0, US_NEVER, 0, false},
+		{"", 0, US_NEVER, 3, true},
+		{"", 0, US_NEVER, 4, false},
+		{"", 99 * US_SECOND, 200 * US_SECOND, 2, false},
+		{"", 100 * US_SECOND, 200 * US_SECOND, 2, true}, /* it is over by then */
+		{"a", 50 * US_SECOND, 60 * US_SECOND, 1, false},
+		{"p", 50 * US_SECOND, 60 * US_SECOND, 1, true}, /* its own */
+	};
+	struct story *s = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_right(book(s, cases[i].project, cases[i].from_us, cases[i].until_us));
+		bring(s, 1, 8, cases[i].node);
+		if (cases[i].right)
+			assert_right(place(s));
+		else
+			assert_wrong(place(s), "is booked (1)");
+		again(s);
+		assert_right(book(s, cases[i].project, cases[i].from_us, cases[i].until_us));
+		bring(s, 1, 8, cases[i].node);
+		if (cases[i].right)
+			assert_right(reserve(s, 0, CAUSE_FIRST));
+		else
+			assert_wrong(reserve(s, 0, CAUSE_FIRST), "is booked (1)");
+		again(s);
+	}
+}
+
+static void bookings_end(void **state)
+{
+	struct story *s = *state;
+
+	assert_wrong(unbook(s, CAUSE_CANCEL), "no booking 1");
+	assert_wrong(book(s, "", 10, 10), "from 10 to 10");
+	assert_right(book(s, "", 10, 20));
+	assert_wrong(book(s, "", 10, 20), "was there already");
+	assert_wrong(unbook(s, CAUSE_WINDOW), "lasts until 20");
+	s->now_us = 20;
+	assert_right(unbook(s, CAUSE_WINDOW));
+	bring(s, 1, 8, 0);
+	assert_right(place(s));
+}
+
+static void nodes_that_are_out_get_nothing(void **state)
+{
+	struct story *s = *state;
+
+	assert_right(mark(s, 0, NODE_CORDONED));
+	assert_right(mark(s, 1, NODE_DOWN));
+	bring(s, 1, 8, 0);
+	assert_wrong(place(s), "is cordoned");
+	bring(s, 2, 8, 1);
+	assert_wrong(place(s), "is down");
+	assert_right(tell(s, (struct event){.type = EVENT_POOL, .pool = pool})); /* it says nothing of nodes */
+	bring(s, 3, 8, 1);
+	assert_wrong(reserve(s, 50 * US_SECOND, CAUSE_FIRST), "is down");
+	again(s);
+	assert_right(mark(s, 0, NODE_DOWN));
+	assert_right(mark(s, 0, NODE_UP));
+	bring(s, 1, 8, 0);
+	assert_right(place(s));
+	assert_wrong(mark(s, 9, NODE_DOWN), "no node 9");
+}
+
+/* What ran on a node that failed waits again only where it may run again, and as often as it says. */
+static void lost_jobs_run_again_as_they_say(void **state)
+{
+	struct story *s = *state;
+
+	ask(s, 1, 1, 8000);
+	s->submitted.rerun_when_lost = true;
+	s->submitted.max_restarts = 1;
+	assert_right(submit(s));
+	plan(s, 0, 0);
+	assert_right(place(s));
+	assert_wrong(stop(s, 1, CAUSE_NODE), "none of its nodes did");
+	assert_right(mark(s, 0, NODE_DOWN));
+	assert_right(stop(s, 1, CAUSE_NODE));
+	assert_right(end_by(s, 1, 1, CAUSE_NODE, JOB_QUEUED));
+	plan(s, 0, 1);
+	s->placed.attempt = 2;
+	assert_right(place(s));
+	assert_wrong(end_by(s, 1, 2, CAUSE_LOST, JOB_QUEUED), "may not run again");
+	bring(s, 2, 8, 2);
+	assert_right(place(s));
+	assert_wrong(end_by(s, 2, 1, CAUSE_LOST, JOB_QUEUED), "may not run again");
+}
+
+/* ---- Who makes room ---- */
+
+/* Job 1, of that priority, has run on node 0 for 10 s and is preemptible after so long; job 2, of priority 100, wants the node.
+ */
+static void run_and_want(struct story *s, uint32_t priority, us_t preemptible_after_us)
+{
+	ask(s, 1, 1, 8000);
+	s->submitted.priority = priority;
+	s->submitted.preemptible_after_us = preemptible_after_us;
+	assert_right(submit(s));
+	plan(s, 0, 0);
+	assert_right(place(s));
+	assert_right(runs(s, 1, 1));
+	s->now_us = 10 * US_SECOND;
+	bring(s, 2, 8, 0);
+}
+
+static void victims_may_be_preempted(void **state)
+{
+	static const uint32_t victims[] = {1, 1};
+	static const struct {
+		enum policy policy;
+		uint32_t priority;
+		us_t after_us;
+		const char *says; /* NULL: it is right */
+	} cases[] = {
+		{POLICY_FAIR, 50, 0, NULL},
+		{POLICY_FAIR, 50, 10 * US_SECOND, NULL},
+		{POLICY_FAIR, 50, 11 * US_SECOND, "can't be preempted before 11000000"},
+		{POLICY_FAIR, 50, US_NEVER, "can't be preempted"},
+		{POLICY_FAIR, 100, 0, "of priority 100"},
+		{POLICY_FIFO, 150, 0, "of priority 150"},
+		{POLICY_SHORTEST, 100, 0, NULL},
+		{POLICY_LAS, 100, 0, NULL},
+		{POLICY_LAS, 101, 0, "of priority 101"},
+	};
+	struct story *s = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_right(configure(s, cases[i].policy, 1));
+		run_and_want(s, cases[i].priority, cases[i].after_us);
+		if (cases[i].says)
+			assert_wrong(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, victims, 1), cases[i].says);
+		else
+			assert_right(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, victims, 1));
+		again(s);
+	}
+	run_and_want(s, 50, 0);
+	assert_wrong(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, victims, 2), "leave twice");
+	assert_wrong(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, NULL, 0), "0 jobs are made to leave");
+	assert_wrong(reserve_with(s, 40 * US_SECOND, CAUSE_FIRST, victims, 1), "1 jobs are made to leave");
+}
+
+static void preempted_jobs_wait_again(void **state)
+{
+	static const uint32_t victim = 1, other = 2;
+	struct story *s = *state;
+
+	run_and_want(s, 50, 0);
+	assert_wrong(stop(s, 1, CAUSE_PREEMPTED), "for nobody");
+	assert_right(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, &victim, 1));
+	assert_wrong(stop(s, 1, CAUSE_RECLAIMED), "for nobody");
+	assert_right(stop(s, 1, CAUSE_PREEMPTED));
+	assert_wrong(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, &victim, 1), "is being stopped");
+	assert_wrong(end_by(s, 1, 1, CAUSE_PREEMPTED, JOB_FAILED), "is failed then");
+	assert_right(end_by(s, 1, 1, CAUSE_PREEMPTED, JOB_QUEUED));
+	ask(s, 3, 1, 1000);
+	assert_right(submit(s));
+	plan(s, 0, 1);
+	assert_wrong(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, &other, 1), "job 2 doesn't run");
+	again(s);
+	run_and_want(s, 50, 0);
+	assert_wrong(end_by(s, 1, 1, CAUSE_PREEMPTED, JOB_QUEUED), "was stopped by none");
+}
+
+/* Those that make room don't do it for a third. */
+static void nobody_takes_what_victims_leave(void **state)
+{
+	static const uint32_t victim = 1;
+	struct story *s = *state;
+
+	run_and_want(s, 50, 0);
+	assert_right(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, &victim, 1));
+	assert_right(stop(s, 1, CAUSE_PREEMPTED));
+	assert_right(end_by(s, 1, 1, CAUSE_PREEMPTED, JOB_QUEUED));
+	ask(s, 3, 1, 1000);
+	s->submitted.limit_us = US_SECOND; /* it would be over by the promised start */
+	assert_right(submit(s));
+	plan(s, 0, 0);
+	assert_wrong(place(s), "others are made to leave it to job 2");
+	again(s);
+	run_and_want(s, 50, 0);
+	assert_right(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, &victim, 1));
+	assert_right(stop(s, 1, CAUSE_PREEMPTED));
+	plan(s, 0, 0);
+	assert_wrong(place(s), "thousandths are in use"); /* they haven't left */
+	again(s);
+	run_and_want(s, 50, 0);
+	assert_right(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, &victim, 1));
+	assert_right(stop(s, 1, CAUSE_PREEMPTED));
+	assert_right(end_by(s, 1, 1, CAUSE_PREEMPTED, JOB_QUEUED));
+	plan(s, 0, 0);
+	assert_right(place(s));
+}
+
+/* Who takes longer than the grace is waited for: the promise is put off, for the same jobs; it is void once they are gone. */
+static void winners_wait_for_victims(void **state)
+{
+	static const uint32_t victim = 1, other = 3;
+	struct story *s = *state;
+
+	run_and_want(s, 50, 0);
+	assert_right(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, &victim, 1));
+	assert_right(stop(s, 1, CAUSE_PREEMPTED));
+	assert_wrong(unreserve(s, 2, CAUSE_CAPACITY), "which isn't so");
+	s->now_us = 41 * US_SECOND;
+	bring(s, 3, 8, 1);
+	assert_right(place(s));
+	ask(s, 2, 1, 8000);
+	plan(s, 0, 0);
+	assert_wrong(reserve_with(s, 71 * US_SECOND, CAUSE_OVERRUN, &other, 1), "because of: overrun");
+	assert_right(reserve_with(s, 71 * US_SECOND, CAUSE_OVERRUN, &victim, 1));
+	assert_right(end_by(s, 1, 1, CAUSE_PREEMPTED, JOB_QUEUED));
+	assert_right(unreserve(s, 2, CAUSE_CAPACITY));
+}
+
+/* By the grace what is stopped is over, and what is promised may rest on that. */
+static void stopped_jobs_end_by_the_grace(void **state)
+{
+	struct story *s = *state;
+
+	bring(s, 1, 8, 0);
+	assert_right(place(s));
+	s->now_us = 10 * US_SECOND;
+	assert_right(stop(s, 1, CAUSE_CANCEL));
+	bring(s, 2, 8, 0);
+	assert_wrong(reserve(s, 39 * US_SECOND, CAUSE_FIRST), "has it until 40000000");
+	assert_right(unreserve(s, 2, CAUSE_ORDER));
+	assert_right(reserve(s, 40 * US_SECOND, CAUSE_FIRST));
+}
+
+/* Jobs 1 and 2 of `guest` hold 4 cards each, of which `borrowed` thousandths are beyond what is its own: nothing is. A job of
+ * project a wants its nominal. */
+static void only_what_is_borrowed_is_reclaimed(void **state)
+{
+	static const uint32_t both[] = {1, 2};
+	static const struct {
+		const char *victims, *winner;
+		uint32_t n;
+		const char *says; /* NULL: it is right */
+	} cases[] = {
+		{"guest", "a", 1, NULL},
+		{"guest", "a", 2, NULL},
+		{"guest", "p", 1, "holds nothing that was borrowed"}, /* not of the cohort */
+		{"b", "a", 1, "holds nothing that was borrowed"},     /* within its own nominal */
+		{"a", "a", 1, "holds nothing that was borrowed"},
+		{"p", "a", 1, "holds nothing that was borrowed"},
+	};
+	struct story *s = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		for (uint32_t job = 1; job <= 2; job++) {
+			ask(s, job, 1, 4000);
+			s->submitted.project = cases[i].victims;
+			assert_right(submit(s));
+			plan(s, 0, job);
+			assert_right(place(s));
+			assert_right(runs(s, job, 1));
+		}
+		ask(s, 3, 1, 8000);
+		s->submitted.project = cases[i].winner;
+		assert_right(submit(s));
+		plan(s, 0, 0);
+		if (cases[i].says)
+			assert_wrong(reserve_with(s, 30 * US_SECOND, CAUSE_RECLAIMED, both, cases[i].n), cases[i].says);
+		else
+			assert_right(reserve_with(s, 30 * US_SECOND, CAUSE_RECLAIMED, both, cases[i].n));
+		again(s);
+	}
+}
+
+/* Project a borrows 2 cards with two jobs of 5: taking back ends with the first. */
+static void reclaiming_ends_at_the_nominal(void **state)
+{
+	static const uint32_t both[] = {1, 2};
+	struct story *s = *state;
+
+	for (uint32_t n = 1; n <= 2; n++) {
+		for (uint32_t job = 1; job <= 2; job++) {
+			ask(s, job, 1, 5000);
+			s->submitted.project = "a";
+			assert_right(submit(s));
+			plan(s, 0, job);
+			assert_right(place(s));
+		}
+		ask(s, 3, 1, 8000);
+		s->submitted.project = "b";
+		assert_right(submit(s));
+		plan(s, 0, 0);
+		if (n == 1)
+			assert_right(reserve_with(s, 30 * US_SECOND, CAUSE_RECLAIMED, both, n));
+		else
+			assert_wrong(reserve_with(s, 30 * US_SECOND, CAUSE_RECLAIMED, both, n), "job 2 holds nothing that was borrowed");
+		again(s);
+	}
+}
+
+static void ageing_takes_its_time(void **state)
+{
+	struct story *s = *state;
+	struct event event = {.type = EVENT_AGED};
+
+	run_and_want(s, 100, 20 * US_SECOND);
+	event.aged.job = 1;
+	event.aged.level = 1;
+	assert_right(tell(s, event));
+	event.aged.preemptible = true;
+	assert_wrong(tell(s, event), "hasn't run for as long");
+	s->now_us = 20 * US_SECOND;
+	assert_right(tell(s, event));
+	event.aged.job = 2;
+	assert_wrong(tell(s, event), "doesn't run");
+}
+
+/* ---- Centres and pools ---- */
 
 static void silent_centres_get_nothing(void **state)
 {
@@ -669,9 +1344,27 @@ int main(void)
 		CASE(elements_are_taken_once),
 		CASE(promises_are_kept),
 		CASE(promised_cpus_are_kept),
-		CASE(promises_yield_to_what_is_before),
+		CASE(promises_yield_only_when_taken_back),
 		CASE(promises_move_for_a_cause),
+		CASE(causes_are_true),
 		CASE(promises_are_possible),
+		CASE(promises_fit_together),
+		CASE(every_promise_is_kept),
+		CASE(kept_nodes_are_kept),
+		CASE(quotas_are_kept),
+		CASE(quotas_list_kinds),
+		CASE(windows_are_kept),
+		CASE(bookings_end),
+		CASE(nodes_that_are_out_get_nothing),
+		CASE(lost_jobs_run_again_as_they_say),
+		CASE(victims_may_be_preempted),
+		CASE(preempted_jobs_wait_again),
+		CASE(nobody_takes_what_victims_leave),
+		CASE(winners_wait_for_victims),
+		CASE(stopped_jobs_end_by_the_grace),
+		CASE(only_what_is_borrowed_is_reclaimed),
+		CASE(reclaiming_ends_at_the_nominal),
+		CASE(ageing_takes_its_time),
 		CASE(silent_centres_get_nothing),
 		CASE(a_new_pool_keeps_what_runs),
 	};

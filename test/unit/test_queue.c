@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * test_queue.c: the order of what waits, against a sorted array. */
+ * test_queue.c: the order of what waits, against a sorted array; and the memos of what was passed over, against a walk. */
 #include "core_fixture.h"
 
 #include "core/queue.h"
 
-enum { JOBS = 60, SHAPES = 4 };
+enum { JOBS = 60, SHAPES = 5, NEVER = 4, PROJECTS = 3 }; /* NEVER: the shape that no pool could hold */
 
 struct model {
 	struct queue queue;
 	uint32_t shapes[SHAPES];
+	uint32_t share[PROJECTS]; /* of each project; several may stand equal */
 	struct job jobs[JOBS];
 	bool waits[JOBS];
 };
@@ -21,7 +22,7 @@ static struct group group_of(struct request *q, uint32_t nodes)
 
 static void model_init(struct model *m, struct rng *rng)
 {
-	*m = (struct model){0};
+	*m = (struct model){.queue.by_share = chance(rng, 50)};
 	for (uint32_t i = 0; i < SHAPES; i++) {
 		struct request q;
 		struct group g = group_of(&q, i + 1);
@@ -32,12 +33,15 @@ static void model_init(struct model *m, struct rng *rng)
 		assert_true(is_new);
 		assert_int_equal(queue_shape(&m->queue, &g, &is_new), m->shapes[i]);
 		assert_false(is_new);
+		m->queue.shapes[m->shapes[i]]->place = i / 2; /* two look in the same places: one lane */
+		m->queue.shapes[m->shapes[i]]->never = i == NEVER;
 	}
 	for (uint32_t i = 0; i < JOBS; i++)
 		m->jobs[i] = (struct job){.id = i + 1,
 		                          .shape = m->shapes[below(rng, SHAPES)],
-		                          .project = below(rng, 2),
+		                          .project = below(rng, PROJECTS),
 		                          .priority = (uint16_t)(below(rng, 3) * 500),
+		                          .rank = chance(rng, 50) ? 0 : below(rng, 4),
 		                          .limit_us = chance(rng, 20) ? US_NEVER : 1 + below(rng, 20)};
 }
 
@@ -46,66 +50,146 @@ static bool same_class(const struct job *a, const struct job *b)
 	return a->shape == b->shape && a->project == b->project && a->priority == b->priority;
 }
 
-/* Index of the class's next waiting job from `from` on with a limit within; JOBS: none. */
-static uint32_t next_alike(const struct model *m, const struct job *like, uint32_t from, us_t within_us)
+/* Whether a goes before b of the same class: by rank, then by number. */
+static bool job_before(const struct job *a, const struct job *b)
 {
-	for (; from < JOBS; from++)
-		if (m->waits[from] && same_class(&m->jobs[from], like) && m->jobs[from].limit_us <= within_us)
-			break;
-	return from;
+	return a->rank != b->rank ? a->rank < b->rank : a->id < b->id;
 }
 
-/* The waiting jobs that are the first of their classes, by priority and number. */
-static uint32_t list_firsts(const struct model *m, uint32_t *list)
+static uint32_t share_of(const struct model *m, const struct job *job)
+{
+	return m->queue.by_share ? m->share[job->project] : 0;
+}
+
+/* Whether a goes before b, whatever their classes. */
+static bool goes_before(const struct model *m, const struct job *a, const struct job *b)
+{
+	if (a->priority != b->priority)
+		return a->priority > b->priority;
+	return share_of(m, a) != share_of(m, b) ? share_of(m, a) < share_of(m, b) : job_before(a, b);
+}
+
+static bool is_in_line(const struct model *m, uint32_t i)
+{
+	return m->waits[i] && m->jobs[i].shape != m->shapes[NEVER];
+}
+
+/* The first waiting job of a class after another one (NULL: of all) with a limit within; NULL: none. */
+static const struct job *next_alike(const struct model *m, const struct job *like, const struct job *after, us_t within_us)
+{
+	const struct job *found = NULL;
+
+	for (uint32_t i = 0; i < JOBS; i++) {
+		const struct job *job = &m->jobs[i];
+
+		if (m->waits[i] && same_class(job, like) && job->limit_us <= within_us && (!after || job_before(after, job)) &&
+		    (!found || job_before(job, found)))
+			found = job;
+	}
+	return found;
+}
+
+/* The waiting jobs that are the first of their classes, in order. */
+static uint32_t list_firsts(const struct model *m, const struct job **list)
 {
 	uint32_t n = 0;
 
-	for (int priority = 1000; priority >= 0; priority -= 500)
-		for (uint32_t i = 0; i < JOBS; i++)
-			if (m->waits[i] && m->jobs[i].priority == priority && next_alike(m, &m->jobs[i], 0, US_NEVER) == i)
-				list[n++] = i;
+	for (uint32_t i = 0; i < JOBS; i++) {
+		uint32_t at = n;
+
+		if (!is_in_line(m, i) || next_alike(m, &m->jobs[i], NULL, US_NEVER) != &m->jobs[i])
+			continue;
+		for (; at > 0 && goes_before(m, &m->jobs[i], list[at - 1]); at--)
+			list[at] = list[at - 1];
+		list[at] = &m->jobs[i];
+		n++;
+	}
 	return n;
 }
 
 static void compare_class(const struct model *m, const struct job_class *class, const struct job *first)
 {
-	uint32_t i = next_alike(m, first, 0, US_NEVER);
+	const struct job *job = NULL;
 
 	assert_ptr_equal(class_first(class), first);
 	assert_int_equal(class->first, first->id);
-	for (const struct tree_node *node = tree_first(&class->jobs); node; node = tree_next(node)) {
-		assert_ptr_equal(tree_entry(node, struct job, in_class), &m->jobs[i]);
-		i = next_alike(m, first, i + 1, US_NEVER);
+	assert_int_equal(class->rank, first->rank);
+	for (const struct job *have = class_first(class); have; have = class_next(have)) {
+		job = next_alike(m, first, job, US_NEVER);
+		assert_ptr_equal(have, job);
 	}
-	assert_int_equal(i, JOBS);
-	for (us_t within = 0; within <= 21; within++) {
-		uint32_t want = next_alike(m, first, 0, within);
-
-		assert_ptr_equal(class_first_within(class, within), want == JOBS ? NULL : &m->jobs[want]);
-	}
+	assert_null(next_alike(m, first, job, US_NEVER));
+	for (us_t within = 0; within <= 21; within++)
+		assert_ptr_equal(class_first_within(class, within), next_alike(m, first, NULL, within));
 }
 
-static void compare(const struct model *m)
+/* The projects' shares are set by whoever ranks them; here by the model. */
+static void sort(struct model *m, us_t now_us)
 {
-	uint32_t firsts[JOBS], n = list_firsts(m, firsts), i = 0, waiting = 0;
+	for (uint32_t i = 0; i < m->queue.n_buckets; i++)
+		if (m->queue.buckets[i])
+			m->queue.buckets[i]->share = m->queue.by_share ? m->share[m->queue.buckets[i]->project] : 0;
+	queue_sort(&m->queue, now_us);
+}
 
-	queue_check(&m->queue);
-	for (const struct job_class *class = queue_first(&m->queue); class; class = queue_next(class)) {
-		assert_true(i < n);
-		compare_class(m, class, &m->jobs[firsts[i++]]);
-	}
-	assert_int_equal(i, n);
-	for (i = 0; i < JOBS; i++) {
+static void compare_ahead(const struct model *m)
+{
+	uint32_t waiting = 0;
+
+	for (uint32_t i = 0; i < JOBS; i++) {
 		uint32_t ahead = 0;
 
 		waiting += m->waits[i];
 		assert_int_equal(queue_has(&m->queue, &m->jobs[i]), m->waits[i]);
-		for (uint32_t k = 0; k < JOBS; k++)
-			ahead += m->waits[k] &&
-			         (m->jobs[k].priority > m->jobs[i].priority || (m->jobs[k].priority == m->jobs[i].priority && k < i));
+		if (!m->waits[i])
+			continue;
+		for (uint32_t k = 0; is_in_line(m, i) && k < JOBS; k++)
+			ahead += is_in_line(m, k) && goes_before(m, &m->jobs[k], &m->jobs[i]);
 		assert_int_equal(queue_ahead(&m->queue, &m->jobs[i]), ahead);
 	}
 	assert_int_equal(m->queue.waiting, waiting);
+}
+
+/* The first class of a lane that is open is the one that a walk finds. */
+static void compare_open(const struct model *m, uint64_t stamp)
+{
+	for (uint32_t i = 0; i < m->queue.n_lanes; i++)
+		for (uint32_t nodes = 0; m->queue.lanes[i] && nodes <= SHAPES; nodes++) {
+			const struct job_class *want = NULL;
+
+			for (const struct tree_node *node = tree_first(&m->queue.lanes[i]->classes); node && !want; node = tree_next(node)) {
+				const struct job_class *class = tree_entry(node, struct job_class, in_lane);
+
+				want = class->passed_over <= stamp && class->nodes <= nodes ? class : NULL;
+			}
+			assert_ptr_equal(lane_open(m->queue.lanes[i], stamp, nodes), want);
+		}
+}
+
+static void compare(struct model *m, us_t now_us)
+{
+	const struct job *firsts[JOBS];
+	uint32_t n = list_firsts(m, firsts), i = 0;
+	struct arena arena = {0};
+	struct queue_walk walk = {.queue = &m->queue, .arena = &arena};
+
+	sort(m, now_us);
+	queue_check(&m->queue);
+	for (const struct job_class *class; (class = queue_walk_next(&walk));) {
+		assert_true(i < n);
+		compare_class(m, class, firsts[i++]);
+	}
+	assert_int_equal(i, n);
+	compare_ahead(m);
+	arena_done(&arena);
+}
+
+/* Somebody is passed over at this stamp, and looked at again only later, or when its class gets another job. */
+static void pass_over_some(struct model *m, struct rng *rng, uint64_t stamp)
+{
+	for (uint32_t i = 0; i < m->queue.n_classes; i++)
+		if (m->queue.classes[i] && !m->queue.shapes[m->queue.classes[i]->shape]->never && chance(rng, 20))
+			class_pass_over(&m->queue, m->queue.classes[i], stamp);
 }
 
 static void test_against_array(void **state)
@@ -124,7 +208,15 @@ static void test_against_array(void **state)
 			else
 				queue_add(&m.queue, &m.jobs[i]);
 			m.waits[i] = !m.waits[i];
-			compare(&m);
+			if (m.waits[i] && m.jobs[i].shape != m.shapes[NEVER])
+				assert_int_equal(m.queue.classes[m.jobs[i].queue_class - 1]->passed_over, 0);
+			for (uint32_t p = 0; p < PROJECTS && step % 10 == 0; p++)
+				m.share[p] = below(&rng, PROJECTS);
+			m.queue.sorted &= step % 10 != 0;
+			compare(&m, step);
+			pass_over_some(&m, &rng, (uint64_t)step);
+			compare_open(&m, (uint64_t)step);
+			compare_open(&m, (uint64_t)step + 1);
 		}
 		queue_done(&m.queue);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * test_upgrade.c: journals and snapshots of earlier releases, in test/corpus/journal-VERSION, are read for ever: each replays to
- * the state whose digest was written down beside it, and so does its snapshot with what follows it.
+ * the state whose digest was written down beside it, and so does its snapshot with what follows it. A release that keeps more in its
+ * state writes the digests of earlier journals anew, and goes by them instead of by their snapshots.
  *
  * test/corpus/regenerate writes the one of this version anew (SUAN_CORPUS_WRITE=DIR), which may be done until it is released. */
 #include "core_fixture.h"
@@ -102,6 +103,47 @@ static void live_a_day(struct world *w, uint32_t nodes)
 	world_tick(w, 10 * MINUTE);
 }
 
+/* Nodes that are out, a booking and a drain, a job that may be preempted once it has run for a while, and is. */
+static void operate(struct world *w)
+{
+	static const struct node_range one = {5, 5}, two[] = {{0, 0}, {2, 2}};
+	const struct booking_spec booking = {.name = "course",
+	                                     .project = "p",
+	                                     .centre = "exact",
+	                                     .ranges = two,
+	                                     .n_ranges = 2,
+	                                     .from_us = w->now_us + 300 * MINUTE,
+	                                     .until_us = w->now_us + 400 * MINUTE};
+	struct booking_spec drain = booking;
+	uint32_t meek, urgent;
+
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_BOOK, .book = &booking}), 0);
+	drain.project = NULL;
+	drain.from_us = w->now_us + 500 * MINUTE;
+	drain.until_us = US_NEVER;
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_BOOK, .book = &drain}), 0);
+	meek = world_submit(w, (struct want){.cards_milli = 8000, .nodes = 4, .limit_us = 60 * MINUTE, .preemptible = true, .preemptible_after_us = 5 * MINUTE, .priority = 1});
+	run(w, meek);
+	world_tick(w, 6 * MINUTE);
+	urgent = world_submit(w, (struct want){.cards_milli = 8000, .nodes = 4, .limit_us = 10 * MINUTE, .priority = 900});
+	assert_int_equal(job_of(w, meek)->state, JOB_CLEANUP);
+	world_report(w, meek, ATTEMPT_ENDED, CAUSE_PREEMPTED, 143);
+	run(w, urgent);
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_NODE,
+	                                              .node = {.centre = "exact", .range = one, .state = NODE_DOWN, .note = "fan"}}),
+	                 0);
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_UNBOOK, .unbook.booking = 2}), 0);
+	end(w, urgent, 0);
+	world_cancel(w, meek);
+	for (uint32_t id = meek; id <= urgent; id++)
+		if (job_is_live(job_of(w, id)))
+			world_report(w, id, ATTEMPT_ENDED, CAUSE_CANCEL, 143);
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_NODE,
+	                                              .node = {.centre = "exact", .range = one, .state = NODE_UP}}),
+	                 0);
+	world_tick(w, 500 * MINUTE);
+}
+
 static void change_the_pool(struct world *w)
 {
 	struct line_spec fewer[2] = {lines[0], lines[1]};
@@ -177,6 +219,7 @@ static void write_corpus(const char *dir)
 	FILE *file;
 
 	live_a_day(w, 6);
+	operate(w);
 	change_the_pool(w);
 	live_a_day(w, 5);
 	if (store_open(dir, &store, &err) < 0)
@@ -303,8 +346,8 @@ static void check_journal(const char *dir)
 	if (store_open(copy, &store, &reading.err) < 0 || journal_verify(store, NULL, &reading.err) < 0)
 		fail_msg("%s: %s: %s", dir, reading.err.subject, reading.err.text);
 	replay_from(dir, store, 1, &reading);
-	for (int type = 1; type < EVENT_FORGOTTEN + 1; type++)
-		if (!reading.seen[type])
+	for (int type = 1; type < EVENT_TYPE_COUNT; type++)
+		if (!reading.seen[type] && (type <= EVENT_FORGOTTEN || strstr(dir, "journal-" SUAN_VERSION)))
 			fail_msg("%s: no event \"%s\"", dir, event_word((enum event_type)type));
 	assert_int_equal(store->ops->snapshot(store, 0, &snapshot, &bytes, &reading.err), 0);
 	if (core_load(bytes.data, bytes.len, &reading.core, &reading.err) == 0)
