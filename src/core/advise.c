@@ -57,42 +57,58 @@ static void find_ahead(const struct core *core, const struct job *job, struct ar
 		ret->ahead[i] = who_wants(core, list[i]);
 }
 
-/* What a live job holds of a kind at a centre; CPUs where the kind is none. 0: nothing. */
-static uint64_t held_there(const struct core *core, const struct job *job, uint32_t centre, uint32_t kind)
+/* What a job holds of the shelf that its nodes are on: cards, or CPUs of one without. */
+static uint64_t held_by(const struct core *core, const struct job *job, bool of_cards)
 {
 	const struct request *q = job_request(core, job);
 
-	if (job->plan.tasks[0].centre != centre)
-		return 0;
-	if (kind == KIND_NONE)
-		return (uint64_t)job->plan.n_tasks * q->cpus_milli;
-	return job->plan.kind == kind ? (uint64_t)job->plan.n_tasks * q->cards_milli : 0;
+	return (uint64_t)job->plan.n_tasks * (of_cards ? q->cards_milli : q->cpus_milli);
 }
 
-/* The largest of those that hold what it would need, where it comes nearest. */
+/* Puts a job among the largest. */
+static void add_holder(const struct core *core, const struct job *job, bool of_cards, struct advice *ret,
+                       uint64_t held[OTHER_JOBS_MAX])
+{
+	uint64_t here = held_by(core, job, of_cards);
+	uint32_t i = ret->n_holders;
+
+	if (!here || (i == OTHER_JOBS_MAX && held[i - 1] >= here))
+		return;
+	ret->n_holders += i < OTHER_JOBS_MAX;
+	for (i = ret->n_holders - 1; i > 0 && held[i - 1] < here; i--) {
+		held[i] = held[i - 1];
+		ret->holders[i] = ret->holders[i - 1];
+	}
+	held[i] = here;
+	ret->holders[i] = (struct other_job){.job = job->id,
+	                                     .project = job->project,
+	                                     .kind = job->plan.kind,
+	                                     .nodes = job->plan.n_tasks,
+	                                     .cards_milli = of_cards ? here : 0,
+	                                     .at_us = job->plan.until_us};
+}
+
+enum { TASKS_LOOKED_AT = 16384 };
+
+/* The largest of those that hold what it would need, where it comes nearest. In a large centre: of the first so many tasks. */
 static void find_holders(const struct core *core, const struct explanation *why, struct advice *ret)
 {
+	bool of_cards = why->kind != KIND_NONE;
 	uint64_t held[OTHER_JOBS_MAX];
+	uint32_t seen = 0;
 
-	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		const struct job *job = running_job(node);
-		uint64_t here = held_there(core, job, why->centre, why->kind);
-		uint32_t i = ret->n_holders;
+	for (uint32_t s = 0; s < core->pool->n_shelves; s++) {
+		const struct shelf *shelf = &core->pool->shelves[s];
+		const struct domain *d = &core->pool->domains[shelf->domain];
 
-		if (!here || (i == OTHER_JOBS_MAX && held[i - 1] >= here))
+		if (shelf->centre != why->centre || (of_cards && shelf->kind != why->kind))
 			continue;
-		ret->n_holders += i < OTHER_JOBS_MAX;
-		for (i = ret->n_holders - 1; i > 0 && held[i - 1] < here; i--) {
-			held[i] = held[i - 1];
-			ret->holders[i] = ret->holders[i - 1];
-		}
-		held[i] = here;
-		ret->holders[i] = (struct other_job){.job = job->id,
-		                                     .project = job->project,
-		                                     .kind = job->plan.kind,
-		                                     .nodes = job->plan.n_tasks,
-		                                     .cards_milli = why->kind == KIND_NONE ? 0 : here,
-		                                     .at_us = job->plan.until_us};
+		for (uint32_t n = d->node_first; n < d->node_first + d->n_nodes && seen < TASKS_LOOKED_AT; n++)
+			for (const struct tenant *t = core->tenants[n]; t; t = t->next) {
+				seen++;
+				if (t->task == 0)
+					add_holder(core, t->of->job, of_cards, ret, held);
+			}
 	}
 }
 

@@ -179,7 +179,7 @@ static struct calendar *calendar_of(struct core *core, uint32_t resource)
 
 static void add_claims(struct core *core, const struct plan *plan)
 {
-	for (uint32_t i = 0; i < plan->n_claims; i++) {
+	for (uint32_t i = 0; core->calendars_kept && i < plan->n_claims; i++) {
 		const struct claim *c = &plan->claims[i];
 		struct calendar *calendar = calendar_of(core, c->resource);
 
@@ -192,12 +192,35 @@ static void add_claims(struct core *core, const struct plan *plan)
 
 static void remove_claims(struct core *core, const struct plan *plan)
 {
-	for (uint32_t i = 0; i < plan->n_claims; i++) {
+	for (uint32_t i = 0; core->calendars_kept && i < plan->n_claims; i++) {
 		const struct claim *c = &plan->claims[i];
 		struct calendar *calendar = calendar_of(core, c->resource);
 
 		if (calendar)
 			calendar_remove(calendar, c->amount, c->from_us, c->until_us);
+	}
+}
+
+enum { WAITING_MANY = 64 };
+
+static void clear_calendars(struct core *core)
+{
+	for (uint32_t i = 0; core->calendars && i < core->n_calendars; i++) {
+		calendar_done(&core->calendars[i]);
+		core->calendars[i].capacity = core->pool->resources[i].capacity;
+	}
+	core->calendars_kept = false;
+}
+
+/* Calendars are kept from when many wait until nobody does. */
+static void keep_calendars(struct core *core)
+{
+	if (!core->calendars_kept && core->queue.waiting >= WAITING_MANY) {
+		core->calendars_kept = true;
+		for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node))
+			add_claims(core, &running_job(node)->plan);
+	} else if (core->calendars_kept && !core->queue.waiting) {
+		clear_calendars(core);
 	}
 }
 
@@ -436,6 +459,8 @@ static void requeue(struct core *core, struct job *job)
 		outlook_leave(core, job);
 		queue_remove(&core->queue, job);
 	}
+	if (stands != stood)
+		keep_calendars(core);
 	if (!stands && core->keep.n_reservations && keep_find(&core->keep, job->id))
 		unreserve(core, job->id);
 }
@@ -1242,8 +1267,7 @@ static void index_pool(struct core *core, bool pool_changed)
 	free(core->calendars);
 	core->n_calendars = core->pool->n_resources;
 	core->calendars = mem_new(core->n_calendars, sizeof *core->calendars);
-	for (uint32_t i = 0; i < core->n_calendars; i++)
-		core->calendars[i].capacity = core->pool->resources[i].capacity;
+	clear_calendars(core);
 	capacity_done(&core->capacity);
 	capacity_done(&core->empty);
 	capacity_init(&core->capacity, core->pool);
@@ -1256,6 +1280,9 @@ static void index_pool(struct core *core, bool pool_changed)
 	core->ends = core->victims = (struct tree){0};
 	outlook_init(&core->outlook, core->pool);
 	index_keep(core);
+	for (uint32_t i = 0; i < core->queue.n_shapes; i++)
+		if (core->queue.shapes[i])
+			plan_candidates(core, core->queue.shapes[i]); /* before take_plan: the rank of what runs needs weights */
 	for (uint32_t id = 1; id <= core->last_job; id++) {
 		struct job *job = core->jobs[id];
 
@@ -1268,9 +1295,6 @@ static void index_pool(struct core *core, bool pool_changed)
 		if (pool_changed)
 			retime(core, job);
 	}
-	for (uint32_t i = 0; i < core->queue.n_shapes; i++)
-		if (core->queue.shapes[i])
-			plan_candidates(core, core->queue.shapes[i]);
 }
 
 /* What follows from one job that was loaded. Jobs come in the order of their numbers. */

@@ -45,8 +45,6 @@ static uint32_t tightest_card(const struct capacity *c, uint32_t id, uint32_t mi
 
 static bool holds_rest(const struct capacity *c, uint32_t node, const struct request *q)
 {
-	if (!q->cards_milli && !q->cpus_milli && !q->memory_mib) /* asks for nothing: but for a node that isn't closed */
-		return c->free_cpus[node] || c->free_memory[node] || c->free_cards[node];
 	return c->free_cpus[node] >= q->cpus_milli && c->free_memory[node] >= q->memory_mib;
 }
 

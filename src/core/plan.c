@@ -438,7 +438,7 @@ static us_t earliest_of(const struct core *core, uint32_t resource, uint64_t amo
 {
 	uint32_t i = map_get(&core->pool->resource_index, resource, UINT32_MAX);
 
-	return amount && i != UINT32_MAX ? calendar_earliest(&core->calendars[i], amount, now_us, 1) : now_us;
+	return core->calendars_kept && amount && i != UINT32_MAX ? calendar_earliest(&core->calendars[i], amount, now_us, 1) : now_us;
 }
 
 /* Before this instant no way to place the shape has the sum of what it needs, wherever that may lie. */

@@ -44,8 +44,9 @@ struct core {
 	/* Kept to be quick: follows from the state, and core_check() says so. */
 	struct queue queue;
 	struct capacity capacity, empty; /* free now; of the pool with nothing running */
-	struct calendar *calendars;      /* by the pool's resources */
+	struct calendar *calendars;      /* by the pool's resources; empty where !calendars_kept */
 	uint32_t n_calendars;
+	bool calendars_kept; /* while many wait: they only save the search for an earliest start some steps */
 	struct tree timers;      /* jobs that aren't over, by timer_us */
 	struct tree over;        /* jobs that are, by when they ended */
 	struct outlook outlook;  /* the work on each shelf */
