@@ -181,6 +181,59 @@ json_t *json_unplaced_element(const struct core *core, const struct job *array, 
 	return json;
 }
 
+static json_t *json_quota(const struct core *core, const struct explanation *why)
+{
+	const struct quota_view *v = &why->quota;
+
+	if (why->reason != REASON_QUOTA)
+		return json_null();
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "project", json_text(core_project_name(core, v->project)), "kind",
+	                 pool_kind_name(core_pool(core), why->quota_kind), "used", json_milli(v->used_milli), "nominal",
+	                 json_milli(v->nominal_milli), "may_borrow", json_milli(v->borrowing_milli), "cohort_used",
+	                 json_milli(v->cohort_used_milli), "cohort_nominal", json_milli(v->cohort_nominal_milli));
+}
+
+/* at: what at_us is. */
+static json_t *json_others(const struct core *core, const struct other_job *others, uint32_t n, const char *at)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		json_array_append_new(list, json_pack("{s:i, s:o, s:o, s:I, s:o, s:o}", "job", (int)others[i].job, "project",
+		                                      json_text(core_project_name(core, others[i].project)), "kind",
+		                                      json_text(kind_name(core, others[i].kind)), "nodes", (json_int_t)others[i].nodes,
+		                                      "cards", json_milli(others[i].cards_milli), at, json_instant(others[i].at_us)));
+	return list;
+}
+
+static json_t *json_change(const struct core *core, const struct advice *advice)
+{
+	json_t *value = NULL;
+
+	switch (advice->change) {
+	case CHANGE_LIMIT: value = json_seconds(advice->limit_us); break;
+	case CHANGE_TIER: value = json_string(tier_word(advice->tier)); break;
+	case CHANGE_NODES: value = json_integer(advice->nodes); break;
+	case CHANGE_CENTRE: value = json_string("any"); break;
+	case CHANGE_KIND: value = json_text(kind_name(core, advice->kind)); break;
+	case CHANGE_CARDS: value = json_milli(advice->cards_milli); break;
+	default: return json_null();
+	}
+	return json_pack("{s:s, s:o, s:s}", "what", change_word(advice->change), "value", value, "text", advice->text);
+}
+
+/* Who is in its way, and what would start it now. */
+static void add_advice(json_t *json, const struct core *core, const struct job *job, const struct explanation *why)
+{
+	struct advice advice;
+
+	core_advise(core, job->id, why, &advice);
+	json_object_set_new(json, "ahead_jobs", json_others(core, advice.ahead, advice.n_ahead, "promised_at"));
+	json_object_set_new(json, "holders", json_others(core, advice.holders, advice.n_holders, "until"));
+	json_object_set_new(json, "change", json_change(core, &advice));
+	json_object_set_new(json, "change_text", *advice.text ? json_string(advice.text) : json_null());
+}
+
 json_t *json_explanation(const struct core *core, const struct job *job, bool is_element, const struct explanation *why)
 {
 	enum job_state state = is_element && !job_is_over(job) ? JOB_QUEUED : core_job_state(core, job);
@@ -200,6 +253,11 @@ json_t *json_explanation(const struct core *core, const struct job *job, bool is
 	json_object_set_new(json, "total_cards", json_milli(why->total_milli));
 	json_object_set_new(json, "ahead", json_integer(why->ahead));
 	json_object_set_new(json, "expected_start_at", json_instant(why->start_us));
+	json_object_set_new(json, "expected_start_low_at", json_instant(why->start_low_us));
+	json_object_set_new(json, "expected_start_high_at", json_instant(why->start_high_us));
+	json_object_set_new(json, "quota", json_quota(core, why));
+	json_object_set_new(json, "booking", why->booking ? json_integer(why->booking) : json_null());
+	add_advice(json, core, job, why);
 	json_object_set_new(json, "reservation", json_reservation(core, job));
 	return json;
 }

@@ -119,6 +119,8 @@ static const struct verb verbs[] = {
      "  --jobs FILE      writes a line a job, as CSV\n"
      "  --timeline FILE  writes a line an arrival or an end, as CSV\n"
      "  --report FILE    writes a page, as HTML\n"
+     "  --mtbf D         nodes fail, on average so long after they were last up\n"
+     "  --repair D       and are down for so long (1h)\n"
      "  --no-check       without the independent check of every plan\n"
      "  --json           the result as one JSON object\n"},
 	{"help", cmd_help, "[VERB]", "this, or what a verb takes", ""},

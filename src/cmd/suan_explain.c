@@ -76,6 +76,12 @@ static void change_booked(const json_t *why)
 	            "a booking, a drain or a cordon has to end (suan bookings, suan nodes), or a time limit that ends it before");
 }
 
+static void change_order(const json_t *why)
+{
+	print_field("to change", "job %" PRIdMAX " stands before it: it has to start, or go; a higher priority would pass it",
+	            number(why, "blocker"));
+}
+
 static void change_never(const json_t *why)
 {
 	(void)why;
@@ -94,7 +100,7 @@ static const struct {
 } changes[] = {
 	{"begin", change_begin},   {"dependency", change_dependency}, {"array", change_array}, {"resources", change_resources},
 	{"spread", change_spread}, {"reserved", change_reserved},     {"never", change_never}, {"queue", change_queue},
-	{"quota", change_quota},   {"booked", change_booked},
+	{"quota", change_quota},   {"booked", change_booked},         {"order", change_order},
 };
 
 /* ---- The numbers ---- */
@@ -115,9 +121,49 @@ static void print_needs(const json_t *why, const json_t *simulated)
 		            amount_of(why, "total_cards", all, sizeof all), kind);
 }
 
+/* "job 3 (team-x, 8 cards)", a few of them; at: the field with an instant, and what it means. */
+static void print_others(const char *name, const json_t *others, const char *at, const char *means)
+{
+	char line[512], cards[32], when[40];
+	size_t i, len = 0;
+	json_t *other;
+
+	*line = 0;
+	json_array_foreach (others, i, other) {
+		const char *until = text_of(other, at, NULL), *kind = text_of(other, "kind", NULL);
+
+		len += (size_t)snprintf(line + len, sizeof line - len, "%sjob %" PRIdMAX " (%s", i ? ", " : "", number(other, "job"),
+		                        text_of(other, "project", "?"));
+		if (kind && len < sizeof line)
+			len += (size_t)snprintf(line + len, sizeof line - len, ", %s cards of %s",
+			                        amount_of(other, "cards", cards, sizeof cards), kind);
+		if (until && len < sizeof line)
+			len += (size_t)snprintf(line + len, sizeof line - len, ", %s %s", means,
+			                        print_when(until, now_us(), when, sizeof when));
+		if (len < sizeof line)
+			len += (size_t)snprintf(line + len, sizeof line - len, ")");
+		if (len >= sizeof line)
+			break;
+	}
+	if (*line)
+		print_field(name, "%s", line);
+}
+
+static void print_interval(const json_t *why)
+{
+	const char *low = text_of(why, "expected_start_low_at", NULL), *high = text_of(why, "expected_start_high_at", NULL);
+	us_t now = now_us();
+	char from[40], to[40];
+
+	if (low && high)
+		print_field("expected", "between %s and %s, 9 times in 10", print_when(low, now, from, sizeof from),
+		            print_when(high, now, to, sizeof to));
+	else
+		print_field("expected", "can't be told");
+}
+
 static void print_expected(const json_t *why)
 {
-	const char *start = text_of(why, "expected_start_at", NULL);
 	const char *reserved = text_of(json_object_get(why, "reservation"), "start_at", NULL);
 	us_t now = now_us();
 	char when[40];
@@ -126,10 +172,7 @@ static void print_expected(const json_t *why)
 		print_field("reserved", "what comes free on its nodes is kept for it; when that is enough can't be told");
 	if (reserved)
 		print_field("reserved", "%s (%s): nothing later may delay that", print_when(reserved, now, when, sizeof when), reserved);
-	if (start)
-		print_field("expected", "%s (%s)", print_when(start, now, when, sizeof when), start);
-	else
-		print_field("expected", "can't be told by time limits alone");
+	print_interval(why);
 }
 
 static void print_explanation(const char *id, const json_t *why, const json_t *simulated)
@@ -145,10 +188,14 @@ static void print_explanation(const char *id, const json_t *why, const json_t *s
 	print_needs(why, simulated);
 	if (number(why, "blocker"))
 		print_field("behind", "job %" PRIdMAX, number(why, "blocker"));
+	print_others("held by", json_object_get(why, "holders"), "until", "at most until");
 	if (json_is_integer(json_object_get(why, "ahead")))
 		print_field("ahead", "%" PRIdMAX " job%s in the queue", number(why, "ahead"), number(why, "ahead") == 1 ? "" : "s");
+	print_others("first", json_object_get(why, "ahead_jobs"), "promised_at", "promised a start at");
+	if (json_is_object(json_object_get(why, "change")))
+		print_field("to change", "%s", text_of(why, "change_text", ""));
 	for (unsigned i = 0; i < sizeof changes / sizeof *changes; i++)
-		if (!strcmp(changes[i].reason, reason))
+		if (!json_is_object(json_object_get(why, "change")) && !strcmp(changes[i].reason, reason))
 			changes[i].change(why);
 	print_expected(why);
 }

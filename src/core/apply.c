@@ -225,7 +225,7 @@ static void keep_calendars(struct core *core)
 }
 
 /* What a plan holds, for its project's books. */
-static struct project_amount amount_of(const struct core *core, const struct job *job)
+struct project_amount job_amount(const struct core *core, const struct job *job)
 {
 	const struct request *q = job_request(core, job);
 	uint64_t n = job->plan.n_tasks;
@@ -309,7 +309,7 @@ static void line_up(struct core *core, struct job *job)
 /* A job's attempt holds what its plan says. again: the books of its project know of it already. */
 static void take_plan(struct core *core, struct job *job, bool again)
 {
-	struct project_amount amount = amount_of(core, job);
+	struct project_amount amount = job_amount(core, job);
 	struct share share;
 	uint32_t node;
 
@@ -336,7 +336,7 @@ static void take_plan(struct core *core, struct job *job, bool again)
 
 static void give_plan(struct core *core, struct job *job)
 {
-	struct project_amount amount = amount_of(core, job);
+	struct project_amount amount = job_amount(core, job);
 	struct share share;
 	uint32_t node;
 
@@ -1252,7 +1252,7 @@ static void forget_running(struct core *core, struct job *job)
 
 	if (!job->running)
 		return;
-	amount = amount_of(core, job);
+	amount = job_amount(core, job);
 	projects_give(core->tree, job->project, &amount, core->now_us);
 	free(job->running->tenants);
 	free(job->running);

@@ -184,8 +184,8 @@ struct advice {
 	char text[256];       /* one sentence; "" where nothing was looked for: it waits for no cards */
 };
 
-/* Advises on a job that `why` explains: at the same instant, in the same state. Reads only. Cost: O(what runs), and some 50
- * plans. */
+/* Advises on a job that `why` explains: at the same instant, in the same state. Reads only. Cost: some 50 plans, and a
+ * millisecond where much runs. */
 void core_advise(const struct core *core, uint32_t job, const struct explanation *why, struct advice *ret);
 
 /* What would be decided for a job if it were submitted now: its plan in the arena, with start_us the earliest

@@ -426,6 +426,7 @@ struct standing {
 	struct job_class *class;
 	const struct job *job; /* NULL: no more */
 	uint32_t group;        /* a place in the queue's order: of two groups all of one go first */
+	bool open;             /* for the caller: the class wasn't passed over */
 };
 
 static struct line line_of(const struct core *core, struct arena *arena)
@@ -452,9 +453,9 @@ static struct standing *first_begun(struct line *line)
 	return first;
 }
 
-/* The next job, and its class; an array counts once. A class whose first job it is can be dropped by line_drop. NULL: no more, or
+/* The next job, and where it stands; an array counts once. A class whose first job it is can be dropped by line_drop. NULL: no more, or
  * as many as hold promises. */
-static const struct job *line_next(struct line *line, struct job_class **ret_class, bool *ret_first)
+static const struct job *line_next(struct line *line, struct standing **ret, bool *ret_first)
 {
 	struct standing *first = first_begun(line), fresh;
 	const struct job *job;
@@ -464,7 +465,7 @@ static const struct job *line_next(struct line *line, struct job_class **ret_cla
 	if (!line->is_begun)
 		line->next = queue_walk_next(&line->walk);
 	line->is_begun = true;
-	fresh = (struct standing){line->next, line->next ? class_first(line->next) : NULL, line->walk.from};
+	fresh = (struct standing){line->next, line->next ? class_first(line->next) : NULL, line->walk.from, false};
 	*ret_first = line->next && (!first || stands_before(&fresh, first));
 	if (*ret_first) {
 		line->begun[line->n] = fresh;
@@ -474,7 +475,7 @@ static const struct job *line_next(struct line *line, struct job_class **ret_cla
 	if (!first)
 		return NULL;
 	job = first->job;
-	*ret_class = first->class;
+	*ret = first;
 	first->job = job->array ? NULL : class_next(job);
 	line->left--;
 	return job;
@@ -492,21 +493,35 @@ bool pass_promises(const struct core *core)
 	return core->config.reservations && (core->config.policy == POLICY_FAIR || core->config.policy == POLICY_FIFO);
 }
 
+/* A job that isn't the first of its class, but has a promise of its own: it may start on that where the first can't. */
+static bool try_promised(struct core *core, const struct job *job, us_t now_us, struct event *ret)
+{
+	struct asker asker = asker_of(job);
+	struct plan plan;
+
+	if (!keep_find(&core->keep, job->id) || !plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan))
+		return false;
+	yield_placed(core, job, now_us, &plan, ret);
+	return true;
+}
+
 /* The jobs that wait first: they start, or hold a promise. Returns whether there is news. */
 static bool first_in_line(struct core *core, us_t now_us, struct event *ret)
 {
 	struct line line = line_of(core, &core->scratch);
-	struct job_class *class;
+	struct standing *at;
 	const struct job *job;
 	uint32_t place = 0;
 	bool is_first;
 
-	while ((job = line_next(&line, &class, &is_first))) {
-		if (is_first && !is_passed_over(core, class) && try_class(core, class, now_us, ret))
+	while ((job = line_next(&line, &at, &is_first))) {
+		if (is_first)
+			at->open = !is_passed_over(core, at->class);
+		if (at->open && (is_first ? try_class(core, at->class, now_us, ret) : try_promised(core, job, now_us, ret)))
 			return true;
-		if (is_first && !may_be_promised(core, class))
+		if (is_first && !may_be_promised(core, at->class))
 			line_drop(&line);
-		else if (promise(core, class, job, &place, now_us, ret))
+		else if (promise(core, at->class, job, &place, now_us, ret))
 			return true;
 	}
 	if (ordinary(core, place))
@@ -518,7 +533,7 @@ us_t pass_wake(const struct core *core, us_t now_us)
 {
 	struct arena arena = {0};
 	us_t wake_us = US_NEVER;
-	struct job_class *class;
+	struct standing *at;
 	const struct job *job;
 	struct line line;
 	bool is_first;
@@ -527,10 +542,10 @@ us_t pass_wake(const struct core *core, us_t now_us)
 		return US_NEVER;
 	pass_sort((struct core *)(uintptr_t)core, now_us); /* a memo */
 	line = line_of(core, &arena);
-	while ((job = line_next(&line, &class, &is_first))) {
+	while ((job = line_next(&line, &at, &is_first))) {
 		us_t at_us = us_add(job->eligible_us, core->config.starvation_after_us);
 
-		if (is_first && !may_be_promised(core, class))
+		if (is_first && !may_be_promised(core, at->class))
 			line_drop(&line);
 		else if (!keep_find(&core->keep, job->id) && at_us > now_us && at_us < wake_us)
 			wake_us = at_us;

@@ -30,7 +30,8 @@ struct search {
 	us_t now_us;
 	struct arena *arena;
 	bool reclaims;
-	uint32_t kind; /* of a reclaim: whose borrowed cards are meant */
+	uint32_t kind;  /* of a reclaim: whose borrowed cards are meant, */
+	uint32_t owner; /* and the project that they were borrowed from: the winner's, or one above it */
 	struct victim *victims;
 	uint32_t n;
 };
@@ -101,7 +102,7 @@ static void list_borrowers(struct search *s)
 
 		if (job->state != JOB_ACTIVE || job->plan.kind != s->kind || !is_near(s, job))
 			continue;
-		fellow = projects_cohort_fellow(s->core->tree, s->winner->project, job->project);
+		fellow = projects_cohort_fellow(s->core->tree, s->owner, job->project);
 		if (fellow != PROJECT_NONE && projects_borrows(s->core->tree, fellow, s->kind))
 			add_victim(s, job, fellow);
 	}
@@ -135,6 +136,7 @@ static struct keep *keep_of(const struct search *s)
 /* What a victim holds comes free, or is taken again, for the question. */
 static void set_aside(const struct search *s, const struct job *job, bool gone)
 {
+	struct project_amount amount = job_amount(s->core, job);
 	struct share share;
 	uint32_t node;
 
@@ -146,6 +148,10 @@ static void set_aside(const struct search *s, const struct job *job, bool gone)
 		else
 			keep_then_take(keep_of(s), node, &share);
 	}
+	if (gone)
+		projects_set_aside(s->core->tree, job->project, &amount);
+	else
+		projects_hold_again(s->core->tree, job->project, &amount);
 }
 
 static bool fits(const struct search *s, const struct asker *asker, us_t start_us, struct plan *ret)
@@ -154,22 +160,6 @@ static bool fits(const struct search *s, const struct asker *asker, us_t start_u
 
 	keep_then_show(keep_of(s), &view);
 	return plan_find(s->core, s->shape, asker, &s->core->keep.open, start_us, s->arena, ret);
-}
-
-/* Thousandths of cards that a project lacks in its cohort: what has to be given back there first. */
-static uint64_t lacking(const struct search *s, uint64_t milli)
-{
-	uint64_t low = 0, high = milli; /* `low` more fit, `high` don't */
-
-	while (low + 1 < high) {
-		uint64_t mid = (low + high) / 2;
-
-		if (projects_fits(s->core->tree, s->winner->project, s->kind, mid, NULL) == QUOTA_OK)
-			low = mid;
-		else
-			high = mid;
-	}
-	return milli - low;
 }
 
 /* What is on its way out counts as gone, or again as there. */
@@ -197,26 +187,9 @@ static bool waits_only(const struct search *s)
 	return found;
 }
 
-static uint64_t card_milli_of(const struct search *s, const struct job *job)
-{
-	return (uint64_t)job->plan.n_tasks * job_request(s->core, job)->cards_milli;
-}
-
-/* Whether the project that a victim's cards count for would borrow still, those before it in the list gone. */
-static bool borrows_still(const struct search *s, uint32_t victim)
-{
-	uint64_t given = 0;
-
-	for (uint32_t i = 0; i < victim; i++)
-		if (!s->victims[i].spared && s->victims[i].fellow == s->victims[victim].fellow)
-			given += card_milli_of(s, s->victims[i].job);
-	return projects_borrows(s->core->tree, s->victims[victim].fellow, s->kind) > given;
-}
-
 /* Adds victims until the winner fits, and spares those that it doesn't need. Returns whether it does fit; *ret is its plan. */
-static bool make_room(struct search *s, const struct asker *asker, us_t start_us, uint64_t lacks, struct plan *ret)
+static bool make_room(struct search *s, const struct asker *asker, us_t start_us, struct plan *ret)
 {
-	uint64_t given = 0;
 	uint32_t n = 0;
 	bool found = false;
 
@@ -224,28 +197,25 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 	if (s->core->in_state[JOB_CLEANUP])
 		set_leaving_aside(s, true);
 	for (; n < s->n && !found; n++) {
-		s->victims[n].spared = s->reclaims && !borrows_still(s, n);
-		if (s->victims[n].spared)
+		struct victim *v = &s->victims[n];
+
+		v->spared = s->reclaims && !projects_borrows(s->core->tree, v->fellow, s->kind);
+		if (v->spared)
 			continue;
-		set_aside(s, s->victims[n].job, true);
-		given += card_milli_of(s, s->victims[n].job);
-		found = given >= lacks && fits(s, asker, start_us, ret);
+		set_aside(s, v->job, true);
+		found = fits(s, asker, start_us, ret);
 	}
 	for (uint32_t i = n; found && n > 1 && i-- > 0;) {
 		struct plan plan;
 
 		if (s->victims[i].spared)
 			continue;
-		if (given - card_milli_of(s, s->victims[i].job) < lacks)
-			continue;
 		set_aside(s, s->victims[i].job, false);
 		s->victims[i].spared = fits(s, asker, start_us, &plan);
-		if (s->victims[i].spared) {
-			given -= card_milli_of(s, s->victims[i].job);
+		if (s->victims[i].spared)
 			*ret = plan;
-		} else {
+		else
 			set_aside(s, s->victims[i].job, true);
-		}
 	}
 	for (uint32_t i = 0; i < n; i++)
 		if (!s->victims[i].spared)
@@ -272,17 +242,17 @@ static void yield(const struct search *s, const struct plan *plan, enum cause ca
 	ret->reserved.n_victims = n;
 }
 
-static bool try_search(struct search *s, uint64_t lacks, enum cause cause, struct event *ret)
+static bool try_search(struct search *s, enum cause cause, struct event *ret)
 {
 	const struct asker asker = {
-		.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us, .quota_waived = s->reclaims};
+		.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us};
 	us_t start_us = us_add(s->now_us, s->core->config.kill_grace_us);
 	struct plan plan;
 
 	if (!s->n)
 		return false;
 	qsort_r(s->victims, s->n, sizeof *s->victims, compare_victims, s);
-	if (!make_room(s, &asker, start_us, lacks, &plan))
+	if (!make_room(s, &asker, start_us, &plan))
 		return false;
 	yield(s, &plan, cause, ret);
 	return true;
@@ -291,6 +261,8 @@ static bool try_search(struct search *s, uint64_t lacks, enum cause cause, struc
 /* Takes back what others of its cohort borrowed, of one of the kinds that would do. */
 static bool reclaim(struct search *s, struct event *ret)
 {
+	struct quota_view view;
+
 	for (uint32_t i = 0; i < s->shape->n_candidates; i++) {
 		const struct request *q = &s->shape->group.requests[s->shape->candidates[i].request];
 		uint64_t milli = (uint64_t)s->shape->group.nodes * q->cards_milli;
@@ -298,8 +270,10 @@ static bool reclaim(struct search *s, struct event *ret)
 		s->kind = s->core->pool->shelves[s->shape->candidates[i].shelf].kind;
 		if (!milli || !projects_may_reclaim(s->core->tree, s->winner->project, s->kind, milli))
 			continue;
+		projects_fits(s->core->tree, s->winner->project, s->kind, milli, &view);
+		s->owner = view.project;
 		list_borrowers(s);
-		if (try_search(s, lacking(s, milli), CAUSE_RECLAIMED, ret))
+		if (try_search(s, CAUSE_RECLAIMED, ret))
 			return true;
 		s->n = 0;
 	}
@@ -318,6 +292,19 @@ static bool starts_sooner(const struct search *s, const struct plan *plan)
 	return plan_earliest(s->core, s->shape, &asker, s->now_us, s->arena, &earliest) && earliest.start_us <= plan->start_us;
 }
 
+/* Whether the winner's project would hold more than its own nominal. Nobody is made to leave for that: whoever it would be borrowed
+ * from could take it back at once, and so for ever. */
+static bool would_borrow(const struct search *s, const struct plan *plan)
+{
+	struct quota_view view = {.project = PROJECT_NONE};
+	uint64_t milli = (uint64_t)plan->n_tasks * s->shape->group.requests[plan->request].cards_milli;
+
+	if (!s->core->projects_bounded || !milli)
+		return false;
+	projects_fits(s->core->tree, s->winner->project, plan->kind, milli, &view);
+	return view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli;
+}
+
 bool preempt_for(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena,
                  struct event *ret)
 {
@@ -328,7 +315,7 @@ bool preempt_for(const struct core *core, const struct shape *shape, const struc
 		return false; /* they are on their way out */
 	if (core->victims.count) {
 		list_behind(&s);
-		if (try_search(&s, 0, CAUSE_PREEMPTED, ret))
+		if (try_search(&s, CAUSE_PREEMPTED, ret) && !would_borrow(&s, &ret->reserved.plan))
 			return !starts_sooner(&s, &ret->reserved.plan);
 	}
 	s.n = 0;

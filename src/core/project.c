@@ -484,6 +484,11 @@ void projects_give(struct projects *p, uint32_t project, const struct project_am
 			p->cohorts[p->project[n].cohort].relieved++;
 }
 
+void projects_set_aside(struct projects *p, uint32_t project, const struct project_amount *amount)
+{
+	change_all(p, project, amount, -1, 0);
+}
+
 void projects_hold_again(struct projects *p, uint32_t project, const struct project_amount *amount)
 {
 	change_all(p, project, amount, 1, 0);

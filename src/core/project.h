@@ -64,6 +64,10 @@ void projects_give(struct projects *projects, uint32_t project, const struct pro
 /* As projects_take, for what was held before projects_save: the use that was loaded knows of it already. */
 void projects_hold_again(struct projects *projects, uint32_t project, const struct project_amount *amount);
 
+/* The other way round, for a question: until projects_hold_again the amount doesn't count as held, and nothing of what was used
+ * changes. */
+void projects_set_aside(struct projects *projects, uint32_t project, const struct project_amount *amount);
+
 /* Thousandths of cards of a kind that the project and all below it hold. */
 uint64_t projects_held_milli(const struct projects *projects, uint32_t project, uint32_t kind);
 

@@ -145,6 +145,7 @@ bool job_holds(const struct core *core, const struct job *job, uint32_t task, ui
 /* apply.c: the tree of projects as the pool and the configuration have it; whether a node under its attempt is down; what
  * estimates know a job by. */
 void apply_projects(struct core *core);
+struct project_amount job_amount(const struct core *core, const struct job *job); /* what its attempt holds */
 bool job_lost_node(const struct core *core, const struct job *job);
 struct estimate_key core_estimate_key(const struct core *core, const struct job *job);
 struct job *running_job(const struct tree_node *in_live);

@@ -79,6 +79,46 @@ void book_use(struct book_task *task)
 	list_add(&node->live, task);
 }
 
+static uint32_t lesser(uint64_t a, uint64_t b)
+{
+	return (uint32_t)(a < b ? a : b);
+}
+
+/* Of each card the whole share or nothing; of the rest what there is. */
+static void fit_in(struct book_task *task, const struct book_node *node)
+{
+	uint32_t share;
+
+	task->cards_milli = task->given_milli;
+	share = book_share(task);
+	task->cards = 0;
+	for (uint32_t i = 0; i < node->cards; i++)
+		if (task->given >> i & 1 && node->used_milli[i] + share <= CARD_MILLI)
+			task->cards |= UINT64_C(1) << i;
+	if (task->given)
+		task->cards_milli = (uint32_t)__builtin_popcountll(task->cards) * share;
+	else
+		task->cards_milli = lesser(task->given_milli, (uint64_t)node->cards * CARD_MILLI - node->cards_milli);
+	task->cpus_milli = task->given_cpus_milli;
+	if (node->cpus_max != UNCOUNTED)
+		task->cpus_milli = lesser(task->given_cpus_milli, node->cpus_max - node->cpus_milli);
+	task->memory_mib = task->given_mib;
+	if (node->memory_max != UNCOUNTED)
+		task->memory_mib = lesser(task->given_mib, node->memory_max - node->memory_mib);
+}
+
+bool book_use_again(struct book *book, struct book_task *task)
+{
+	task->link = NULL;
+	task->node = book_node(book, task->centre, task->number);
+	if (!task->node)
+		return false;
+	fit_in(task, task->node);
+	book_use(task);
+	return task->cards_milli == task->given_milli && task->cards == task->given && task->cpus_milli == task->given_cpus_milli &&
+	       task->memory_mib == task->given_mib;
+}
+
 static void leave_node(struct book_task *task)
 {
 	struct book_node *node = task->node;
@@ -354,7 +394,11 @@ struct book_plan *book_keep_plan(struct book *book, struct book_plan **list, uin
 		                                    .cards_milli = t->cards_milli,
 		                                    .cpus_milli = request->cpus_milli,
 		                                    .memory_mib = request->memory_mib,
-		                                    .cards = t->cards};
+		                                    .cards = t->cards,
+		                                    .given_milli = t->cards_milli,
+		                                    .given_cpus_milli = request->cpus_milli,
+		                                    .given_mib = request->memory_mib,
+		                                    .given = t->cards};
 	}
 	enlist(list, kept);
 	return kept;

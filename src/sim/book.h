@@ -17,8 +17,11 @@ struct book_task {
 	struct book_node *node;         /* NULL: the pool no longer has it */
 	struct book_task *next, **link; /* what else is in the same list of the node */
 	uint32_t centre, number;
+	/* What it holds: all that it was given, but where a pool change left less. */
 	uint32_t cards_milli, cpus_milli, memory_mib;
 	uint64_t cards;
+	uint32_t given_milli, given_cpus_milli, given_mib;
+	uint64_t given;
 };
 
 struct book_node {
@@ -141,6 +144,8 @@ void book_set_pool(struct book *book, const struct pool_spec *spec);
 uint32_t book_share(const struct book_task *task);
 /* A task begins to use its node. */
 void book_use(struct book_task *task);
+/* Finds a task's node in a new pool, and begins to use what is left there of what it was given. Returns whether that is all. */
+bool book_use_again(struct book *book, struct book_task *task);
 /* The cards that a task in use has now been given; or, sign below 0, gives back. */
 void book_use_cards(struct book_node *node, const struct book_task *task, int sign);
 /* Adds a plan's claims to what is claimed, or, sign below 0, takes them away. */

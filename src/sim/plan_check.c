@@ -164,28 +164,22 @@ static void hold_quota(struct plan_check *c, const struct book_job *job, int sig
 {
 	const struct book_plan *plan = job->live;
 
-	if (plan->n_tasks && plan->tasks[0].cards_milli)
-		quota_hold(&c->book.quota, job->project, plan->kind, sign * (int64_t)plan->n_tasks * plan->tasks[0].cards_milli);
+	if (plan->n_tasks && plan->tasks[0].given_milli)
+		quota_hold(&c->book.quota, job->project, plan->kind, sign * (int64_t)plan->n_tasks * plan->tasks[0].given_milli);
 }
 
 /* ---- A new pool ---- */
 
-/* Finds an attempt's nodes again, also those that an earlier change took away. What is there stays in use; a node that is gone,
- * or has no room any more, holds nothing of it, and then the sums of its claims are no longer known. */
+/* Finds an attempt's nodes again, also those that an earlier change took away. What is left of them stays in use; where that
+ * isn't all, the sums of its claims are no longer known. */
 static void settle(struct plan_check *c, struct book_plan *plan)
 {
 	plan->moved = false;
 	for (uint32_t i = 0; i < plan->n_tasks; i++) {
 		struct book_task *task = &plan->tasks[i];
-		struct book_node *node = book_node(&c->book, task->centre, task->number);
 
-		task->link = NULL;
-		task->node = node;
-		if (node && (node->cards >= 64 || !(task->cards >> node->cards)) && rule_room(c, task, NULL) == 0)
-			book_use(task);
-		else
-			task->node = NULL;
-		plan->moved |= !task->node || (task->cards_milli && node->kind != plan->kind);
+		if (!book_use_again(&c->book, task) || (task->cards_milli && task->node->kind != plan->kind))
+			plan->moved = true;
 	}
 }
 
@@ -294,7 +288,7 @@ static int take_bound(struct plan_check *c, uint32_t number, uint32_t attempt, c
 		if ((unsigned)__builtin_popcountll(tasks[i].cards) != (task->cards_milli + CARD_MILLI - 1) / CARD_MILLI ||
 		    (task->node->cards < 64 && tasks[i].cards >> task->node->cards))
 			return plan_broken(c, err, "task %" PRIu32 ": not as many cards as planned, or some that aren't there", i);
-		task->cards = tasks[i].cards;
+		task->cards = task->given = tasks[i].cards;
 		book_use_cards(task->node, task, 1);
 		for (uint64_t left = task->cards; left; left &= left - 1)
 			if (task->node->used_milli[__builtin_ctzll(left)] > CARD_MILLI)

@@ -161,7 +161,7 @@ static int may_preempt(const struct plan_check *c, uint32_t winner, uint32_t vic
 
 static uint64_t milli_of(const struct book_plan *plan)
 {
-	return plan->n_tasks ? (uint64_t)plan->n_tasks * plan->tasks[0].cards_milli : 0;
+	return plan->n_tasks ? (uint64_t)plan->n_tasks * plan->tasks[0].given_milli : 0;
 }
 
 /* Only while the victim's project is over its nominal, those before it in the list gone. */

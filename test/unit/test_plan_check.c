@@ -1326,6 +1326,42 @@ static void a_new_pool_keeps_what_runs(void **state)
 	assert_wrong(place(s), "card 0 of node 0");
 }
 
+/* Nodes with less memory: what no longer fits is cut down, in order of the jobs' numbers, and only that much comes free again. */
+static void a_new_pool_may_leave_less(void **state)
+{
+	struct story *s = *state;
+	struct line_spec line = lines[0][0];
+	struct centre_spec centre = centres[0];
+	struct pool_spec smaller = pool;
+
+	for (uint32_t job = 1; job <= 2; job++) {
+		ask(s, job, 1, 1000);
+		s->request.memory_mib = 30000;
+		assert_right(submit(s));
+		plan(s, 0, 0);
+		s->tasks[0].cards = job;
+		assert_right(place(s));
+	}
+	line.memory_mib = 40000;
+	centre.lines = &line;
+	centre.n_lines = 1;
+	smaller.centres = &centre;
+	smaller.n_centres = 1;
+	assert_right(tell(s, (struct event){.type = EVENT_POOL, .pool = smaller}));
+	assert_right(end(s, 2, 1, JOB_COMPLETED));
+	for (uint32_t job = 3; job <= 4; job++) {
+		ask(s, job, 1, 1000);
+		s->request.memory_mib = job == 3 ? 10000 : 1;
+		assert_right(submit(s));
+		plan(s, 0, 0);
+		s->tasks[0].cards = 1u << job;
+		if (job == 3)
+			assert_right(place(s));
+		else
+			assert_wrong(place(s), "40001 MiB");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1367,6 +1403,7 @@ int main(void)
 		CASE(ageing_takes_its_time),
 		CASE(silent_centres_get_nothing),
 		CASE(a_new_pool_keeps_what_runs),
+		CASE(a_new_pool_may_leave_less),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
