@@ -14,9 +14,9 @@
 #include <time.h>
 
 #include "core/journal.h"
+#include "desk.h"
 #include "lives.h"
 #include "measure.h"
-#include "pool.h"
 #include "store/stores.h"
 
 enum {
@@ -24,7 +24,6 @@ enum {
 	SINGLES = 5000,
 	GANGS = 200,
 	GANG_NODES = 8,
-	COMMIT_EVENTS = 64, /* events that share a commit, as at 64 connections */
 	QUEUED = 200000,
 	SHAPES = 16,
 };
@@ -111,49 +110,6 @@ static int journal(int argc, char **argv)
 
 /* ---- Decisions ---- */
 
-/* A core with what a daemon does after each of its turns: the events are hashed into the chain. */
-struct desk {
-	struct core *core;
-	struct step step;
-	struct hash chain;
-	uint64_t placed, events, bytes;
-	us_t now_us;
-};
-
-static void close_batch(struct desk *desk)
-{
-	struct step *step = &desk->step;
-
-	if (!step->n_events)
-		return;
-	desk->chain = journal_hash(&desk->chain, core_sequence(desk->core) - step->n_events + 1, step->n_events, step->last_us,
-	                           step->events.data, step->events.len);
-	desk->events += step->n_events;
-	desk->bytes += step->events.len;
-	for (uint32_t i = 0; i < step->n_effects; i++)
-		desk->placed += step->effects[i].type == EFFECT_HOLD;
-	step_reset(step);
-}
-
-static void close_full_batch(struct desk *desk)
-{
-	if (desk->step.n_events >= COMMIT_EVENTS)
-		close_batch(desk);
-}
-
-static void desk_open(struct desk *desk, uint32_t cards, uint32_t blockers[BENCH_CENTRES])
-{
-	*desk = (struct desk){.now_us = 1000 * US_SECOND};
-	desk->core = bench_core(cards, desk->now_us);
-	bench_fill(desk->core, desk->now_us, cards, blockers);
-}
-
-static void desk_close(struct desk *desk)
-{
-	step_done(&desk->step);
-	core_free(desk->core);
-}
-
 /* The backlog: single cards and gangs of 64, in an order by the seed. */
 static void submit_backlog(struct desk *desk, struct rng *rng)
 {
@@ -165,11 +121,11 @@ static void submit_backlog(struct desk *desk, struct rng *rng)
 
 		bench_job(&job, "*", gang ? GANG_NODES : 1, gang ? BENCH_CARDS : 1, US_HOUR, rng);
 		bench_submit(desk->core, desk->now_us, &job, &desk->step);
-		close_full_batch(desk);
+		desk_commit_full(desk);
 		gangs -= gang;
 		singles -= !gang;
 	}
-	close_batch(desk);
+	desk_commit(desk);
 }
 
 /* All that runs goes, centre by centre, and what waits is placed. */
@@ -182,7 +138,7 @@ static void place_backlog(struct desk *desk, const uint32_t blockers[BENCH_CENTR
 	begun = cpu_ns();
 	for (int i = 0; i < BENCH_CENTRES; i++) {
 		bench_report(desk->core, desk->now_us, blockers[i], ATTEMPT_ENDED, &desk->step);
-		close_batch(desk);
+		desk_commit(desk);
 	}
 	took = cpu_seconds_since(begun);
 	put_run("core.place", (double)desk->placed / took);
@@ -204,10 +160,10 @@ static void report_lives(struct desk *desk, uint32_t last)
 			if (!job || job->attempt_state != (enum attempt_state)(state - 1))
 				continue;
 			bench_report(desk->core, desk->now_us += 100, id, (enum attempt_state)state, &desk->step);
-			close_full_batch(desk);
+			desk_commit_full(desk);
 			reports++;
 		}
-	close_batch(desk);
+	desk_commit(desk);
 	put_run("core.report", (double)reports / cpu_seconds_since(begun));
 	put_why("core.report",
 	        "one CPU: %" PRIu64 " reports (held, released, running, ended), what still waits placed as cards come free", reports);
@@ -232,9 +188,9 @@ static void submit_queue(uint64_t seed)
 	begun = cpu_ns();
 	for (uint32_t i = 0; i < QUEUED; i++) {
 		bench_submit(desk.core, desk.now_us, &jobs[i], &desk.step);
-		close_full_batch(&desk);
+		desk_commit_full(&desk);
 	}
-	close_batch(&desk);
+	desk_commit(&desk);
 	put_run("core.submit", QUEUED / cpu_seconds_since(begun));
 	put_why("core.submit",
 	        "one CPU: %d jobs of %d shapes into a waiting queue, each decided about; %.0f bytes each, encoded and hashed", QUEUED,
@@ -276,9 +232,9 @@ static void submit_many(struct desk *desk, uint32_t n, struct rng *rng)
 
 		bench_job(&job, "*", 1 + shape / 8, 1 + shape % 8, US_HOUR, rng);
 		bench_submit(desk->core, desk->now_us, &job, &desk->step);
-		close_full_batch(desk);
+		desk_commit_full(desk);
 	}
-	close_batch(desk);
+	desk_commit(desk);
 }
 
 static int memory(int argc, char **argv)

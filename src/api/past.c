@@ -67,7 +67,18 @@ int past_find(struct service *service, const struct job_id *id, struct past *ret
 
 json_t *past_explanation(const struct past *past)
 {
-	static const char *const empty[] = {"reason", "blocker", "kind", "centre", "expected_start_at", "reservation"};
+	static const char *const empty[] = {"reason",
+	                                    "blocker",
+	                                    "kind",
+	                                    "centre",
+	                                    "expected_start_at",
+	                                    "reservation",
+	                                    "expected_start_low_at",
+	                                    "expected_start_high_at",
+	                                    "quota",
+	                                    "booking",
+	                                    "change",
+	                                    "change_text"};
 	static const char *const zero[] = {"need_nodes", "free_nodes", "free_cards", "total_cards", "ahead"};
 	json_t *json = json_pack("{s:i, s:s, s:s}", "job", (int)past->job, "state", job_state_word(past->state), "text",
 	                         "it is over, and waits for nothing");
@@ -76,6 +87,8 @@ json_t *past_explanation(const struct past *past)
 		json_object_set_new(json, empty[i], json_null());
 	for (size_t i = 0; i < sizeof zero / sizeof *zero; i++)
 		json_object_set_new(json, zero[i], json_integer(0));
+	json_object_set_new(json, "ahead_jobs", json_array());
+	json_object_set_new(json, "holders", json_array());
 	json_decref(past->json);
 	return json;
 }

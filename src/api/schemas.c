@@ -28,13 +28,17 @@ const struct schema schemas[] = {
 	{"problem", "{'type':'object','properties':{'type':{'type':'string'},'title':{'type':'string'},'status':{'type':'integ"
                 "er'},'detail':{'type':['string','null']},'field':{'type':['string','null']},'line':{'type':['integer','nu"
                 "ll']}}}"},
-	{"explanation", "{'type':'object','properties':{'job':{'type':'integer'},'state':{'type':'string'},'reason':{'type':['stri"
-                    "ng','null']},'text':{'type':['string','null']},'blocker':{'type':['integer','null']},'kind':{'type':['str"
-                    "ing','null']},'centre':{'type':['string','null']},'need_nodes':{'type':'integer'},'free_nodes':{'type':'i"
-                    "nteger'},'free_cards':{'type':'number'},'total_cards':{'type':'number'},'ahead':{'type':'integer'},'expec"
-                    "ted_start_at':{'type':['string','null']},'reservation':{'type':['object','null'],'properties':{'start_at'"
-                    ":{'type':['string','null']},'cause':{'type':'string'},'preempts':{'type':'array','items':{'type':'integer"
-                    "'}}}}}}"},
+	{"explanation",
+     "{'type':'object','properties':{'job':{'type':'integer'},'state':{'type':'string'},'reason':{'type':['stri"
+     "ng','null']},'text':{'type':['string','null']},'blocker':{'type':['integer','null']},'kind':{'type':['str"
+     "ing','null']},'centre':{'type':['string','null']},'need_nodes':{'type':'integer'},'free_nodes':{'type':'i"
+     "nteger'},'free_cards':{'type':'number'},'total_cards':{'type':'number'},'ahead':{'type':'integer'},'expec"
+     "ted_start_at':{'type':['string','null']},'expected_start_low_at':{'type':['string','null']},'expected_start_hi"
+     "gh_at':{'type':['string','null']},'quota':{'type':['object','null']},'booking':{'type':['integer','null']"
+     "},'ahead_jobs':{'type':'array','items':{'type':'object'}},'holders':{'type':'array','items':{'type':'obje"
+     "ct'}},'change':{'type':['object','null']},'change_text':{'type':['string','null']},'reservation':{'type':['object','null'],'properties':{'start_at'"
+     ":{'type':['string','null']},'cause':{'type':'string'},'preempts':{'type':'array','items':{'type':'integer"
+     "'}}}}}}"},
 	{"pool", "{'type':'object','properties':{'name':{'type':'string'},'currency':{'type':['string','null']},'sequence':"
              "{'type':'integer'},'state_digest':{'type':'string'},'now':{'type':'string'},'cards':{'type':'integer'},'f"
              "ree_cards':{'type':'number'},'kinds':{'type':'array','items':{'type':'object','properties':{'kind':{'type"

@@ -17,6 +17,17 @@ static intmax_t number(const json_t *object, const char *key)
 
 /* ---- What would change it, by reason ---- */
 
+/* What the job could ask for instead, before what others would have to do; "" where nothing was found. */
+static const char *instead(const json_t *why)
+{
+	static char text[300];
+
+	*text = 0;
+	if (json_is_object(json_object_get(why, "change")))
+		snprintf(text, sizeof text, "%s; or ", text_of(why, "change_text", ""));
+	return text;
+}
+
 static void change_begin(const json_t *why)
 {
 	(void)why;
@@ -65,15 +76,14 @@ static void change_reserved(const json_t *why)
 
 static void change_quota(const json_t *why)
 {
-	(void)why;
-	print_field("to change", "jobs of its project, or of those that borrowed its cards, have to end (suan projects)");
+	print_field("to change", "%sjobs of its project, or of those that borrowed its cards, have to end (suan projects)",
+	            instead(why));
 }
 
 static void change_booked(const json_t *why)
 {
-	(void)why;
-	print_field("to change",
-	            "a booking, a drain or a cordon has to end (suan bookings, suan nodes), or a time limit that ends it before");
+	print_field("to change", "%sa booking, a drain or a cordon has to end (suan bookings, suan nodes)%s", instead(why),
+	            *instead(why) ? "" : ", or a time limit that ends it before");
 }
 
 static void change_order(const json_t *why)
@@ -97,11 +107,27 @@ static void change_queue(const json_t *why)
 static const struct {
 	const char *reason;
 	void (*change)(const json_t *why);
+	bool also; /* it says more than what the job could ask for instead */
 } changes[] = {
-	{"begin", change_begin},   {"dependency", change_dependency}, {"array", change_array}, {"resources", change_resources},
-	{"spread", change_spread}, {"reserved", change_reserved},     {"never", change_never}, {"queue", change_queue},
-	{"quota", change_quota},   {"booked", change_booked},         {"order", change_order},
+	{"begin", change_begin, false},         {"dependency", change_dependency, false}, {"array", change_array, false},
+	{"resources", change_resources, false}, {"spread", change_spread, false},         {"reserved", change_reserved, false},
+	{"never", change_never, false},         {"queue", change_queue, false},           {"quota", change_quota, true},
+	{"booked", change_booked, true},        {"order", change_order, false},
 };
+
+static void print_change(const json_t *why, const char *reason)
+{
+	bool found = json_is_object(json_object_get(why, "change"));
+
+	for (unsigned i = 0; i < sizeof changes / sizeof *changes; i++) {
+		if (strcmp(changes[i].reason, reason) != 0)
+			continue;
+		if (!found || changes[i].also)
+			changes[i].change(why);
+		else
+			print_field("to change", "%s", text_of(why, "change_text", ""));
+	}
+}
 
 /* ---- The numbers ---- */
 
@@ -188,15 +214,11 @@ static void print_explanation(const char *id, const json_t *why, const json_t *s
 	print_needs(why, simulated);
 	if (number(why, "blocker"))
 		print_field("behind", "job %" PRIdMAX, number(why, "blocker"));
-	print_others("held by", json_object_get(why, "holders"), "until", "at most until");
+	print_others("held by", json_object_get(why, "holders"), "until", "ends by its limit");
 	if (json_is_integer(json_object_get(why, "ahead")))
 		print_field("ahead", "%" PRIdMAX " job%s in the queue", number(why, "ahead"), number(why, "ahead") == 1 ? "" : "s");
-	print_others("first", json_object_get(why, "ahead_jobs"), "promised_at", "promised a start at");
-	if (json_is_object(json_object_get(why, "change")))
-		print_field("to change", "%s", text_of(why, "change_text", ""));
-	for (unsigned i = 0; i < sizeof changes / sizeof *changes; i++)
-		if (!json_is_object(json_object_get(why, "change")) && !strcmp(changes[i].reason, reason))
-			changes[i].change(why);
+	print_others("first", json_object_get(why, "ahead_jobs"), "promised_at", "promised to start");
+	print_change(why, reason);
 	print_expected(why);
 }
 

@@ -229,7 +229,7 @@ static bool asks_for(const struct group *group, uint32_t kind)
 	return false;
 }
 
-/* The first of the pool's kinds, in the order of the pool file, at any centre. */
+/* The first of the pool's kinds, in the order of the pool file; at the same centre, where it names one. */
 static bool try_kind(const struct question *q)
 {
 	struct request request = q->shape->group.requests[0];
@@ -237,7 +237,6 @@ static bool try_kind(const struct question *q)
 
 	group.requests = &request;
 	group.n_requests = 1;
-	request.centre = CENTRE_ANY;
 	for (uint32_t kind = 0; kind < q->core->pool->n_kinds && request.kind != KIND_NONE; kind++) {
 		request.kind = q->ret->kind = kind;
 		if (!asks_for(&q->shape->group, kind) && starts_as(q, &group))

@@ -396,9 +396,11 @@ static void copy_plan(struct plan *to, const struct plan *from)
 	free(to->claims);
 	*to = *from;
 	to->tasks = mem_new(from->n_tasks, sizeof *to->tasks);
-	memcpy(to->tasks, from->tasks, from->n_tasks * sizeof *to->tasks);
+	if (from->n_tasks)
+		memcpy(to->tasks, from->tasks, from->n_tasks * sizeof *to->tasks);
 	to->claims = mem_new(from->n_claims, sizeof *to->claims);
-	memcpy(to->claims, from->claims, from->n_claims * sizeof *to->claims);
+	if (from->n_claims)
+		memcpy(to->claims, from->claims, from->n_claims * sizeof *to->claims);
 }
 
 static void drop_plan(struct plan *plan)
@@ -418,8 +420,10 @@ static void unreserve(struct core *core, uint32_t job)
 
 	for (uint32_t i = 0; i < n; i++)
 		nodes[i] = pool_node(core->pool, r->plan.tasks[i].centre, r->plan.tasks[i].node);
-	if (r)
+	if (r) {
 		keep_unreserve(&core->keep, job, &core->capacity);
+		core->freed++; /* also where nothing is free there: others may be promised it */
+	}
 	for (uint32_t i = 0; i < n; i++)
 		if (core->capacity.free_cards[nodes[i]] || core->pool->nodes[nodes[i]].cards == 0 || core->capacity.free_cpus[nodes[i]])
 			came_free(core, nodes[i]);
@@ -617,6 +621,7 @@ static void learn_arrivals(struct core *core, const struct submitted *s)
 	if (last && core->share_arrivals) {
 		const struct group *group = &core_shape(core, last)->group;
 
+		core->fill = core->fill ? core->fill : fill_new();
 		fill_learn(core->fill, group->requests, group->n_requests, group->nodes);
 	}
 	core->arrivals++;

@@ -152,7 +152,8 @@ static void count_node(struct capacity *c, uint32_t id)
 	uint32_t whole = (uint32_t)__builtin_popcountll(c->free_cards[id]);
 
 	if (c->sets)
-		bitset_add(node_set(c, shelf, whole), c->pool->domains[shelf->domain].n_nodes, id - c->pool->domains[shelf->domain].node_first);
+		bitset_add(node_set(c, shelf, whole), c->pool->domains[shelf->domain].n_nodes,
+		           id - c->pool->domains[shelf->domain].node_first);
 	for (uint32_t d = node->rack; d != NODE_NONE; d = c->pool->domains[d].parent) {
 		if (c->sets && c->pool->domains[d].tier != TIER_CENTRE)
 			move_rooms(c, shelf, d, 0, whole);
@@ -240,8 +241,7 @@ static void change_share(struct capacity *c, uint32_t id, const struct share *sh
 	c->shelf_milli[node->shelf] += take ? -(uint64_t)share->milli : share->milli;
 	c->free_cards[id] &= ~((uint64_t)1 << i);
 	c->free_cards[id] |= (uint64_t)(*milli == CARD_MILLI) << i;
-	recount(c, id, was, (uint32_t)__builtin_popcountll(c->free_cards[id]),
-	        (uint32_t)has_shared(c, node) - (uint32_t)had_shared);
+	recount(c, id, was, (uint32_t)__builtin_popcountll(c->free_cards[id]), (uint32_t)has_shared(c, node) - (uint32_t)had_shared);
 }
 
 static void change_cards(struct capacity *c, uint32_t id, const struct share *share, bool take)

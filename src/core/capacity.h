@@ -49,9 +49,10 @@ uint32_t capacity_nodes_with(const struct capacity *capacity, uint32_t domain, u
 
 /* The first node of a domain's shelf at or after `from` with exactly `free` wholly free cards, or NODE_NONE where there is none
  * before `end`. Cost: a few words. */
-uint32_t capacity_next_node(const struct capacity *capacity, const struct shelf *shelf, uint32_t free, uint32_t from, uint32_t end);
-/* The first rack or pod (tier) of a shelf at or after `from` of which exactly `room` nodes, 1 or more, have at least `cards`, 1 or more,
- * wholly free cards; NODE_NONE: none. The shelf has sets of that tier. */
+uint32_t capacity_next_node(const struct capacity *capacity, const struct shelf *shelf, uint32_t free, uint32_t from,
+                            uint32_t end);
+/* The first rack or pod (tier) of a shelf at or after `from` of which exactly `room` nodes, 1 or more, have at least `cards`, 1
+ * or more, wholly free cards; NODE_NONE: none. The shelf has sets of that tier. */
 uint32_t capacity_next_domain(const struct capacity *capacity, const struct shelf *shelf, enum tier tier, uint32_t cards,
                               uint32_t room, uint32_t from);
 

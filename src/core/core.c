@@ -18,7 +18,6 @@ struct core *core_new(void)
 
 	core->config = config_default();
 	core->tree = projects_new();
-	core->fill = fill_new();
 	return core;
 }
 

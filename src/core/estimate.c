@@ -663,10 +663,10 @@ static void save_group(const struct wait_group *g, struct buf *buf)
 	buf_put_uint(buf, g->zeros);
 	buf_put_int(buf, g->below);
 	buf_put_int(buf, g->above);
-	for (int i = 0; i < WAIT_BUCKETS; i++)
+	for (int i = 0; i < WAIT_BUCKETS && g->total > g->zeros; i++)
 		n += g->counts[i] != 0;
 	buf_put_uint(buf, n);
-	for (int i = 0; i < WAIT_BUCKETS; i++)
+	for (int i = 0; i < WAIT_BUCKETS && n; i++)
 		if (g->counts[i]) {
 			buf_put_u8(buf, (uint8_t)i);
 			buf_put_uint(buf, g->counts[i]);

@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "core/state.h"
@@ -15,10 +14,10 @@
 enum {
 	WAYS_MAX = 8,    /* shelves that are looked at for a job, of all that will do */
 	BIAS_JOBS = 256, /* that count in what estimates have come to */
-	BIAS_SHIFT = 20,
-	FEW = 64,
-	BASE_OFF = 16,
-	LATE_PART = 8, /* what runs has at least this part of its work left, however late it is */
+	BIAS_SHIFT = 20, /* its work is kept in so many bits less */
+	FEW = 64,        /* jobs that waited and started: below it an interval is a good deal wider */
+	BASE_OFF = 16,   /* by which a base is held to be off at most, while nothing is known */
+	LATE_PART = 8,   /* what runs has at least this part of its work left, however late it is */
 };
 
 #define BIAS_WORK_MAX ((u128)1 << 54)
@@ -260,7 +259,7 @@ static us_t scaled(us_t us, uint64_t by, uint64_t over)
 }
 
 /* The interval for a base. While few have started it is wider: the quantiles of few lie too close, and those that started are
- * those that wait shortly, so that as long as they are fewer than twice those that wait what is known from the first is held to
+ * those that waited least; so as long as they are fewer than twice those that wait, what would be said of the first is held to
  * be possible too. */
 static void interval_of(const struct core *core, us_t base_us, uint8_t state, us_t *ret_low_us, us_t *ret_high_us)
 {
@@ -278,11 +277,12 @@ static void interval_of(const struct core *core, us_t base_us, uint8_t state, us
 void outlook_say(struct core *core, struct job *job)
 {
 	uint16_t shelf = choose_shelf(core, job, core->now_us);
-	const struct shelf_work *work = &core->outlook.shelves[shelf];
+	const struct shelf_work *work;
 	us_t low_us, high_us;
 
 	if (shelf == SHELF_NONE)
 		return;
+	work = &core->outlook.shelves[shelf];
 	job->outlook.base = code_down(base_of(core, work, work->waiting, core->now_us));
 	job->outlook.state = state_of(core, job, shelf, core->queue.waiting == core->queue.never);
 	interval_of(core, decode(job->outlook.base), job->outlook.state, &low_us, &high_us);
@@ -341,6 +341,12 @@ bool outlook_fits(const struct job_outlook *o, uint32_t n_shelves)
 	       (o->shelf == SHELF_NONE || o->shelf < n_shelves) && (o->state == OUTLOOK_UNSAID || o->state < WAIT_STATES);
 }
 
+static bool same_work(const struct shelf_work *a, const struct shelf_work *b)
+{
+	return a->waiting == b->waiting && a->runs == b->runs && a->ends == b->ends && a->held == b->held && a->size == b->size &&
+	       a->cpus_milli == b->cpus_milli;
+}
+
 void outlook_check(const struct core *core)
 {
 	struct outlook fresh = {0};
@@ -358,7 +364,8 @@ void outlook_check(const struct core *core)
 			count_running(core, job, fresh.shelves, false);
 	}
 	assert(fresh.n == core->outlook.n);
-	assert(!memcmp(fresh.shelves, core->outlook.shelves, fresh.n * sizeof *fresh.shelves));
+	for (uint32_t i = 0; i < fresh.n; i++)
+		assert(same_work(&fresh.shelves[i], &core->outlook.shelves[i]));
 	outlook_done(&fresh);
 	wait_model_check(&core->waits);
 }

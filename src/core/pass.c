@@ -386,14 +386,16 @@ static bool could_be_promised(struct core *core, const struct job *job, uint32_t
 	bool found;
 
 	set_behind(core, place, true);
-	found = plan_earliest(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan) ||
+	found = plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan) ||
+	        plan_earliest(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan) ||
 	        (is_starved(core, job, now_us) && plan_nearest(core, core_shape(core, job), &asker, &core->scratch, &plan, &milli));
 	set_behind(core, place, false);
 	keep_then_end(&core->keep, &core->capacity); /* what is open was made so without them */
 	return found;
 }
 
-/* Sees to the promise of a job that waits first. place: how many ordinary promises stand before. Returns whether there is news. */
+/* Sees to the promise of a job that waits first. place: how many ordinary promises stand before. Returns whether there is news.
+ */
 static bool promise(struct core *core, struct job_class *class, const struct job *job, uint32_t *place, us_t now_us,
                     struct event *ret)
 {
@@ -453,8 +455,8 @@ static struct standing *first_begun(struct line *line)
 	return first;
 }
 
-/* The next job, and where it stands; an array counts once. A class whose first job it is can be dropped by line_drop. NULL: no more, or
- * as many as hold promises. */
+/* The next job, and where it stands; an array counts once. A class whose first job it is can be dropped by line_drop. NULL: no
+ * more, or as many as hold promises. */
 static const struct job *line_next(struct line *line, struct standing **ret, bool *ret_first)
 {
 	struct standing *first = first_begun(line), fresh;

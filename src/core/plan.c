@@ -194,6 +194,8 @@ static uint64_t place_key(const struct shape *shape)
 		buf_put_uint(&buf, shape->candidates[i].shelf);
 		buf_put_uint(&buf, shape->group.requests[shape->candidates[i].request].cards_milli / CARD_MILLI);
 	}
+	/* Gangs of about one size lie together, so that those too large for what is free are passed over at once. */
+	buf_put_uint(&buf, 31 - (uint32_t)__builtin_clz(shape->group.nodes));
 	hash = hash_of(buf.data, buf.len);
 	buf_done(&buf);
 	return hash_word(hash.bytes);
@@ -289,13 +291,13 @@ static const struct candidate *balanced(const struct core *core, const struct sh
 	return list;
 }
 
-enum { SHARES_ONE_IN = 32, SHARES_LEAST = 32 };
+enum { SHARES_ONE_IN = 32, SHARES_LEAST = 4 };
 
 /* Whether nodes are chosen by what their rest is worth: where shares of cards are asked for often, for whole cards alone best fit
  * is as good, and far cheaper. */
 static bool uses_value(const struct core *core)
 {
-	return core->share_arrivals >= SHARES_LEAST && core->share_arrivals * SHARES_ONE_IN >= core->arrivals;
+	return core->fill && core->share_arrivals >= SHARES_LEAST && core->share_arrivals * SHARES_ONE_IN >= core->arrivals;
 }
 
 /* Whether two ways differ in the kind or centre alone, at one price. */
@@ -332,25 +334,69 @@ static uint32_t choose_by_value(const struct core *core, const struct shape *sha
 	return from;
 }
 
+/* Whether some way before list[i], from list[from] on, is to the same kind of card. */
+static bool kind_was_seen(const struct core *core, const struct candidate *list, uint32_t from, uint32_t i)
+{
+	while (from < i && core->pool->shelves[list[from].shelf].kind != core->pool->shelves[list[i].shelf].kind)
+		from++;
+	return from < i;
+}
+
+/* How badly a node fits one task: cards left over there, and of those as good the larger node. */
+static uint32_t badness(const struct core *core, const struct capacity *capacity, const struct task *task)
+{
+	uint32_t node = pool_node(core->pool, task->centre, task->node);
+	uint32_t left = (uint32_t)__builtin_popcountll(capacity->free_cards[node] & ~task->cards);
+
+	return left << 8 | core->pool->nodes[node].cards;
+}
+
+/* Of ways list[from] to before `to`, which are as good as each other, the first that holds the group; where they are to several
+ * kinds, that of the kind whose node fits best, so that who may go anywhere leaves large nodes alone. `to`: none holds it. */
+static uint32_t find_tightest(const struct core *core, const struct shape *shape, const struct asker *asker,
+                              const struct capacity *capacity, const struct candidate *list, uint32_t from, uint32_t to,
+                              struct task *tasks)
+{
+	uint32_t best = to, least = UINT32_MAX;
+	struct task task = {0};
+
+	for (uint32_t i = from; i < to; i++) {
+		if ((best < to && kind_was_seen(core, list, best, i)) || core->silent[core->pool->shelves[list[i].shelf].centre] ||
+		    !within_quota(core, shape, asker, list[i]) ||
+		    !place_find(capacity, list[i].shelf, &shape->group, &shape->group.requests[list[i].request], tasks))
+			continue;
+		if (to == from + 1)
+			return i;
+		if (badness(core, capacity, &tasks[0]) < least) {
+			best = i;
+			least = badness(core, capacity, &tasks[0]);
+			task = tasks[0];
+		}
+	}
+	if (best < to)
+		tasks[0] = task;
+	return best;
+}
+
 /* The first of list[from] and on that holds the group, with its tasks; n_candidates where none does. */
 static uint32_t find_way(const struct core *core, const struct shape *shape, const struct asker *asker,
                          const struct capacity *capacity, const struct candidate *list, struct arena *arena, struct task *tasks)
 {
 	bool by_value = asker->by_value && shape->group.nodes == 1 && uses_value(core);
 
-	for (uint32_t i = 0, to; i < shape->n_candidates; i = to) {
-		for (to = i + 1; by_value && to < shape->n_candidates && as_good(core, shape, list[i], list[to]);)
+	for (uint32_t i = 0, to, way; i < shape->n_candidates; i = to) {
+		for (to = i + 1; shape->group.nodes == 1 && to < shape->n_candidates && as_good(core, shape, list[i], list[to]);)
 			to++;
 		if (by_value) {
-			uint32_t way = choose_by_value(core, shape, asker, capacity, list, i, to, arena, tasks);
+			way = choose_by_value(core, shape, asker, capacity, list, i, to, arena, tasks);
 
 			if (way < to)
 				return way;
 			continue;
 		}
-		if (!core->silent[core->pool->shelves[list[i].shelf].centre] && within_quota(core, shape, asker, list[i]) &&
-		    place_find(capacity, list[i].shelf, &shape->group, &shape->group.requests[list[i].request], tasks))
-			return i;
+		way = find_tightest(core, shape, asker, capacity, list, i, to, tasks);
+		if (way < to)
+			return way;
 	}
 	return shape->n_candidates;
 }
@@ -600,14 +646,14 @@ static bool could_hold(const struct core *core, uint32_t node, const struct requ
 static uint64_t nearest_in(const struct core *core, const struct domain *d, const struct shape *shape, const struct request *q,
                            const struct asker *asker, uint32_t *nodes)
 {
-	uint32_t n = 0, steps = q->cards_milli / CARD_MILLI;
+	uint32_t n = 0, most = q->cards_milli, unit = most < CARD_MILLI ? most : CARD_MILLI, steps = unit ? most / unit : 0;
 	uint64_t use = 1;
 
 	for (uint32_t step = 0; step <= steps && n < shape->group.nodes; step++)
 		for (uint32_t i = 0; i < d->n_nodes && n < shape->group.nodes; i++) {
 			uint32_t node = d->node_first + i, free = use_of(core, node, q);
 
-			if (free != (steps - step) * CARD_MILLI || !could_hold(core, node, q, asker))
+			if (free != (steps - step) * unit || !could_hold(core, node, q, asker))
 				continue;
 			nodes[n++] = node;
 			use += free;

@@ -41,9 +41,10 @@ struct shelf {
 	uint32_t rack_first, n_racks; /* among the domains */
 	uint32_t cards_max;           /* of one of its nodes */
 	uint32_t rack_nodes_max, pod_nodes_max;
-	uint32_t nodes_set, racks_set, pods_set; /* where its sets begin among capacity's: see there; NODE_NONE: it has none of these */
-	uint64_t cards;               /* of all of them */
-	uint64_t price_micros;        /* a card-hour */
+	uint32_t nodes_set, racks_set,
+		pods_set;          /* where its sets begin among capacity's: see there; NODE_NONE: it has none of these */
+	uint64_t cards;        /* of all of them */
+	uint64_t price_micros; /* a card-hour */
 };
 
 enum resource_type { RESOURCE_CARDS, RESOURCE_CPUS, RESOURCE_MEMORY, RESOURCE_LINK };

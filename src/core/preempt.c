@@ -244,8 +244,7 @@ static void yield(const struct search *s, const struct plan *plan, enum cause ca
 
 static bool try_search(struct search *s, enum cause cause, struct event *ret)
 {
-	const struct asker asker = {
-		.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us};
+	const struct asker asker = {.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us};
 	us_t start_us = us_add(s->now_us, s->core->config.kill_grace_us);
 	struct plan plan;
 
@@ -292,8 +291,8 @@ static bool starts_sooner(const struct search *s, const struct plan *plan)
 	return plan_earliest(s->core, s->shape, &asker, s->now_us, s->arena, &earliest) && earliest.start_us <= plan->start_us;
 }
 
-/* Whether the winner's project would hold more than its own nominal. Nobody is made to leave for that: whoever it would be borrowed
- * from could take it back at once, and so for ever. */
+/* Whether the winner's project would hold more than its own nominal. Nobody is made to leave for that: whoever it would be
+ * borrowed from could take it back at once, and so for ever. */
 static bool would_borrow(const struct search *s, const struct plan *plan)
 {
 	struct quota_view view = {.project = PROJECT_NONE};

@@ -482,9 +482,17 @@ void keep_moved(struct keep *keep, uint32_t node, const struct share *share, us_
 
 /* ---- Showing ---- */
 
+static bool any_behind(const struct keep *keep)
+{
+	for (uint32_t i = 0; i < keep->n_reservations; i++)
+		if (keep->reservations[i]->behind)
+			return true;
+	return false;
+}
+
 bool keep_show(struct keep *keep, const struct keep_view *view, const struct capacity *live)
 {
-	bool own = view->job && keep_find(keep, view->job);
+	bool own = (view->job && keep_find(keep, view->job)) || any_behind(keep);
 	us_t last_us = keep->n_starts ? keep->starts[keep->n_starts - 1] : 0;
 	bool changed = false;
 

@@ -440,7 +440,9 @@ void core_save(const struct core *core, struct buf *buf)
 	buf_put_uint(buf, core->outlook_bias.actual);
 	buf_put_uint(buf, core->outlook_bias.expected);
 	buf_put_uint(buf, core->outlook_bias.learned);
-	fill_save(core->fill, buf);
+	buf_put_u8(buf, core->fill != NULL);
+	if (core->fill)
+		fill_save(core->fill, buf);
 	buf_put_uint(buf, core->arrivals);
 	buf_put_uint(buf, core->share_arrivals);
 	buf_put_uint(buf, core->last_submitted);
@@ -528,8 +530,8 @@ static void load_core(struct core *core, struct reader *r, struct arena *arena)
 	core->outlook_bias.actual = read_uint(r);
 	core->outlook_bias.expected = read_uint(r);
 	core->outlook_bias.learned = read_uint(r);
-	fill_free(core->fill);
-	core->fill = fill_load(r);
+	if (read_uint_max(r, 1))
+		core->fill = fill_load(r);
 	core->arrivals = read_uint(r);
 	core->share_arrivals = read_uint(r);
 	core->last_submitted = (uint32_t)read_uint_max(r, core->last_job);

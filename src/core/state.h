@@ -46,7 +46,7 @@ struct core {
 	struct capacity capacity, empty; /* free now; of the pool with nothing running */
 	struct calendar *calendars;      /* by the pool's resources; empty where !calendars_kept */
 	uint32_t n_calendars;
-	bool calendars_kept; /* while many wait: they only save the search for an earliest start some steps */
+	bool calendars_kept;     /* while many wait: they only save the search for an earliest start some steps */
 	struct tree timers;      /* jobs that aren't over, by timer_us */
 	struct tree over;        /* jobs that are, by when they ended */
 	struct outlook outlook;  /* the work on each shelf */
@@ -63,7 +63,7 @@ struct core {
 	 * `freed`: anywhere; `freed_all`: for any job; `freed_at`: by shelf and wholly free cards of the node. */
 	uint64_t freed, freed_all, (*freed_at)[CARDS_PER_NODE_MAX + 1];
 	uint64_t relieved; /* the same, of any quota */
-	us_t looked_us; /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
+	us_t looked_us;    /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
 	struct project_ranking ranking;
 	struct map ranked_at;         /* empty but while buckets are ranked */
 	uint32_t *ranked, ranked_cap; /* scratch of the queue's order: projects, then ranks */

@@ -99,7 +99,6 @@ static struct known *known_at(const struct core *core, uint32_t centre, uint32_t
 	uint32_t cap = 0, n = 0;
 
 	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id)) {
-
 		if (!is_known_here(job, centre))
 			continue;
 		mem_grow((void **)&list, &cap, n, sizeof *list);

@@ -237,7 +237,8 @@ static void print_more(const struct sim_result *r, const struct summary *s, FILE
 		fprintf(out, "demand        at most %.2f%% of a centre's supply, at %s\n", 100 * s->worst_demand,
 		        r->centre_names[s->worst_centre]);
 	if (r->intervals)
-		fprintf(out, "predictions   %.2f%% of %" PRIu64 " held\n", 100 * (double)r->held / (double)r->intervals, r->intervals);
+		fprintf(out, "predictions   %.2f%% of %" PRIu64 " jobs that waited started when it was said\n",
+		        100 * (double)r->held / (double)r->intervals, r->intervals);
 }
 
 int report_text(const struct trace *trace, const struct sim_result *r, double wall_s, FILE *out, struct err *err)

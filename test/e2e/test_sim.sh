@@ -64,7 +64,6 @@ says() {
 }
 says "no pool is usage" 2 'usage' suan sim --trace "$work/trace.csv"
 says "an unknown policy is usage" 2 'fair, fifo' sim --policy best
-says "a policy of a later release" 1 'not in this release' sim --policy las
 says "an unknown format is usage" 2 'suan or swf' sim --format csv
 sed -i 's/^j2,10/j2,ten/' "$work/trace.csv"
 says "a bad value: its line and column" 1 'trace.csv:3: submit_s: "ten"' sim

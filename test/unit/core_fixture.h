@@ -386,10 +386,10 @@ static inline int world_node(struct world *w, const char *centre, uint32_t first
 	return world_step(w, in);
 }
 
-/* Books nodes of a centre from now + from_us on, for so long; project NULL: a drain. Returns what core_step does; the number is in
- * step.job then. */
-static inline int world_book(struct world *w, const char *centre, uint32_t first, uint32_t last, const char *project, us_t from_us,
-                             us_t for_us)
+/* Books nodes of a centre from now + from_us on, for so long; project NULL: a drain. Returns what core_step does; the number is
+ * in step.job then. */
+static inline int world_book(struct world *w, const char *centre, uint32_t first, uint32_t last, const char *project,
+                             us_t from_us, us_t for_us)
 {
 	const struct node_range range = {first, last};
 	const struct booking_spec b = {.name = "b",

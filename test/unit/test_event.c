@@ -632,9 +632,15 @@ static void test_words(void **state)
 
 static void test_not_events(void **state)
 {
-	static const uint8_t rows[][4] = {
-		{0, 1, 0, 1}, {EVENT_TYPE_COUNT, 1, 0, 1}, {255, 1, 0, 1}, {EVENT_ELIGIBLE, 0, 0, 1}, {EVENT_ELIGIBLE, 2, 0, 1},
-		{EVENT_UNBOOKED, 2, 0, 1}, {EVENT_CONFIG, 3, 0, 1}, {EVENT_RESERVED, 0, 0, 1}, {EVENT_RESERVED, 3, 0, 1}};
+	static const uint8_t rows[][4] = {{0, 1, 0, 1},
+	                                  {EVENT_TYPE_COUNT, 1, 0, 1},
+	                                  {255, 1, 0, 1},
+	                                  {EVENT_ELIGIBLE, 0, 0, 1},
+	                                  {EVENT_ELIGIBLE, 2, 0, 1},
+	                                  {EVENT_UNBOOKED, 2, 0, 1},
+	                                  {EVENT_CONFIG, 3, 0, 1},
+	                                  {EVENT_RESERVED, 0, 0, 1},
+	                                  {EVENT_RESERVED, 3, 0, 1}};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -887,11 +893,8 @@ static void test_damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_type),
-		cmocka_unit_test(test_version_1),
-		cmocka_unit_test(test_words),
-		cmocka_unit_test(test_not_events),
-		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_every_type), cmocka_unit_test(test_version_1), cmocka_unit_test(test_words),
+		cmocka_unit_test(test_not_events), cmocka_unit_test(test_damage),
 	};
 
 	return cmocka_run_group_tests_name("event", tests, NULL, NULL);

@@ -313,7 +313,8 @@ static void test_three(void **state)
 	                (us_t[]){starts[1], starts[2], w->now_us + 2 * US_HOUR}); /* the fourth is third now */
 	world_end(w, jobs[0], 0); /* much earlier than by its bound: the second has its node at once */
 	assert_state(w, jobs[1], JOB_STAGE_IN);
-	assert_promises(w, 2, (uint32_t[]){jobs[2], jobs[3]}, (us_t[]){starts[2], w->now_us + 2 * US_HOUR}); /* a promise is a bound */
+	assert_promises(w, 2, (uint32_t[]){jobs[2], jobs[3]},
+	                (us_t[]){starts[2], w->now_us + 2 * US_HOUR}); /* a promise is a bound */
 	world_free(w);
 }
 
@@ -324,8 +325,7 @@ static void test_passes_between_starts(void **state)
 		us_t limit_us;
 		int node; /* -1: waits */
 	} rows[] = {
-		{US_HOUR, 0},         {US_HOUR + 1, 1}, {90 * US_MINUTE, 1}, {2 * US_HOUR, 1},
-		{2 * US_HOUR + 1, -1}, {0, -1},
+		{US_HOUR, 0}, {US_HOUR + 1, 1}, {90 * US_MINUTE, 1}, {2 * US_HOUR, 1}, {2 * US_HOUR + 1, -1}, {0, -1},
 	};
 
 	(void)state;
@@ -433,8 +433,8 @@ static const struct line_spec three_nodes = {.count = 3, .kind = "a", .cards = 4
 static const struct centre_spec three_nodes_x[] = {
 	{.name = "x", .region = "r", .engine = "simulated", .capabilities = CAN_ALL, .lines = &three_nodes, .n_lines = 1}};
 
-/* Without a bound run 4 cards on node 0, 2 on node 1, 3 on node 2 (the last in two jobs); a job that wants a node has waited for an
- * hour, and what comes free on node 1 is kept for it. */
+/* Without a bound run 4 cards on node 0, 2 on node 1, 3 on node 2 (the last in two jobs); a job that wants a node has waited for
+ * an hour, and what comes free on node 1 is kept for it. */
 static struct world *starving_world(uint32_t *first)
 {
 	static const uint32_t nodes[] = {0, 1, 2, 2};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * test_upgrade.c: journals and snapshots of earlier releases, in test/corpus/journal-VERSION, are read for ever: each replays to
- * the state whose digest was written down beside it, and so does its snapshot with what follows it. A release that keeps more in its
- * state writes the digests of earlier journals anew, and goes by them instead of by their snapshots.
+ * the state whose digest was written down beside it, and so does its snapshot with what follows it. A release that keeps more in
+ * its state writes the digests of earlier journals anew, and goes by them instead of by their snapshots.
  *
  * test/corpus/regenerate writes the one of this version anew (SUAN_CORPUS_WRITE=DIR), which may be done until it is released. */
 #include "core_fixture.h"
@@ -103,6 +103,19 @@ static void live_a_day(struct world *w, uint32_t nodes)
 	world_tick(w, 10 * MINUTE);
 }
 
+/* Everybody who is there runs and ends. */
+static void finish(struct world *w)
+{
+	for (uint32_t id = 1; id <= core_job_before(w->core, UINT32_MAX)->id; id++) {
+		if (!core_job(w->core, id))
+			continue;
+		if (job_is_live(job_of(w, id)) && job_of(w, id)->state == JOB_STAGE_IN)
+			run(w, id);
+		if (job_of(w, id)->state == JOB_ACTIVE && job_is_live(job_of(w, id)))
+			end(w, id, 0);
+	}
+}
+
 /* Nodes that are out, a booking and a drain, a job that may be preempted once it has run for a while, and is. */
 static void operate(struct world *w)
 {
@@ -117,13 +130,21 @@ static void operate(struct world *w)
 	struct booking_spec drain = booking;
 	uint32_t meek, urgent;
 
+	finish(w);
+	finish(w);
 	assert_int_equal(world_step(w, (struct input){.type = INPUT_BOOK, .book = &booking}), 0);
 	drain.project = NULL;
 	drain.from_us = w->now_us + 500 * MINUTE;
 	drain.until_us = US_NEVER;
 	assert_int_equal(world_step(w, (struct input){.type = INPUT_BOOK, .book = &drain}), 0);
-	meek = world_submit(w, (struct want){.cards_milli = 8000, .nodes = 4, .limit_us = 60 * MINUTE, .preemptible = true, .preemptible_after_us = 5 * MINUTE, .priority = 1});
+	meek = world_submit(w, (struct want){.cards_milli = 8000,
+	                                     .nodes = 4,
+	                                     .limit_us = 60 * MINUTE,
+	                                     .preemptible = true,
+	                                     .preemptible_after_us = 5 * MINUTE,
+	                                     .priority = 1});
 	run(w, meek);
+	assert_int_equal(job_of(w, meek)->state, JOB_ACTIVE);
 	world_tick(w, 6 * MINUTE);
 	urgent = world_submit(w, (struct want){.cards_milli = 8000, .nodes = 4, .limit_us = 10 * MINUTE, .priority = 900});
 	assert_int_equal(job_of(w, meek)->state, JOB_CLEANUP);
@@ -138,9 +159,8 @@ static void operate(struct world *w)
 	for (uint32_t id = meek; id <= urgent; id++)
 		if (job_is_live(job_of(w, id)))
 			world_report(w, id, ATTEMPT_ENDED, CAUSE_CANCEL, 143);
-	assert_int_equal(world_step(w, (struct input){.type = INPUT_NODE,
-	                                              .node = {.centre = "exact", .range = one, .state = NODE_UP}}),
-	                 0);
+	assert_int_equal(
+		world_step(w, (struct input){.type = INPUT_NODE, .node = {.centre = "exact", .range = one, .state = NODE_UP}}), 0);
 	world_tick(w, 500 * MINUTE);
 }
 
