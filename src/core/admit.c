@@ -73,6 +73,8 @@ static int admit_request(const struct core *core, const struct request_spec *spe
 		if (ret->kind == NODE_NONE)
 			return unknown_kind(core, spec->kind, err);
 	}
+	if (!ret->cards_milli && !ret->cpus_milli && !ret->memory_mib)
+		ret->cpus_milli = 1; /* a task that runs takes something: so none is started on nodes that are booked or out */
 	if (spec->centre) {
 		ret->centre = pool_find_centre(core->pool, spec->centre);
 		if (ret->centre == NODE_NONE)

@@ -823,6 +823,8 @@ static void apply_stopping(struct core *core, const struct event *e)
 		}
 		line_up(core, job);
 		note_stopped(core, job->id, e->stopping.cause);
+		if (core->victims.count || core->projects_bounded)
+			came_free_all(core); /* with it gone, fewer others have to leave */
 	}
 	retime(core, job);
 	for (uint32_t i = 0; job->array && i < job->array->taken; i++)

@@ -138,6 +138,7 @@ static bool ended_fits(const struct core *core, const struct ended *x)
 		return !job_is_live(job) && x->then != JOB_QUEUED && !(job->array && job->array->live) && x->at_us >= job->submitted_us;
 	return job->attempt == x->attempt && attempt_may_become(job->attempt_state, x->attempt_state) &&
 	       x->attempt_state >= ATTEMPT_ENDED && x->at_us >= job->placed_us &&
+	       (job->started_us == US_NEVER || x->at_us >= job->started_us) &&
 	       (x->then != JOB_QUEUED || x->cause == CAUSE_PREEMPTED || x->cause == CAUSE_RECLAIMED || job->restarts_left > 0);
 }
 

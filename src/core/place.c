@@ -43,11 +43,8 @@ static uint32_t tightest_card(const struct capacity *c, uint32_t id, uint32_t mi
 	return best;
 }
 
-/* A node with nothing left at all, as one that is booked or out is shown, doesn't even hold a task that asks for nothing. */
 static bool holds_rest(const struct capacity *c, uint32_t node, const struct request *q)
 {
-	if (!q->cards_milli && !q->cpus_milli && !q->memory_mib)
-		return c->free_cards[node] || c->free_cpus[node] || c->free_memory[node];
 	return c->free_cpus[node] >= q->cpus_milli && c->free_memory[node] >= q->memory_mib;
 }
 
@@ -154,7 +151,7 @@ static uint32_t upper_bound(const struct capacity *c, uint32_t domain, uint32_t 
 /* Whether `nodes` of a domain's nodes hold the request; its counts say that they have the cards. */
 static bool domain_holds(const struct capacity *c, const struct domain *d, const struct request *q, uint32_t nodes)
 {
-	if (!is_share(q) && q->cards_milli && !q->cpus_milli && !q->memory_mib)
+	if (!is_share(q) && !q->cpus_milli && !q->memory_mib)
 		return true;
 	for (uint32_t n = d->node_first; nodes && n < d->node_first + d->n_nodes; n++)
 		nodes -= place_node_holds(c, n, q);

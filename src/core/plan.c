@@ -194,8 +194,6 @@ static uint64_t place_key(const struct shape *shape)
 		buf_put_uint(&buf, shape->candidates[i].shelf);
 		buf_put_uint(&buf, shape->group.requests[shape->candidates[i].request].cards_milli / CARD_MILLI);
 	}
-	/* Gangs of about one size lie together, so that those too large for what is free are passed over at once. */
-	buf_put_uint(&buf, 31 - (uint32_t)__builtin_clz(shape->group.nodes));
 	hash = hash_of(buf.data, buf.len);
 	buf_done(&buf);
 	return hash_word(hash.bytes);

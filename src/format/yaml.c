@@ -219,11 +219,13 @@ static const char *read_single_quoted(struct yaml_builder *b, struct fy_token *t
 	return value;
 }
 
-/* Whether a scalar in double quotes has the end of a line behind a backslash. */
+/* Whether a scalar in double quotes has the end of a line behind a backslash, or a carriage return as it is. */
 static bool escapes_break(const struct yaml_builder *b, struct fy_token *token)
 {
 	const struct fy_mark *from = fy_token_start_mark(token), *until = fy_token_end_mark(token);
 
+	if (memchr(b->text + from->input_pos, '\r', until->input_pos - from->input_pos))
+		return true;
 	for (const char *at = b->text + from->input_pos, *end = b->text + until->input_pos; at + 1 < end; at += *at == '\\' ? 2 : 1)
 		if (*at == '\\' && is_break(at[1]))
 			return true;
@@ -239,8 +241,10 @@ static int on_scalar(struct yaml_builder *b, struct fy_token *token)
 
 	/* libfyaml 0.7 reads some of these wrongly, and loses the memory. */
 	if (fy_token_scalar_style(token) == FYSS_DOUBLE_QUOTED && escapes_break(b, token))
-		return fail(b, ERR_INVALID,
-		            "the end of a line behind a \\ in double quotes is not supported; write text of several lines after |");
+		return fail(
+			b, ERR_INVALID,
+			"in double quotes the end of a line behind a \\, or as a carriage return, is not supported; write text of several "
+			"lines after |");
 	text = quoted ? read_single_quoted(b, token, &len) : fy_token_get_text(token, &len);
 	if (!text)
 		text = "";

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * fuzz_claim.c: the records of a claim. The input is each of its files at once: their keys differ. */
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@ static void set_up(void)
 {
 	static const char *const names[] = {"1.1/started", "1.1/exit", "1.1/kill"};
 
-	snprintf(folder, sizeof folder, "/tmp/suan-fuzz-claim-XXXXXX");
+	snprintf(folder, sizeof folder, "%s/suan-fuzz-claim-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	CHECK(mkdtemp(folder));
 	claims = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CHECK(claims >= 0 && !mkdirat(claims, "1.1", 0700));

@@ -2,6 +2,7 @@
  * fuzz_simulated_log.c: what a simulated centre remembers, as it finds its file after a crash. The file is the input as the body
  * of a record with a right checksum, and then the input as it is; what was read of it is all that it reads the next time. */
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "engine/simulated_log.h"
@@ -18,7 +19,7 @@ static void clean_up(void)
 
 static void set_up(void)
 {
-	snprintf(folder, sizeof folder, "/tmp/suan-fuzz-log-XXXXXX");
+	snprintf(folder, sizeof folder, "%s/suan-fuzz-log-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	CHECK(mkdtemp(folder));
 	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CHECK(dir >= 0);
