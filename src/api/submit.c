@@ -249,7 +249,7 @@ static enum MHD_Result submit(struct exchange *ex, struct submission *s, const c
 static json_t *json_dry_run(const struct core *core, const struct job_file *file, const struct plan *plan, us_t now_us)
 {
 	enum reason reason = REASON_NONE;
-	char at[32], text[160];
+	char at[32], text[200];
 
 	if (file->spec.n_dependencies)
 		reason = REASON_DEPENDENCY;
@@ -258,7 +258,9 @@ static json_t *json_dry_run(const struct core *core, const struct job_file *file
 	else if (plan->start_us > now_us)
 		reason = REASON_RESOURCES;
 	if (plan->start_us == US_NEVER)
-		snprintf(text, sizeof text, "when it can start can't be told: jobs without a time limit hold what it needs");
+		snprintf(text, sizeof text,
+		         "when it can start can't be told: it wouldn't be among the first, which are promised a start, or jobs without a "
+		         "limit hold what it needs");
 	else if (plan->start_us > now_us)
 		snprintf(text, sizeof text, "by the limits of what runs, it can start at %s",
 		         us_format_instant(plan->start_us, at, sizeof at));

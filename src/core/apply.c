@@ -249,6 +249,19 @@ static void came_free(struct core *core, uint32_t node)
 		at[cards]++;
 }
 
+/* Whether anything of a node is free that somebody could use. */
+static bool has_something_free(const struct core *core, uint32_t node)
+{
+	const struct node *n = &core->pool->nodes[node];
+
+	if (core->capacity.free_cards[node] || (core->capacity.free_cpus[node] && core->capacity.free_memory[node]))
+		return true;
+	for (uint32_t i = 0; i < n->cards; i++)
+		if (core->capacity.card_milli[n->card_first + i])
+			return true;
+	return false;
+}
+
 static void came_free_all(struct core *core)
 {
 	core->freed++;
@@ -425,7 +438,7 @@ static void unreserve(struct core *core, uint32_t job)
 		core->freed++; /* also where nothing is free there: others may be promised it */
 	}
 	for (uint32_t i = 0; i < n; i++)
-		if (core->capacity.free_cards[nodes[i]] || core->pool->nodes[nodes[i]].cards == 0 || core->capacity.free_cpus[nodes[i]])
+		if (has_something_free(core, nodes[i]))
 			came_free(core, nodes[i]);
 	free(nodes);
 }
@@ -952,7 +965,7 @@ void apply_reservation(struct core *core, struct reservation *r)
 				keep_ends(&core->keep, node, &share, job->plan.until_us, r->job, &core->capacity);
 		}
 		/* A job that ends before the start may pass where one before it may not. */
-		if (core->capacity.free_cards[node] || core->capacity.free_cpus[node])
+		if (has_something_free(core, node))
 			came_free(core, node);
 	}
 }
@@ -1322,6 +1335,8 @@ static void index_job(struct core *core, struct job *job)
 
 void apply_index(struct core *core, struct reservation **reserved, uint32_t n)
 {
+	enum cause *broken = mem_new(n, sizeof *broken);
+
 	index_pool(core, false);
 	core->queue.by_share = core->config.policy == POLICY_FAIR;
 	for (uint32_t id = 1; id <= core->last_job; id++)
@@ -1331,5 +1346,10 @@ void apply_index(struct core *core, struct reservation **reserved, uint32_t n)
 		if (core->jobs[id] && !job_is_over(core->jobs[id]))
 			retime(core, core->jobs[id]);
 	for (uint32_t i = 0; i < n; i++)
+		broken[i] = reserved[i]->broken;
+	for (uint32_t i = 0; i < n; i++)
 		apply_reservation(core, reserved[i]);
+	for (uint32_t i = 0; i < n; i++) /* a bound that moved breaks no promise, though making it anew would */
+		reserved[i]->broken = broken[i];
+	free(broken);
 }

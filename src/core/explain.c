@@ -104,12 +104,25 @@ static uint32_t would_be_ahead(const struct core *core, uint32_t priority, uint3
 	return ahead;
 }
 
+/* Whether an array waits: each of its elements stands in line before a job that comes now. */
+static bool array_waits(const struct core *core)
+{
+	for (uint32_t i = 0; i < core->queue.n_classes; i++) {
+		const struct job_class *class = core->queue.classes[i];
+
+		for (const struct job *job = class ? class->head : NULL; job; job = class_next(job))
+			if (job->array)
+				return true;
+	}
+	return false;
+}
+
 /* Whether a job that came now, with so many before it, would be promised a start at once; *ret_first: before all others. */
 static bool would_be_promised(const struct core *core, uint32_t ahead, bool *ret_first)
 {
 	*ret_first = ahead == 0;
-	return pass_promises(core) &&
-	       (ahead == 0 || (ahead < core->config.reservations && ahead == core->queue.waiting - core->queue.never));
+	return pass_promises(core) && (ahead == 0 || (ahead < core->config.reservations &&
+	                                              ahead == core->queue.waiting - core->queue.never && !array_waits(core)));
 }
 
 /* ---- Sentences ---- */
