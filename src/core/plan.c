@@ -100,21 +100,31 @@ static void sort_ways(const struct core *core, const struct group *group, struct
 	}
 }
 
+/* Sets each way's score. */
+static void score_ways(const struct core *core, const struct group *group, struct way *ways, uint32_t n)
+{
+	uint64_t cheapest = cheapest_of(core, group, ways, n);
+	uint32_t fastest = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t speed = group->requests[ways[i].c.request].speed_milli;
+
+		fastest = speed > fastest ? speed : fastest;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		ways[i].score = score_of(core, group, ways[i].c, fastest, cheapest);
+}
+
 static uint32_t list_candidates(const struct core *core, const struct group *group, struct candidate *list, struct arena *arena)
 {
 	struct way *ways = arena_new(arena, (size_t)group->n_requests * core->pool->n_shelves, sizeof *ways);
-	uint32_t n = 0, fastest = 0;
-	uint64_t cheapest;
+	uint32_t n = 0;
 
 	for (uint32_t r = 0; r < group->n_requests; r++)
 		for (uint32_t s = 0; s < core->pool->n_shelves; s++)
-			if (shelf_will_do(core, &core->pool->shelves[s], &group->requests[r])) {
+			if (shelf_will_do(core, &core->pool->shelves[s], &group->requests[r]))
 				ways[n++].c = (struct candidate){r, s};
-				fastest = group->requests[r].speed_milli > fastest ? group->requests[r].speed_milli : fastest;
-			}
-	cheapest = cheapest_of(core, group, ways, n);
-	for (uint32_t i = 0; i < n; i++)
-		ways[i].score = score_of(core, group, ways[i].c, fastest, cheapest);
+	score_ways(core, group, ways, n);
 	sort_ways(core, group, ways, n);
 	for (uint32_t i = 0; i < n; i++)
 		list[i] = ways[i].c;
@@ -266,21 +276,14 @@ static const struct candidate *balanced(const struct core *core, const struct sh
 {
 	struct way *ways = arena_new(arena, shape->n_candidates, sizeof *ways);
 	struct candidate *list = arena_new(arena, shape->n_candidates, sizeof *list);
-	uint32_t fastest = 0;
-	uint64_t cheapest;
 
-	for (uint32_t i = 0; i < shape->n_candidates; i++) {
-		uint32_t speed = shape->group.requests[shape->candidates[i].request].speed_milli;
-
+	for (uint32_t i = 0; i < shape->n_candidates; i++)
 		ways[i].c = shape->candidates[i];
-		fastest = speed > fastest ? speed : fastest;
-	}
-	cheapest = cheapest_of(core, &shape->group, ways, shape->n_candidates);
+	score_ways(core, &shape->group, ways, shape->n_candidates);
 	for (uint32_t i = 0; i < shape->n_candidates; i++) {
-		const struct shelf *shelf = &core->pool->shelves[ways[i].c.shelf];
-		uint64_t all = shelf->cards * CARD_MILLI, used = all - core->capacity.shelf_milli[ways[i].c.shelf];
+		uint64_t all = core->pool->shelves[ways[i].c.shelf].cards * CARD_MILLI;
+		uint64_t used = all - core->capacity.shelf_milli[ways[i].c.shelf];
 
-		ways[i].score = score_of(core, &shape->group, ways[i].c, fastest, cheapest);
 		ways[i].score += all ? core->config.balance_weight * (used * PER_MILLE / all) : 0;
 	}
 	sort_ways(core, &shape->group, ways, shape->n_candidates);
@@ -424,12 +427,6 @@ bool plan_find(const struct core *core, const struct shape *shape, const struct 
 	};
 	add_claims(ret, shelf, q, arena);
 	return true;
-}
-
-/* Where a question changes for a moment what is open, and leaves it as it was: nothing of that is the state. */
-static struct keep *keep_of(const struct core *core)
-{
-	return (struct keep *)(uintptr_t)&core->keep;
 }
 
 bool plan_now(const struct core *core, const struct shape *shape, const struct asker *who, us_t now_us, struct arena *arena,

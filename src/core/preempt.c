@@ -128,11 +128,6 @@ static int compare_victims(const void *x, const void *y, void *ctx)
 
 /* ---- Whether ---- */
 
-static struct keep *keep_of(const struct search *s)
-{
-	return (struct keep *)(uintptr_t)&s->core->keep;
-}
-
 /* What a victim holds comes free, or is taken again, for the question. */
 static void set_aside(const struct search *s, const struct job *job, bool gone)
 {
@@ -144,9 +139,9 @@ static void set_aside(const struct search *s, const struct job *job, bool gone)
 		if (!job_holds(s->core, job, i, &node, &share))
 			continue;
 		if (gone)
-			keep_then_give(keep_of(s), node, &share);
+			keep_then_give(keep_of(s->core), node, &share);
 		else
-			keep_then_take(keep_of(s), node, &share);
+			keep_then_take(keep_of(s->core), node, &share);
 	}
 	if (gone)
 		projects_set_aside(s->core->tree, job->project, &amount);
@@ -158,7 +153,7 @@ static bool fits(const struct search *s, const struct asker *asker, us_t start_u
 {
 	const struct keep_view view = {asker->job, asker->project, start_us, plan_end(start_us, asker->limit_us), false};
 
-	keep_then_show(keep_of(s), &view);
+	keep_then_show(keep_of(s->core), &view);
 	return plan_find(s->core, s->shape, asker, &s->core->keep.open, start_us, s->arena, ret);
 }
 
@@ -179,11 +174,11 @@ static bool waits_only(const struct search *s)
 
 	if (!s->core->in_state[JOB_CLEANUP])
 		return false;
-	keep_then_begin(keep_of(s), &s->core->capacity);
+	keep_then_begin(keep_of(s->core), &s->core->capacity);
 	set_leaving_aside(s, true);
 	found = fits(s, &asker, us_add(s->now_us, s->core->config.kill_grace_us), &plan);
 	set_leaving_aside(s, false);
-	keep_then_end(keep_of(s), &s->core->capacity);
+	keep_then_end(keep_of(s->core), &s->core->capacity);
 	return found;
 }
 
@@ -193,7 +188,7 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 	uint32_t n = 0;
 	bool found = false;
 
-	keep_then_begin(keep_of(s), &s->core->capacity);
+	keep_then_begin(keep_of(s->core), &s->core->capacity);
 	if (s->core->in_state[JOB_CLEANUP])
 		set_leaving_aside(s, true);
 	for (; n < s->n && !found; n++) {
@@ -222,7 +217,7 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 			set_aside(s, s->victims[i].job, false);
 	if (s->core->in_state[JOB_CLEANUP])
 		set_leaving_aside(s, false);
-	keep_then_end(keep_of(s), &s->core->capacity);
+	keep_then_end(keep_of(s->core), &s->core->capacity);
 	s->n = n;
 	return found;
 }

@@ -71,6 +71,12 @@ struct core {
 	struct arena scratch;         /* of one step */
 };
 
+/* Where a question changes for a moment what is open, and leaves it as it was: nothing of that is the state. */
+static inline struct keep *keep_of(const struct core *core)
+{
+	return (struct keep *)(uintptr_t)&core->keep;
+}
+
 /* For whom a plan is made. */
 struct asker {
 	uint32_t job; /* 0: not submitted yet */
