@@ -49,7 +49,6 @@ struct core *core_free(struct core *core)
 	project_ranking_done(&core->ranking);
 	estimates_done(&core->estimates);
 	outlook_done(&core->outlook);
-	map_done(&core->ranked_at);
 	pool_free(core->pool);
 	arena_done(&core->scratch);
 	free(core->jobs);
@@ -58,7 +57,8 @@ struct core *core_free(struct core *core)
 	free(core->marks);
 	free(core->tenants);
 	free(core->freed_at);
-	free(core->ranked);
+	free(core->entrants);
+	free(core->ranks);
 	free(core);
 	return NULL;
 }

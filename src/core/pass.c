@@ -14,26 +14,42 @@
 
 /* ---- Order ---- */
 
+/* Lists the projects of the buckets, each once. */
+static void list_entrants(struct core *core)
+{
+	struct queue *queue = &core->queue;
+	struct map at = {0};
+
+	if (core->entrants_cap < queue->n_buckets) {
+		core->entrants_cap = queue->n_buckets;
+		core->entrants = mem_resize(core->entrants, core->entrants_cap, sizeof *core->entrants);
+		core->ranks = mem_resize(core->ranks, core->entrants_cap, sizeof *core->ranks);
+	}
+	core->n_entrants = 0;
+	for (uint32_t i = 0; i < queue->n_buckets; i++) {
+		struct bucket *bucket = queue->buckets[i];
+
+		if (!bucket)
+			continue;
+		bucket->entrant = map_get(&at, bucket->project, core->n_entrants);
+		if (bucket->entrant < core->n_entrants)
+			continue;
+		map_set(&at, bucket->project, core->n_entrants);
+		core->entrants[core->n_entrants++] = bucket->project;
+	}
+	map_done(&at);
+}
+
 static void rank_buckets(struct core *core, us_t now_us)
 {
 	struct queue *queue = &core->queue;
-	uint32_t n = 0;
 
-	if (core->ranked_cap < 2 * queue->n_buckets) {
-		core->ranked_cap = 2 * queue->n_buckets;
-		core->ranked = mem_resize(core->ranked, core->ranked_cap, sizeof *core->ranked);
-	}
-	for (uint32_t i = 0; i < queue->n_buckets; i++)
-		if (queue->buckets[i] && map_get(&core->ranked_at, queue->buckets[i]->project, UINT32_MAX) == UINT32_MAX) {
-			map_set(&core->ranked_at, queue->buckets[i]->project, n);
-			core->ranked[n++] = queue->buckets[i]->project;
-		}
-	projects_rank(core->tree, now_us, core->ranked, n, &core->ranking, core->ranked + queue->n_buckets);
+	if (!queue->sorted)
+		list_entrants(core);
+	projects_rank(core->tree, now_us, core->entrants, core->n_entrants, &core->ranking, core->ranks);
 	for (uint32_t i = 0; i < queue->n_buckets; i++)
 		if (queue->buckets[i])
-			queue->buckets[i]->share = core->ranked[queue->n_buckets + map_get(&core->ranked_at, queue->buckets[i]->project, 0)];
-	for (uint32_t i = 0; i < n; i++)
-		map_remove(&core->ranked_at, core->ranked[i]);
+			queue->buckets[i]->share = core->ranks[queue->buckets[i]->entrant];
 }
 
 void pass_sort(struct core *core, us_t now_us)
@@ -49,28 +65,42 @@ void pass_sort(struct core *core, us_t now_us)
 
 /* ---- What could have changed since a class was passed over ---- */
 
-static uint64_t stamp_of(const struct core *core, const struct lane *lane)
-{
-	const struct bucket *bucket = core->queue.buckets[lane->bucket];
-	uint64_t stamp = core->freed_all;
-
-	for (uint32_t i = 0; i < lane->n_places; i++)
-		stamp += core->freed_at[lane->places[i].shelf][lane->places[i].cards];
-	return stamp + (bucket->project == PROJECT_ALL ? core->relieved : projects_relieved(core->tree, bucket->project));
-}
-
-/* The most nodes that one shelf has with as many wholly free cards as a lane's tasks want. */
-static uint32_t nodes_for(const struct core *core, const struct lane *lane)
+/* The most nodes that one shelf has with as many wholly free cards as tasks of a site want. */
+static uint32_t nodes_for(const struct core *core, const struct capacity *capacity, const struct site *site)
 {
 	uint32_t most = 0;
 
-	for (uint32_t i = 0; i < lane->n_places; i++) {
-		const struct shelf *shelf = &core->pool->shelves[lane->places[i].shelf];
-		uint32_t n = capacity_nodes_with(&core->capacity, shelf->domain, shelf->cards_max, lane->places[i].cards);
+	for (uint32_t i = 0; i < site->n_places; i++) {
+		const struct shelf *shelf = &core->pool->shelves[site->places[i].shelf];
+		uint32_t n = capacity_nodes_with(capacity, shelf->domain, shelf->cards_max, site->places[i].cards);
 
 		most = n > most ? n : most;
 	}
 	return most;
+}
+
+/* A site as it is after the latest event. */
+static const struct site *site_now(const struct core *core, uint32_t id)
+{
+	struct site *site = core->queue.sites[id];
+
+	if (site->sequence == core->sequence + 1)
+		return site;
+	site->sequence = core->sequence + 1;
+	site->stamp = core->freed_all;
+	for (uint32_t i = 0; i < site->n_places; i++)
+		site->stamp += core->freed_at[site->places[i].shelf][site->places[i].cards];
+	site->open_nodes = nodes_for(core, &core->keep.open, site);
+	site->free_nodes = core->keep.withheld ? nodes_for(core, &core->capacity, site) : site->open_nodes;
+	return site;
+}
+
+static uint64_t stamp_of(const struct core *core, const struct lane *lane)
+{
+	const struct bucket *bucket = core->queue.buckets[lane->bucket];
+
+	return site_now(core, lane->site)->stamp +
+	       (bucket->project == PROJECT_ALL ? core->relieved : projects_relieved(core->tree, bucket->project));
 }
 
 /* Whether others may be made to leave for jobs of this bucket: then a gang that what is free can't hold is worth a look too. */
@@ -79,27 +109,51 @@ static bool may_preempt(const struct core *core, const struct bucket *bucket)
 	return core->victims.count || core->projects_bounded || bucket->priority > JOB_PRIORITY_MAX;
 }
 
-/* The first class of a lane that is worth a look; NULL: none, until its stamp changes. */
-static struct job_class *open_of(struct core *core, struct lane *lane)
+static struct worth worth_of(const struct core *core, const struct lane *lane, us_t now_us)
+{
+	const struct site *site = site_now(core, lane->site);
+
+	if (may_preempt(core, core->queue.buckets[lane->bucket]))
+		return (struct worth){.nodes = UINT32_MAX};
+	return (struct worth){site->open_nodes, site->free_nodes, keep_limit(&core->keep, now_us)};
+}
+
+/* Whether anything of a site may be open to some job of this bucket. */
+static bool has_room(const struct core *core, const struct bucket *bucket, uint32_t site_id, us_t limit_us)
+{
+	const struct site *site = site_now(core, site_id);
+
+	return site->open_nodes || (site->free_nodes && limit_us) || may_preempt(core, bucket);
+}
+
+/* The first class of a lane that is worth a look; NULL: none, until its stamp changes: what is open grows with it alone, and
+ * with time what is kept comes nearer. */
+static struct job_class *open_of(struct core *core, struct lane *lane, us_t now_us)
 {
 	uint64_t stamp = stamp_of(core, lane);
 	struct job_class *class;
+	struct worth worth;
 
 	if (lane->exhausted == stamp + 1)
 		return NULL;
-	class = lane_open(lane, stamp, may_preempt(core, core->queue.buckets[lane->bucket]) ? UINT32_MAX : nodes_for(core, lane));
+	worth = worth_of(core, lane, now_us);
+	class = lane_open(lane, stamp, &worth);
 	if (!class)
 		lane->exhausted = stamp + 1;
 	return class;
 }
 
-static struct job_class *bucket_open(struct core *core, struct bucket *bucket)
+static struct job_class *bucket_open(struct core *core, struct bucket *bucket, us_t now_us)
 {
+	us_t limit_us = keep_limit(&core->keep, now_us);
+
 	if (bucket->open_at == core->freed + 1)
 		return bucket->open;
 	bucket->open = NULL;
 	for (uint32_t i = 0; i < bucket->n_lanes; i++) {
-		struct job_class *class = open_of(core, core->queue.lanes[bucket->lanes[i]]);
+		struct job_class *class = has_room(core, bucket, bucket->lanes[i].site, limit_us)
+		                              ? open_of(core, core->queue.lanes[bucket->lanes[i].lane], now_us)
+		                              : NULL;
 
 		if (class && (!bucket->open || class_before(class, bucket->open)))
 			bucket->open = class;
@@ -559,12 +613,12 @@ us_t pass_wake(const struct core *core, us_t now_us)
 /* ---- All ---- */
 
 /* The bucket of a group of equals whose next open class goes first; NULL: none has one. */
-static struct job_class *next_open(struct core *core, uint32_t from, uint32_t n)
+static struct job_class *next_open(struct core *core, uint32_t from, uint32_t n, us_t now_us)
 {
 	struct job_class *best = NULL;
 
 	for (uint32_t i = from; i < from + n; i++) {
-		struct job_class *class = bucket_open(core, core->queue.buckets[core->queue.order[i]]);
+		struct job_class *class = bucket_open(core, core->queue.buckets[core->queue.order[i]], now_us);
 
 		if (class && (!best || class_before(class, best)))
 			best = class;
@@ -585,7 +639,7 @@ bool pass_next(struct core *core, us_t now_us, struct event *ret)
 		struct job_class *class;
 
 		n = queue_equals(&core->queue, from);
-		while ((class = next_open(core, from, n)))
+		while ((class = next_open(core, from, n, now_us)))
 			if (try_class(core, class, now_us, ret))
 				return true;
 	}

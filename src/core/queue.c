@@ -186,6 +186,7 @@ static void update_class(struct tree_node *node)
 
 	class->passed_least = class->passed_over;
 	class->nodes_least = class->nodes;
+	class->limit_least_us = class->limit_us;
 	for (int i = 0; i < 2; i++) {
 		const struct tree_node *child = i ? node->right : node->left;
 
@@ -195,29 +196,36 @@ static void update_class(struct tree_node *node)
 			class->passed_least = class_in_lane(child)->passed_least;
 		if (class_in_lane(child)->nodes_least < class->nodes_least)
 			class->nodes_least = class_in_lane(child)->nodes_least;
+		if (class_in_lane(child)->limit_least_us < class->limit_least_us)
+			class->limit_least_us = class_in_lane(child)->limit_least_us;
 	}
 }
 
-static struct job_class *find_open(const struct tree_node *node, uint64_t stamp, uint32_t nodes_max)
+static bool is_worth(const struct worth *worth, uint32_t nodes, us_t limit_us)
+{
+	return nodes <= worth->nodes || (nodes <= worth->nodes_within && limit_us <= worth->limit_us);
+}
+
+static struct job_class *find_open(const struct tree_node *node, uint64_t stamp, const struct worth *worth)
 {
 	struct job_class *class, *found;
 
 	if (!node)
 		return NULL;
 	class = class_in_lane(node);
-	if (class->passed_least > stamp || class->nodes_least > nodes_max)
+	if (class->passed_least > stamp || !is_worth(worth, class->nodes_least, class->limit_least_us))
 		return NULL;
-	found = find_open(node->left, stamp, nodes_max);
+	found = find_open(node->left, stamp, worth);
 	if (found)
 		return found;
-	if (class->passed_over <= stamp && class->nodes <= nodes_max)
+	if (class->passed_over <= stamp && is_worth(worth, class->nodes, class->limit_us))
 		return class;
-	return find_open(node->right, stamp, nodes_max);
+	return find_open(node->right, stamp, worth);
 }
 
-struct job_class *lane_open(const struct lane *lane, uint64_t stamp, uint32_t nodes_max)
+struct job_class *lane_open(const struct lane *lane, uint64_t stamp, const struct worth *worth)
 {
-	return find_open(lane->classes.root, stamp, nodes_max);
+	return find_open(lane->classes.root, stamp, worth);
 }
 
 void class_pass_over(struct queue *queue, struct job_class *class, uint64_t stamp)
@@ -325,7 +333,7 @@ struct job_class *bucket_first(const struct queue *queue, struct bucket *bucket)
 	if (bucket->first)
 		return bucket->first;
 	for (uint32_t i = 0; i < bucket->n_lanes; i++) {
-		struct job_class *class = class_in_lane(tree_first(&queue->lanes[bucket->lanes[i]]->classes));
+		struct job_class *class = queue->lanes[bucket->lanes[i].lane]->first;
 
 		if (!bucket->first || class_before(class, bucket->first))
 			bucket->first = class;
@@ -354,7 +362,7 @@ static struct job_class *bucket_after(const struct queue *queue, const struct bu
 	struct job_class *found = NULL;
 
 	for (uint32_t i = 0; i < bucket->n_lanes; i++) {
-		struct job_class *class = lane_after(queue->lanes[bucket->lanes[i]], after);
+		struct job_class *class = lane_after(queue->lanes[bucket->lanes[i].lane], after);
 
 		if (class && (!found || class_before(class, found)))
 			found = class;
@@ -370,6 +378,7 @@ static bool begin_group(struct queue_walk *walk)
 	if (walk->from == queue->n_order)
 		return false;
 	walk->to = walk->from + queue_equals(queue, walk->from);
+	walk->which = walk->to - walk->from;
 	walk->at = arena_new(walk->arena, walk->to - walk->from, sizeof(struct job_class *));
 	for (uint32_t i = walk->from; i < walk->to; i++)
 		walk->at[i - walk->from] = bucket_first(queue, queue->buckets[queue->order[i]]);
@@ -379,22 +388,22 @@ static bool begin_group(struct queue_walk *walk)
 struct job_class *queue_walk_next(struct queue_walk *walk)
 {
 	struct job_class *best;
-	uint32_t which = 0;
 
+	if (walk->which < walk->to - walk->from)
+		walk->at[walk->which] = bucket_after(walk->queue, walk->queue->buckets[walk->queue->order[walk->from + walk->which]],
+		                                     walk->at[walk->which]);
 	do {
 		best = NULL;
 		for (uint32_t i = 0; i < walk->to - walk->from; i++)
 			if (walk->at[i] && (!best || class_before(walk->at[i], best))) {
 				best = walk->at[i];
-				which = i;
+				walk->which = i;
 			}
 	} while (!best && begin_group(walk));
-	if (best)
-		walk->at[which] = bucket_after(walk->queue, walk->queue->buckets[walk->queue->order[walk->from + which]], best);
 	return best;
 }
 
-/* ---- Lanes ---- */
+/* ---- Sites and lanes ---- */
 
 static uint64_t lane_key(uint64_t place, uint32_t bucket)
 {
@@ -402,21 +411,54 @@ static uint64_t lane_key(uint64_t place, uint32_t bucket)
 }
 
 /* Where a shape's tasks could lie, each shelf once, with the fewest cards that one of its requests wants there. */
-static void list_places(struct lane *lane, const struct shape *shape)
+static void list_places(struct site *site, const struct shape *shape)
 {
-	lane->places = mem_new(shape->n_candidates, sizeof *lane->places);
+	site->places = mem_new(shape->n_candidates, sizeof *site->places);
 	for (uint32_t i = 0; i < shape->n_candidates; i++) {
 		struct place place = {shape->candidates[i].shelf,
 		                      shape->group.requests[shape->candidates[i].request].cards_milli / CARD_MILLI};
 		uint32_t k = 0;
 
-		while (k < lane->n_places && lane->places[k].shelf != place.shelf)
+		while (k < site->n_places && site->places[k].shelf != place.shelf)
 			k++;
-		if (k == lane->n_places)
-			lane->places[lane->n_places++] = place;
-		else if (place.cards < lane->places[k].cards)
-			lane->places[k].cards = place.cards;
+		if (k == site->n_places)
+			site->places[site->n_places++] = place;
+		else if (place.cards < site->places[k].cards)
+			site->places[k].cards = place.cards;
 	}
+}
+
+/* The number of a shape's site, for one more lane. */
+static uint32_t site_of(struct queue *queue, const struct shape *shape)
+{
+	uint32_t id = map_get(&queue->site_of, shape->place, UINT32_MAX);
+
+	if (id == UINT32_MAX) {
+		id = take_number(queue->free_sites, &queue->n_free_sites, (void **)&queue->sites, &queue->sites_cap, &queue->n_sites);
+		queue->sites[id] = mem_new(1, sizeof *queue->sites[id]);
+		queue->sites[id]->key = shape->place;
+		list_places(queue->sites[id], shape);
+		map_set(&queue->site_of, shape->place, id);
+	}
+	queue->sites[id]->users++;
+	return id;
+}
+
+static void site_free(struct site *site)
+{
+	if (site)
+		free(site->places);
+	free(site);
+}
+
+static void leave_site(struct queue *queue, uint32_t id)
+{
+	if (--queue->sites[id]->users)
+		return;
+	map_remove(&queue->site_of, queue->sites[id]->key);
+	site_free(queue->sites[id]);
+	queue->sites[id] = NULL;
+	give_number(&queue->free_sites, &queue->free_sites_cap, &queue->n_free_sites, id);
 }
 
 static uint32_t lane_of(struct queue *queue, const struct job_class *class)
@@ -432,13 +474,13 @@ static uint32_t lane_of(struct queue *queue, const struct job_class *class)
 		return id;
 	id = take_number(queue->free_lanes, &queue->n_free_lanes, (void **)&queue->lanes, &queue->lanes_cap, &queue->n_lanes);
 	lane = queue->lanes[id] = mem_new(1, sizeof *lane);
-	*lane = (struct lane){.bucket = bucket, .key = key};
+	*lane = (struct lane){.bucket = bucket, .site = site_of(queue, shape), .key = key};
 	lane->classes = (struct tree){.compare = compare_classes, .update = update_class};
-	list_places(lane, shape);
 	map_set(&queue->lane_of, key, id);
 	b = queue->buckets[bucket];
 	mem_grow((void **)&b->lanes, &b->lanes_cap, b->n_lanes, sizeof *b->lanes);
-	b->lanes[b->n_lanes++] = id;
+	b->lanes[b->n_lanes].lane = id;
+	b->lanes[b->n_lanes++].site = lane->site;
 	return id;
 }
 
@@ -448,14 +490,30 @@ static void drop_lane(struct queue *queue, uint32_t id)
 	struct bucket *bucket = queue->buckets[lane->bucket];
 	uint32_t i = 0;
 
-	while (bucket->lanes[i] != id)
+	while (bucket->lanes[i].lane != id)
 		i++;
 	bucket->lanes[i] = bucket->lanes[--bucket->n_lanes];
 	map_remove(&queue->lane_of, lane->key);
-	free(lane->places);
+	leave_site(queue, lane->site);
 	free(lane);
 	queue->lanes[id] = NULL;
 	give_number(&queue->free_lanes, &queue->free_lanes_cap, &queue->n_free_lanes, id);
+}
+
+static void lane_insert(struct lane *lane, struct job_class *class)
+{
+	tree_insert(&lane->classes, &class->in_lane, (uint64_t) class->shape << 32 | class->project);
+	if (!lane->first || class_before(class, lane->first))
+		lane->first = class;
+}
+
+static void lane_remove(struct lane *lane, struct job_class *class)
+{
+	struct tree_node *next = tree_next(&class->in_lane);
+
+	if (lane->first == class)
+		lane->first = next ? class_in_lane(next) : NULL;
+	tree_remove(&lane->classes, &class->in_lane);
 }
 
 static void enter_lane(struct queue *queue, struct job_class *class)
@@ -465,7 +523,8 @@ static void enter_lane(struct queue *queue, struct job_class *class)
 	class->lane = lane_of(queue, class);
 	lane = queue->lanes[class->lane];
 	class->passed_over = 0;
-	tree_insert(&lane->classes, &class->in_lane, (uint64_t) class->shape << 32 | class->project);
+	class->limit_us = job_in_class(class->jobs.root)->limit_least_us;
+	lane_insert(lane, class);
 	lane->exhausted = 0;
 }
 
@@ -473,7 +532,7 @@ static void leave_lane(struct queue *queue, struct job_class *class)
 {
 	struct lane *lane = queue->lanes[class->lane];
 
-	tree_remove(&lane->classes, &class->in_lane);
+	lane_remove(lane, class);
 	if (!lane->classes.count)
 		drop_lane(queue, class->lane);
 }
@@ -525,25 +584,37 @@ static bool stays_between(const struct job_class *class, const struct job *first
 	return (!before || class_before(class_in_lane(before), &like)) && (!after || class_before(&like, class_in_lane(after)));
 }
 
+/* Sets what a class's lane is told of it: the stamp at which it was passed over, and the least limit of its jobs. */
+static void tell_lane(struct queue *queue, struct job_class *class, uint64_t passed_over)
+{
+	us_t limit_us = job_in_class(class->jobs.root)->limit_least_us;
+
+	if (class->passed_over == passed_over && class->limit_us == limit_us)
+		return;
+	class->passed_over = passed_over;
+	class->limit_us = limit_us;
+	tree_updated(&queue->lanes[class->lane]->classes, &class->in_lane);
+}
+
 /* Moves a class to where its first job now puts it. was_in: it lies in a lane. */
 static void place_class(struct queue *queue, struct job_class *class, bool was_in)
 {
 	const struct job *first = class->head;
 	bool stays = was_in && first && stays_between(class, first);
-	struct tree *classes = was_in ? &queue->lanes[class->lane]->classes : NULL;
+	struct lane *lane = was_in ? queue->lanes[class->lane] : NULL;
 
 	if (!first) {
 		leave_lane(queue, class);
 		return;
 	}
 	if (was_in && !stays)
-		tree_remove(classes, &class->in_lane);
+		lane_remove(lane, class);
 	class->first = first->id;
 	class->rank = first->rank;
 	if (!was_in)
 		enter_lane(queue, class);
 	else if (!stays)
-		tree_insert(classes, &class->in_lane, (uint64_t) class->shape << 32 | class->project);
+		lane_insert(lane, class);
 }
 
 void queue_add(struct queue *queue, struct job *job)
@@ -563,11 +634,8 @@ void queue_add(struct queue *queue, struct job *job)
 		return;
 	}
 	place_class(queue, class, was_in);
-	if (class->passed_over) {
-		class->passed_over = 0;
-		tree_updated(&queue->lanes[class->lane]->classes, &class->in_lane);
-		queue->lanes[class->lane]->exhausted = 0;
-	}
+	tell_lane(queue, class, 0);
+	queue->lanes[class->lane]->exhausted = 0;
 	queue->buckets[queue->lanes[class->lane]->bucket]->waiting++;
 	bucket_changed(queue, queue->lanes[class->lane]->bucket);
 }
@@ -587,6 +655,8 @@ void queue_remove(struct queue *queue, struct job *job)
 	} else {
 		bucket = queue->lanes[class->lane]->bucket;
 		place_class(queue, class, true);
+		if (class->head)
+			tell_lane(queue, class, class->passed_over);
 		bucket_changed(queue, bucket);
 		if (!--queue->buckets[bucket]->waiting)
 			drop_bucket(queue, bucket);
@@ -626,7 +696,8 @@ static uint32_t bucket_ahead(const struct queue *queue, const struct bucket *buc
 	uint32_t ahead = 0;
 
 	for (uint32_t i = 0; i < bucket->n_lanes; i++)
-		for (const struct tree_node *node = tree_first(&queue->lanes[bucket->lanes[i]]->classes); node; node = tree_next(node))
+		for (const struct tree_node *node = tree_first(&queue->lanes[bucket->lanes[i].lane]->classes); node;
+		     node = tree_next(node))
 			ahead += class_ahead(class_in_lane(node), job);
 	return ahead;
 }
@@ -658,11 +729,10 @@ void queue_done(struct queue *queue)
 		shape_free(queue->shapes[i]);
 	for (uint32_t i = 0; i < queue->n_classes; i++)
 		free(queue->classes[i]);
-	for (uint32_t i = 0; i < queue->n_lanes; i++) {
-		if (queue->lanes[i])
-			free(queue->lanes[i]->places);
+	for (uint32_t i = 0; i < queue->n_lanes; i++)
 		free(queue->lanes[i]);
-	}
+	for (uint32_t i = 0; i < queue->n_sites; i++)
+		site_free(queue->sites[i]);
 	for (uint32_t i = 0; i < queue->n_buckets; i++) {
 		if (queue->buckets[i])
 			free(queue->buckets[i]->lanes);
@@ -670,15 +740,18 @@ void queue_done(struct queue *queue)
 	}
 	free(queue->free_shapes);
 	free(queue->free_classes);
+	free(queue->free_sites);
 	free(queue->free_lanes);
 	free(queue->free_buckets);
 	free(queue->shapes);
 	free(queue->classes);
+	free(queue->sites);
 	free(queue->lanes);
 	free(queue->buckets);
 	free(queue->order);
 	map_done(&queue->shape_of_key);
 	map_done(&queue->class_of);
+	map_done(&queue->site_of);
 	map_done(&queue->lane_of);
 	map_done(&queue->bucket_of);
 	*queue = (struct queue){0};
@@ -688,6 +761,8 @@ static uint32_t check_lane(const struct queue *queue, uint32_t id)
 {
 	uint32_t waiting = 0;
 
+	assert(queue->lanes[id]->first == class_in_lane(tree_first(&queue->lanes[id]->classes)));
+	assert(queue->sites[queue->lanes[id]->site]->users > 0);
 	for (const struct tree_node *node = tree_first(&queue->lanes[id]->classes); node; node = tree_next(node)) {
 		const struct job_class *class = class_in_lane(node);
 
@@ -695,6 +770,7 @@ static uint32_t check_lane(const struct queue *queue, uint32_t id)
 		assert(class->head == job_in_class(tree_first(&class->jobs)));
 		assert(class_first(class)->id == class->first && class_first(class)->rank == class->rank);
 		assert(class_part(class->jobs.root) == class->jobs.count);
+		assert(class->limit_us == job_in_class(class->jobs.root)->limit_least_us);
 		assert(!queue->shapes[class->shape]->never);
 		waiting += class->jobs.count;
 	}
@@ -710,7 +786,7 @@ void queue_check(const struct queue *queue)
 		uint32_t in_bucket = 0;
 
 		for (uint32_t k = 0; queue->buckets[i] && k < queue->buckets[i]->n_lanes; k++)
-			in_bucket += check_lane(queue, queue->buckets[i]->lanes[k]);
+			in_bucket += check_lane(queue, queue->buckets[i]->lanes[k].lane);
 		assert(!queue->buckets[i] || in_bucket == queue->buckets[i]->waiting);
 		waiting += in_bucket;
 	}

@@ -46,26 +46,43 @@ struct job_class {
 	uint32_t first;       /* the number of that job */
 	struct job *head;     /* that job */
 	uint32_t nodes;       /* of its shape's gang */
-	uint32_t nodes_least; /* in this node's part of the lane */
+	us_t limit_us;        /* the least of its jobs */
+	uint32_t nodes_least; /* in this node's part of the lane: the fewest nodes, */
+	us_t limit_least_us;  /* and the least limit */
 	/* Memos, no part of the state: at which stamp (queue_stamp) plus 1 none of its jobs could start; the least in this node's
 	 * part of the lane; at which count of `freed` no start could be promised to its first. */
 	uint64_t passed_over, passed_least, unplanned;
 	bool starved; /* at that count, its first had waited for long */
 };
 
-struct lane {
-	uint32_t bucket; /* among the queue's buckets */
-	uint64_t key;
+/* The places of some lanes, one of each bucket. */
+struct site {
 	struct place *places;
 	uint32_t n_places;
-	struct tree classes; /* by rank, then first */
-	uint64_t exhausted;  /* a memo: the stamp, plus 1, at which every class was passed over */
+	uint32_t users; /* lanes */
+	uint64_t key;
+	/* Memos, as of an event: at which stamp (pass.c), and for how many nodes' tasks there is room on one shelf: open to all, and
+	 * free.
+	 */
+	uint64_t sequence, stamp; /* sequence: plus 1 */
+	uint32_t open_nodes, free_nodes;
+};
+
+struct lane {
+	uint32_t bucket, site; /* among the queue's */
+	uint64_t key;
+	struct tree classes;     /* by rank, then first */
+	struct job_class *first; /* of them */
+	uint64_t exhausted;      /* a memo: the stamp, plus 1, at which every class was passed over */
 };
 
 struct bucket {
 	uint32_t priority, project; /* project: PROJECT_ALL but under fair */
 	uint32_t share;             /* its project's place among those in which jobs wait, as of the last queue_sort */
-	uint32_t *lanes;
+	uint32_t entrant;           /* for pass_sort: its project, in the list of those */
+	struct {
+		uint32_t lane, site;
+	} * lanes;
 	uint32_t n_lanes, lanes_cap;
 	uint32_t waiting; /* jobs */
 	/* Memos. */
@@ -86,6 +103,11 @@ struct queue {
 	uint32_t *free_classes;
 	uint32_t n_free_classes, free_classes_cap;
 	struct map class_of;
+	struct site **sites; /* NULL: free */
+	uint32_t n_sites, sites_cap;
+	uint32_t *free_sites;
+	uint32_t n_free_sites, free_sites_cap;
+	struct map site_of;
 	struct lane **lanes; /* NULL: free */
 	uint32_t n_lanes, lanes_cap;
 	uint32_t *free_lanes;
@@ -122,8 +144,9 @@ void queue_sort(struct queue *queue, us_t now_us);
 /* Goes through classes in order. All zero but the queue is at the beginning. Good until the queue changes. */
 struct queue_walk {
 	const struct queue *queue;
-	uint32_t from, to; /* of queue->order: buckets of equal standing */
-	struct job_class **at;
+	uint32_t from, to;     /* of queue->order: buckets of equal standing */
+	struct job_class **at; /* of each the next, */
+	uint32_t which;        /* but of this one, counted from `from`: there it was given; `to` - `from`: of none */
 	struct arena *arena;
 };
 struct job_class *queue_walk_next(struct queue_walk *walk);
@@ -133,8 +156,14 @@ uint32_t queue_equals(const struct queue *queue, uint32_t from);
 struct job_class *bucket_first(const struct queue *queue, struct bucket *bucket);
 /* Whether class a goes before b, both in buckets of equal standing. */
 bool class_before(const struct job_class *a, const struct job_class *b);
-/* The lane's first class that wasn't passed over at this stamp, and whose gang has at most so many nodes; NULL: none. */
-struct job_class *lane_open(const struct lane *lane, uint64_t stamp, uint32_t nodes_max);
+/* Which classes of a lane are worth a look: gangs of at most so many nodes; and of jobs with a limit of at most limit_us, those
+ * of at most so many. */
+struct worth {
+	uint32_t nodes, nodes_within;
+	us_t limit_us;
+};
+/* The lane's first class that wasn't passed over at this stamp, and is worth a look; NULL: none. */
+struct job_class *lane_open(const struct lane *lane, uint64_t stamp, const struct worth *worth);
 /* Notes that a class can't start at this stamp. */
 void class_pass_over(struct queue *queue, struct job_class *class, uint64_t stamp);
 

@@ -281,7 +281,7 @@ static void add_start(struct keep *keep, us_t at_us)
 
 	while (i > 0 && keep->starts[i - 1] > at_us)
 		i--;
-	if (i > 0 && keep->starts[i - 1] == at_us)
+	if (at_us == US_NEVER || (i > 0 && keep->starts[i - 1] == at_us))
 		return;
 	mem_grow((void **)&keep->starts, &keep->starts_cap, keep->n_starts, sizeof *keep->starts);
 	memmove(&keep->starts[i + 1], &keep->starts[i], (keep->n_starts - i) * sizeof *keep->starts);
@@ -298,6 +298,15 @@ static void find_starts(struct keep *keep)
 	for (uint32_t i = 0; i < keep->n_nodes; i++)
 		for (uint32_t k = 0; k < keep->nodes[i]->n_windows; k++)
 			add_start(keep, keep->nodes[i]->windows[k].from_us);
+}
+
+us_t keep_limit(const struct keep *keep, us_t now_us)
+{
+	us_t last_us = keep->n_starts ? keep->starts[keep->n_starts - 1] : 0;
+
+	if (keep->withheld && keep->granted)
+		return US_NEVER;
+	return keep->withheld && last_us > now_us ? last_us - now_us : 0;
 }
 
 us_t keep_start_before(const struct keep *keep, us_t before_us)
@@ -395,6 +404,7 @@ void keep_window(struct keep *keep, uint32_t node, uint32_t id, uint32_t project
 
 	mem_grow((void **)&n->windows, &n->windows_cap, n->n_windows, sizeof *n->windows);
 	n->windows[n->n_windows++] = (struct window){id, project, from_us, until_us};
+	keep->granted += project != UINT32_MAX;
 	break_overlapping(n, &n->windows[n->n_windows - 1]);
 	refresh(keep, n, live);
 	add_start(keep, from_us);
@@ -407,6 +417,7 @@ void keep_unwindow(struct keep *keep, uint32_t node, uint32_t id, const struct c
 
 	while (n->windows[i].id != id)
 		i++;
+	keep->granted -= n->windows[i].project != UINT32_MAX;
 	n->n_windows--;
 	memmove(&n->windows[i], &n->windows[i + 1], (n->n_windows - i) * sizeof *n->windows);
 	settle_node(keep, n, live);

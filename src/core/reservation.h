@@ -45,7 +45,8 @@ struct keep {
 	uint32_t n_nodes, nodes_cap;
 	struct map node_index;
 	uint32_t withheld; /* of them: nodes of which some part is free, and not open */
-	us_t *starts;      /* the instants from which something is kept, each once, rising */
+	uint32_t granted;  /* windows that are kept for a project */
+	us_t *starts;      /* the instants from which something is kept, each once, rising; but US_NEVER */
 	uint32_t n_starts, starts_cap;
 };
 
@@ -94,6 +95,9 @@ struct keep_view {
  * where that is no more than what is open to all. Cost: O(nodes kept). */
 bool keep_show(struct keep *keep, const struct keep_view *view, const struct capacity *live);
 void keep_hide(struct keep *keep, const struct capacity *live);
+
+/* Jobs with a limit over this that start now, and hold no promise, can take no more than what is open to all. */
+us_t keep_limit(const struct keep *keep, us_t now_us);
 
 /* The last instant before before_us from which something is kept; 0: none. */
 us_t keep_start_before(const struct keep *keep, us_t before_us);

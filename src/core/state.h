@@ -65,10 +65,10 @@ struct core {
 	uint64_t relieved; /* the same, of any quota */
 	us_t looked_us;    /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
 	struct project_ranking ranking;
-	struct map ranked_at;         /* empty but while buckets are ranked */
-	uint32_t *ranked, ranked_cap; /* scratch of the queue's order: projects, then ranks */
-	bool projects_bounded;        /* some project has quotas */
-	struct arena scratch;         /* of one step */
+	uint32_t *entrants, *ranks, n_entrants,
+		entrants_cap;      /* the projects of the buckets, as of the last queue_sort; and how they rank */
+	bool projects_bounded; /* some project has quotas */
+	struct arena scratch;  /* of one step */
 };
 
 /* Where a question changes for a moment what is open, and leaves it as it was: nothing of that is the state. */

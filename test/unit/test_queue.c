@@ -150,19 +150,38 @@ static void compare_ahead(const struct model *m)
 	assert_int_equal(m->queue.waiting, waiting);
 }
 
+static us_t least_limit(const struct job_class *class)
+{
+	us_t least_us = US_NEVER;
+
+	for (const struct job *job = class_first(class); job; job = class_next(job))
+		least_us = job->limit_us < least_us ? job->limit_us : least_us;
+	return least_us;
+}
+
+static void compare_lane_open(const struct lane *lane, uint64_t stamp, const struct worth *worth)
+{
+	const struct job_class *want = NULL;
+
+	for (const struct tree_node *node = tree_first(&lane->classes); node && !want; node = tree_next(node)) {
+		const struct job_class *class = tree_entry(node, struct job_class, in_lane);
+		bool fits = class->nodes <= worth->nodes ||
+		            (class->nodes <= worth->nodes_within && least_limit(class) <= worth->limit_us);
+
+		want = class->passed_over <= stamp && fits ? class : NULL;
+	}
+	assert_ptr_equal(lane_open(lane, stamp, worth), want);
+}
+
 /* The first class of a lane that is open is the one that a walk finds. */
-static void compare_open(const struct model *m, uint64_t stamp)
+static void compare_open(const struct model *m, uint64_t stamp, struct rng *rng)
 {
 	for (uint32_t i = 0; i < m->queue.n_lanes; i++)
 		for (uint32_t nodes = 0; m->queue.lanes[i] && nodes <= SHAPES; nodes++) {
-			const struct job_class *want = NULL;
+			struct worth worth = {.nodes = nodes, .nodes_within = nodes + (uint32_t)rng_below(rng, SHAPES)};
 
-			for (const struct tree_node *node = tree_first(&m->queue.lanes[i]->classes); node && !want; node = tree_next(node)) {
-				const struct job_class *class = tree_entry(node, struct job_class, in_lane);
-
-				want = class->passed_over <= stamp && class->nodes <= nodes ? class : NULL;
-			}
-			assert_ptr_equal(lane_open(m->queue.lanes[i], stamp, nodes), want);
+			worth.limit_us = m->jobs[rng_below(rng, JOBS)].limit_us;
+			compare_lane_open(m->queue.lanes[i], stamp, &worth);
 		}
 }
 
@@ -215,8 +234,8 @@ static void test_against_array(void **state)
 			m.queue.sorted &= step % 10 != 0;
 			compare(&m, step);
 			pass_over_some(&m, &rng, (uint64_t)step);
-			compare_open(&m, (uint64_t)step);
-			compare_open(&m, (uint64_t)step + 1);
+			compare_open(&m, (uint64_t)step, &rng);
+			compare_open(&m, (uint64_t)step + 1, &rng);
 		}
 		queue_done(&m.queue);
 	}
