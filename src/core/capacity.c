@@ -37,6 +37,10 @@ static void lay_out(struct capacity *c, void *memory, bool sets)
 	c->card_milli = take_array(c, pool->n_cards, sizeof *c->card_milli);
 	c->size = (c->size + 7) / 8 * 8;
 	c->sets = sets ? take_array(c, pool->n_sets, sizeof *c->sets) : NULL;
+	c->rooms = sets ? take_array(c, pool->n_hist, sizeof *c->rooms) : NULL;
+	c->moved = sets ? take_array(c, pool->n_domains, sizeof *c->moved) : NULL;
+	c->n_moved = sets ? take_array(c, 1, sizeof *c->n_moved) : NULL;
+	c->is_moved = sets ? take_array(c, pool->n_domains, sizeof *c->is_moved) : NULL;
 }
 
 static uint64_t all_cards(uint32_t cards)
@@ -71,6 +75,11 @@ static struct run run_of(const struct shelf *shelf, enum tier tier)
 	                         : (struct run){shelf->pods_set, shelf->pod_first, shelf->n_pods, shelf->pod_nodes_max};
 }
 
+static bool has_set(const struct shelf *shelf, enum tier tier)
+{
+	return (tier == TIER_RACK && shelf->racks_set != NODE_NONE) || (tier == TIER_POD && shelf->pods_set != NODE_NONE);
+}
+
 static uint64_t *room_set_of(const struct capacity *c, const struct run *run, uint32_t cards, uint32_t room)
 {
 	return &c->sets[run->set + ((cards - 1) * run->nodes_max + room - 1) * bitset_words(run->n)];
@@ -92,33 +101,54 @@ uint32_t capacity_next_domain(const struct capacity *c, const struct shelf *shel
                               uint32_t from)
 {
 	struct run run = run_of(shelf, tier);
-	uint32_t i = bitset_next(room_set_of(c, &run, cards, room), run.n, from - run.first);
+	uint32_t i;
+
+	capacity_settle(c);
+	i = bitset_next(room_set_of(c, &run, cards, room), run.n, from - run.first);
 
 	return i == BITSET_NONE ? NODE_NONE : run.first + i;
 }
 
-/* One of a domain's nodes goes from `was` to `is` wholly free cards: for each number of cards between, one node more or less has
- * room. The histogram is as before. */
-static void move_rooms(struct capacity *c, const struct shelf *shelf, uint32_t domain, uint32_t was, uint32_t is)
+/* Notes that a rack's or pod's histogram has changed. */
+static void note_moved(struct capacity *c, uint32_t domain)
+{
+	if (c->is_moved[domain])
+		return;
+	c->is_moved[domain] = true;
+	c->moved[(*c->n_moved)++] = domain;
+}
+
+/* Moves a domain between sets, for each number of cards that another number of its nodes has now. */
+static void settle_domain(const struct capacity *c, uint32_t domain)
 {
 	const struct domain *d = &c->pool->domains[domain];
+	const struct shelf *shelf = &c->pool->shelves[c->pool->nodes[d->node_first].shelf];
 	struct run run = run_of(shelf, d->tier);
-	uint32_t low = was < is ? was : is, high = was < is ? is : was, room = 0;
+	uint32_t room = 0;
 
-	if (run.set == NODE_NONE)
-		return;
-	for (uint32_t cards = shelf->cards_max; cards > low; cards--) {
-		uint32_t then;
+	for (uint32_t cards = shelf->cards_max; cards > 0; cards--) {
+		uint32_t *was = &c->rooms[d->hist_first + cards];
 
 		room += c->hist[d->hist_first + cards];
-		if (cards > high)
+		if (room == *was)
 			continue;
-		then = is > was ? room + 1 : room - 1;
+		if (*was)
+			bitset_remove(room_set_of(c, &run, cards, *was), run.n, domain - run.first);
 		if (room)
-			bitset_remove(room_set_of(c, &run, cards, room), run.n, domain - run.first);
-		if (then)
-			bitset_add(room_set_of(c, &run, cards, then), run.n, domain - run.first);
+			bitset_add(room_set_of(c, &run, cards, room), run.n, domain - run.first);
+		*was = room;
 	}
+}
+
+void capacity_settle(const struct capacity *c)
+{
+	for (uint32_t i = 0; c->sets && i < *c->n_moved; i++) {
+		settle_domain(c, c->moved[i]);
+		c->is_moved[c->moved[i]] = false;
+		c->moved[i] = 0;
+	}
+	if (c->sets)
+		*c->n_moved = 0;
 }
 
 /* ---- Counts ---- */
@@ -131,13 +161,15 @@ static void recount(struct capacity *c, uint32_t id, uint32_t was, uint32_t is, 
 	const struct domain *domains = c->pool->domains;
 	uint32_t first = domains[shelf->domain].node_first, n = domains[shelf->domain].n_nodes;
 
+	if (was == is && !shared)
+		return;
 	if (was != is && c->sets) {
 		bitset_remove(node_set(c, shelf, was), n, id - first);
 		bitset_add(node_set(c, shelf, is), n, id - first);
 	}
 	for (uint32_t d = node->rack; d != NODE_NONE; d = domains[d].parent) {
-		if (was != is && c->sets && domains[d].tier != TIER_CENTRE)
-			move_rooms(c, shelf, d, was, is);
+		if (was != is && c->sets && has_set(shelf, domains[d].tier))
+			note_moved(c, d);
 		c->hist[domains[d].hist_first + was]--;
 		c->hist[domains[d].hist_first + is]++;
 		c->shared[d] += shared;
@@ -155,8 +187,8 @@ static void count_node(struct capacity *c, uint32_t id)
 		bitset_add(node_set(c, shelf, whole), c->pool->domains[shelf->domain].n_nodes,
 		           id - c->pool->domains[shelf->domain].node_first);
 	for (uint32_t d = node->rack; d != NODE_NONE; d = c->pool->domains[d].parent) {
-		if (c->sets && c->pool->domains[d].tier != TIER_CENTRE)
-			move_rooms(c, shelf, d, 0, whole);
+		if (c->sets && has_set(shelf, c->pool->domains[d].tier))
+			note_moved(c, d);
 		c->hist[c->pool->domains[d].hist_first + whole]++;
 		c->shared[d] += has_shared(c, node);
 	}
@@ -334,6 +366,8 @@ void capacity_check(const struct capacity *c)
 			fresh.shelf_milli[node->shelf] += milli;
 		}
 	}
+	capacity_settle(c);
+	capacity_settle(&fresh);
 	assert(!memcmp(fresh.hist, c->hist, c->pool->n_hist * sizeof *c->hist));
 	assert(!c->sets || !memcmp(fresh.sets, c->sets, c->pool->n_sets * sizeof *c->sets));
 	assert(!memcmp(fresh.shared, c->shared, c->pool->n_domains * sizeof *c->shared));

@@ -3,7 +3,8 @@
  *
  * Whole cards are counted by node: a domain's histogram says how many of its nodes have f wholly free cards, for each f. Sets say
  * which: of each shelf the nodes with exactly f, and the racks and pods of which exactly r nodes have c or more. So the
- * tightest node or domain is found without going through the others. */
+ * tightest node or domain is found without going through the others. Racks and pods are moved between their sets only when one is
+ * looked for: a gang changes many nodes of each, and most jobs have one node. */
 #ifndef SUAN_CORE_CAPACITY_H
 #define SUAN_CORE_CAPACITY_H
 
@@ -17,8 +18,12 @@ struct capacity {
 	uint64_t *shelf_milli; /* by shelf: free thousandths of cards, shares included */
 	uint32_t *hist;        /* by domain's hist_first + f: nodes with f wholly free cards */
 	uint64_t *sets;        /* by shelf's nodes_set, racks_set, pods_set; NULL: it isn't searched, but by going through all */
-	uint32_t *shared;      /* by domain: nodes with a card that is partly free */
-	uint16_t *card_milli;  /* by card: free thousandths */
+	uint32_t *rooms;      /* as hist, of racks and pods: nodes with f or more, as the sets have it. With sets only, like these: */
+	uint32_t *moved;      /* domains whose histogram has changed since; */
+	uint32_t *n_moved;    /* so many */
+	bool *is_moved;       /* by domain: it is among them */
+	uint32_t *shared;     /* by domain: nodes with a card that is partly free */
+	uint16_t *card_milli; /* by card: free thousandths */
 	void *memory;
 	size_t size;
 };
@@ -56,6 +61,8 @@ uint32_t capacity_next_node(const struct capacity *capacity, const struct shelf 
 uint32_t capacity_next_domain(const struct capacity *capacity, const struct shelf *shelf, enum tier tier, uint32_t cards,
                               uint32_t room, uint32_t from);
 
+/* Brings the sets of racks and pods up to date: for comparing the memory of two. */
+void capacity_settle(const struct capacity *capacity);
 /* Aborts where the counts differ from the nodes. */
 void capacity_check(const struct capacity *capacity);
 

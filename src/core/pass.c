@@ -79,28 +79,31 @@ static uint32_t nodes_for(const struct core *core, const struct capacity *capaci
 	return most;
 }
 
-/* A site as it is after the latest event. */
+static uint64_t stamp_of(const struct core *core, const struct lane *lane)
+{
+	const struct bucket *bucket = core->queue.buckets[lane->bucket];
+	struct site *site = core->queue.sites[lane->site];
+
+	if (site->stamp_at != core->sequence + 1) {
+		site->stamp_at = core->sequence + 1;
+		site->stamp = core->freed_all;
+		for (uint32_t i = 0; i < site->n_places; i++)
+			site->stamp += core->freed_at[site->places[i].shelf][site->places[i].cards];
+	}
+	return site->stamp + (bucket->project == PROJECT_ALL ? core->relieved : projects_relieved(core->tree, bucket->project));
+}
+
+/* A site, and what room it has after the latest event. */
 static const struct site *site_now(const struct core *core, uint32_t id)
 {
 	struct site *site = core->queue.sites[id];
 
-	if (site->sequence == core->sequence + 1)
+	if (site->room_at == core->sequence + 1)
 		return site;
-	site->sequence = core->sequence + 1;
-	site->stamp = core->freed_all;
-	for (uint32_t i = 0; i < site->n_places; i++)
-		site->stamp += core->freed_at[site->places[i].shelf][site->places[i].cards];
+	site->room_at = core->sequence + 1;
 	site->open_nodes = nodes_for(core, &core->keep.open, site);
 	site->free_nodes = core->keep.withheld ? nodes_for(core, &core->capacity, site) : site->open_nodes;
 	return site;
-}
-
-static uint64_t stamp_of(const struct core *core, const struct lane *lane)
-{
-	const struct bucket *bucket = core->queue.buckets[lane->bucket];
-
-	return site_now(core, lane->site)->stamp +
-	       (bucket->project == PROJECT_ALL ? core->relieved : projects_relieved(core->tree, bucket->project));
 }
 
 /* Whether others may be made to leave for jobs of this bucket: then a gang that what is free can't hold is worth a look too. */
@@ -481,6 +484,7 @@ struct line {
 struct standing {
 	struct job_class *class;
 	const struct job *job; /* NULL: no more */
+	bool given;            /* it was: the next one's turn */
 	uint32_t group;        /* a place in the queue's order: of two groups all of one go first */
 	bool open;             /* for the caller: the class wasn't passed over */
 };
@@ -503,6 +507,13 @@ static struct standing *first_begun(struct line *line)
 {
 	struct standing *first = NULL;
 
+	for (uint32_t i = 0; i < line->n; i++) {
+		struct standing *s = &line->begun[i];
+
+		if (s->given)
+			s->job = s->job->array ? NULL : class_next(s->job);
+		s->given = false;
+	}
 	for (uint32_t i = 0; i < line->n; i++)
 		if (line->begun[i].job && (!first || stands_before(&line->begun[i], first)))
 			first = &line->begun[i];
@@ -513,15 +524,15 @@ static struct standing *first_begun(struct line *line)
  * more, or as many as hold promises. */
 static const struct job *line_next(struct line *line, struct standing **ret, bool *ret_first)
 {
-	struct standing *first = first_begun(line), fresh;
-	const struct job *job;
+	struct standing *first, fresh;
 
 	if (!line->left)
 		return NULL;
+	first = first_begun(line);
 	if (!line->is_begun)
 		line->next = queue_walk_next(&line->walk);
 	line->is_begun = true;
-	fresh = (struct standing){line->next, line->next ? class_first(line->next) : NULL, line->walk.from, false};
+	fresh = (struct standing){.class = line->next, .job = line->next ? class_first(line->next) : NULL, .group = line->walk.from};
 	*ret_first = line->next && (!first || stands_before(&fresh, first));
 	if (*ret_first) {
 		line->begun[line->n] = fresh;
@@ -530,11 +541,10 @@ static const struct job *line_next(struct line *line, struct standing **ret, boo
 	}
 	if (!first)
 		return NULL;
-	job = first->job;
 	*ret = first;
-	first->job = job->array ? NULL : class_next(job);
+	first->given = true;
 	line->left--;
-	return job;
+	return first->job;
 }
 
 /* None of the class that was begun last counts. */

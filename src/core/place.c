@@ -130,11 +130,13 @@ static uint32_t find_one(const struct capacity *c, const struct shelf *shelf, co
 {
 	uint32_t least = CARD_MILLI, node = NODE_NONE;
 	uint32_t from = is_share(q) ? 1 : q->cards_milli / CARD_MILLI;
+	const uint32_t *hist = &c->hist[c->pool->domains[shelf->domain].hist_first];
 
 	if (is_share(q))
 		node = find_shared(c, shelf->domain, q, &least);
 	for (uint32_t free = from; node == NODE_NONE && free <= shelf->cards_max; free++)
-		node = find_with(c, shelf, free, q);
+		if (hist[free])
+			node = find_with(c, shelf, free, q);
 	return node;
 }
 

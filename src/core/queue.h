@@ -61,10 +61,9 @@ struct site {
 	uint32_t n_places;
 	uint32_t users; /* lanes */
 	uint64_t key;
-	/* Memos, as of an event: at which stamp (pass.c), and for how many nodes' tasks there is room on one shelf: open to all, and
-	 * free.
-	 */
-	uint64_t sequence, stamp; /* sequence: plus 1 */
+	/* Memos, each as of the event of that number, less 1: the stamp (pass.c); and for how many nodes' tasks there is room on one
+	 * shelf, open to all, and free. */
+	uint64_t stamp_at, stamp, room_at;
 	uint32_t open_nodes, free_nodes;
 };
 

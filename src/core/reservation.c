@@ -611,6 +611,7 @@ void keep_check(const struct keep *keep, const struct capacity *live)
 		room_set(&fresh, n->node, lessen(n, &all, false, &room) ? &room : NULL);
 		withheld += n->withheld;
 	}
+	capacity_settle(&fresh);
 	assert(fresh.size == keep->open.size);
 	assert(!memcmp(fresh.memory, keep->open.memory, fresh.size));
 	assert(withheld == keep->withheld);
