@@ -59,6 +59,8 @@ struct core *core_free(struct core *core)
 	free(core->freed_at);
 	free(core->entrants);
 	free(core->ranks);
+	free(core->place_of);
+	arena_done(&core->wake_scratch);
 	free(core);
 	return NULL;
 }

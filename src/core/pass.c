@@ -9,35 +9,46 @@
  *
  * A class that can't start is passed over until something comes free where it looks: by lane, so that a free card makes only
  * those be looked at again that could use it. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "core/state.h"
 
 /* ---- Order ---- */
 
+/* A project's place among the entrants, which it takes where it has none. `place_of` may say anything of those that have none. */
+static uint32_t enter(struct core *core, uint32_t project)
+{
+	uint32_t place;
+
+	while (project >= core->places_cap) {
+		uint32_t cap = core->places_cap ? 2 * core->places_cap : 64;
+
+		core->place_of = mem_resize(core->place_of, cap, sizeof *core->place_of);
+		memset(core->place_of + core->places_cap, 0, (cap - core->places_cap) * sizeof *core->place_of);
+		core->places_cap = cap;
+	}
+	place = core->place_of[project];
+	if (place < core->n_entrants && core->entrants[place] == project)
+		return place;
+	core->entrants[core->n_entrants] = project;
+	return core->place_of[project] = core->n_entrants++;
+}
+
 /* Lists the projects of the buckets, each once. */
 static void list_entrants(struct core *core)
 {
 	struct queue *queue = &core->queue;
-	struct map at = {0};
 
 	if (core->entrants_cap < queue->n_buckets) {
-		core->entrants_cap = queue->n_buckets;
+		core->entrants_cap = 2 * queue->n_buckets;
 		core->entrants = mem_resize(core->entrants, core->entrants_cap, sizeof *core->entrants);
 		core->ranks = mem_resize(core->ranks, core->entrants_cap, sizeof *core->ranks);
 	}
 	core->n_entrants = 0;
-	for (uint32_t i = 0; i < queue->n_buckets; i++) {
-		struct bucket *bucket = queue->buckets[i];
-
-		if (!bucket)
-			continue;
-		bucket->entrant = map_get(&at, bucket->project, core->n_entrants);
-		if (bucket->entrant < core->n_entrants)
-			continue;
-		map_set(&at, bucket->project, core->n_entrants);
-		core->entrants[core->n_entrants++] = bucket->project;
-	}
-	map_done(&at);
+	for (uint32_t i = 0; i < queue->n_buckets; i++)
+		if (queue->buckets[i])
+			queue->buckets[i]->entrant = enter(core, queue->buckets[i]->project);
 }
 
 static void rank_buckets(struct core *core, us_t now_us)
@@ -595,19 +606,18 @@ static bool first_in_line(struct core *core, us_t now_us, struct event *ret)
 	return false;
 }
 
-us_t pass_wake(const struct core *core, us_t now_us)
+/* When the next of the first in line will have waited for so long that what comes free is kept for it. */
+static us_t next_starved(struct core *core, us_t now_us)
 {
-	struct arena arena = {0};
 	us_t wake_us = US_NEVER;
 	struct standing *at;
 	const struct job *job;
 	struct line line;
 	bool is_first;
 
-	if (!pass_promises(core) || core->config.starvation_after_us == US_NEVER)
-		return US_NEVER;
-	pass_sort((struct core *)(uintptr_t)core, now_us); /* a memo */
-	line = line_of(core, &arena);
+	pass_sort(core, now_us);
+	arena_reset(&core->wake_scratch);
+	line = line_of(core, &core->wake_scratch);
 	while ((job = line_next(&line, &at, &is_first))) {
 		us_t at_us = us_add(job->eligible_us, core->config.starvation_after_us);
 
@@ -616,8 +626,21 @@ us_t pass_wake(const struct core *core, us_t now_us)
 		else if (!keep_find(&core->keep, job->id) && at_us > now_us && at_us < wake_us)
 			wake_us = at_us;
 	}
-	arena_done(&arena);
 	return wake_us;
+}
+
+us_t pass_wake(const struct core *core, us_t now_us)
+{
+	struct core *memo = (struct core *)(uintptr_t)core;
+
+	if (!pass_promises(core) || core->config.starvation_after_us == US_NEVER)
+		return US_NEVER;
+	if (core->woken_at == core->sequence + 1 && core->woken_us == now_us)
+		return core->starved_us;
+	memo->starved_us = next_starved(memo, now_us);
+	memo->woken_at = core->sequence + 1;
+	memo->woken_us = now_us;
+	return core->starved_us;
 }
 
 /* ---- All ---- */

@@ -65,10 +65,14 @@ struct core {
 	uint64_t relieved; /* the same, of any quota */
 	us_t looked_us;    /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
 	struct project_ranking ranking;
-	uint32_t *entrants, *ranks, n_entrants,
-		entrants_cap;      /* the projects of the buckets, as of the last queue_sort; and how they rank */
-	bool projects_bounded; /* some project has quotas */
-	struct arena scratch;  /* of one step */
+	/* The projects of the buckets, as of the last queue_sort, and how they rank; by project, its place among them. */
+	uint32_t *entrants, *ranks, *place_of;
+	uint32_t n_entrants, entrants_cap, places_cap;
+	bool projects_bounded;     /* some project has quotas */
+	struct arena scratch;      /* of one step */
+	struct arena wake_scratch; /* of pass_wake, which remembers what it said last: */
+	uint64_t woken_at;         /* after the event of this number, less 1, */
+	us_t woken_us, starved_us; /* at this instant */
 };
 
 /* Where a question changes for a moment what is open, and leaves it as it was: nothing of that is the state. */
