@@ -468,6 +468,7 @@ static void requeue(struct core *core, struct job *job)
 	bool stands = job_stands_in_line(job), stood = queue_has(&core->queue, job);
 
 	if (stands && !stood) {
+		outlook_estimate(core, job);
 		job->rank = rank_waiting(core, job);
 		queue_add(&core->queue, job);
 		outlook_enter(core, job);

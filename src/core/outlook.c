@@ -159,7 +159,7 @@ static uint16_t choose_shelf(const struct core *core, const struct job *job, us_
 
 /* ---- Kept as jobs come and go ---- */
 
-static void estimate(const struct core *core, struct job *job)
+void outlook_estimate(const struct core *core, struct job *job)
 {
 	struct estimate_key key;
 
@@ -171,9 +171,13 @@ static void estimate(const struct core *core, struct job *job)
 		job->outlook.run = 1;
 }
 
+us_t outlook_run_us(const struct job *job)
+{
+	return decode(job->outlook.run);
+}
+
 void outlook_enter(struct core *core, struct job *job)
 {
-	estimate(core, job);
 	if (job->outlook.shelf == SHELF_NONE)
 		job->outlook.shelf = choose_shelf(core, job, core->now_us);
 	if (job->outlook.shelf != SHELF_NONE)

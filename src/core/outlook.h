@@ -8,7 +8,8 @@
  * and held against what became of it once it starts. Jobs that start in the very step in which they come aren't learned from: the
  * interval is for those that wait.
  *
- * Estimates, all of it: nothing is decided by it. The sums follow from the state; what was said is a part of it. */
+ * Estimates, all of it: no promise rests on them, and nobody is stopped for one; but under shortest a job without a limit stands
+ * where its estimate puts it (rank.c). The sums follow from the state; what was said is a part of it. */
 #ifndef SUAN_CORE_OUTLOOK_H
 #define SUAN_CORE_OUTLOOK_H
 
@@ -46,7 +47,11 @@ void outlook_done(struct outlook *outlook);
 
 /* Says when a job is expected to start that comes into the queue now; call before it stands there. Cost: O(1), 0.7 µs. */
 void outlook_say(struct core *core, struct job *job);
-/* It stands in line from now on; it is about to leave the line. Cost: O(1). */
+/* Estimates how long it will run, once, as it first comes into the queue: of its whole work; and what was estimated, 0 before.
+ */
+void outlook_estimate(const struct core *core, struct job *job);
+us_t outlook_run_us(const struct job *job);
+/* It stands in line from now on, estimated; it is about to leave the line. Cost: O(1). */
 void outlook_enter(struct core *core, struct job *job);
 void outlook_leave(struct core *core, struct job *job);
 /* An attempt holds what its plan says from now on; it is about to give it back. */

@@ -78,15 +78,16 @@ static void add_victim(struct search *s, struct job *job, uint32_t fellow)
 static void list_behind(struct search *s)
 {
 	const struct job *w = s->winner;
+	uint64_t rank = rank_winning(s->core, w);
 
 	s->victims = arena_new(s->arena, s->core->victims.count, sizeof *s->victims);
 	for (const struct tree_node *node = tree_first(&s->core->victims); node; node = tree_next(node)) {
 		const struct running *r = tree_entry(node, struct running, in_victims);
 		bool same = r->job->priority == w->priority;
 
-		if (r->job->priority > w->priority || (same && (!by_rank(s->core) || r->rank <= w->rank)))
+		if (r->job->priority > w->priority || (same && (!by_rank(s->core) || r->rank <= rank)))
 			break;
-		if (same && rank_running(s->core, r->job, s->now_us) <= w->rank)
+		if (same && rank_running(s->core, r->job, s->now_us) <= rank)
 			continue;
 		if (is_near(s, r->job))
 			add_victim(s, r->job, PROJECT_NONE);

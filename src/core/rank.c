@@ -3,20 +3,25 @@
  *
  * fair, fifo: by arrival alone (0 for all; under fair, projects' shares come before it, in queue.h). shortest: least remaining
  * time × cards^power first, which with a power below 1 lets gangs pass single cards a little and does better than SRSF (power 1;
- * Tiresias, NSDI'19) itself. las: by levels of the service that a job has had (multilevel feedback; Tiresias-L's discretised
+ * Tiresias, NSDI'19) itself; the time is what the limit leaves, or without one what was learned of jobs like it, for which
+ * nobody is stopped. las: by levels of the service that a job has had (multilevel feedback; Tiresias-L's discretised
  * two-dimensional LAS), which needs no estimates. */
 #include "core/state.h"
 
 __extension__ typedef unsigned __int128 u128;
 
-/* What a job can still need by its limit, of its whole work, at speed 1; US_NEVER without a limit. */
+enum { LEAST_LEFT = 8 }; /* of an estimate: one that has been outrun tells that little */
+
+/* What a job can still need of its whole work, at speed 1; without a limit what it is estimated to. */
 static us_t remaining_us(const struct job *job, us_t ran_us)
 {
-	us_t done_us = core_done_us(job) + ran_us;
+	us_t done_us = core_done_us(job) + ran_us, whole_us = job->limit_us, least_us = 0;
 
-	if (job->limit_us == US_NEVER)
-		return US_NEVER;
-	return done_us < job->limit_us ? job->limit_us - done_us : 0;
+	if (whole_us == US_NEVER) {
+		whole_us = outlook_run_us(job);
+		least_us = whole_us / LEAST_LEFT;
+	}
+	return done_us < whole_us - least_us ? whole_us - done_us : least_us;
 }
 
 static uint32_t best_speed_milli(const struct group *group)
@@ -38,8 +43,6 @@ static uint64_t rank_of(const struct core *core, const struct job *job, us_t ran
 	case POLICY_LAS: return job->level;
 	case POLICY_SHORTEST:
 		left_us = remaining_us(job, ran_us);
-		if (left_us == US_NEVER)
-			return UINT64_MAX;
 		product = (u128)(uint64_t)left_us * shape->weight / best_speed_milli(&shape->group);
 		return product < UINT64_MAX ? (uint64_t)product : UINT64_MAX - 1;
 	default: return 0;
@@ -51,10 +54,23 @@ uint64_t rank_waiting(const struct core *core, const struct job *job)
 	return rank_of(core, job, 0);
 }
 
+/* Whether a job's rank rests on what was learned. */
+static bool is_estimated(const struct core *core, const struct job *job)
+{
+	return core->config.policy == POLICY_SHORTEST && job->limit_us == US_NEVER;
+}
+
+uint64_t rank_winning(const struct core *core, const struct job *job)
+{
+	return is_estimated(core, job) ? UINT64_MAX : job->rank;
+}
+
 uint64_t rank_running(const struct core *core, const struct job *job, us_t now_us)
 {
 	us_t ran_us = job->started_us == US_NEVER ? 0 : now_us - job->started_us;
 
+	if (is_estimated(core, job))
+		return UINT64_MAX;
 	return rank_of(core, job, (us_t)((u128)(uint64_t)ran_us * job_request(core, job)->speed_milli / 1000));
 }
 

@@ -140,6 +140,8 @@ bool preempt_for(const struct core *core, const struct shape *shape, const struc
                  struct event *ret);
 /* rank.c: the policy's order of a job; what it is when it runs; when it next stands elsewhere, and how (US_NEVER: never). */
 uint64_t rank_waiting(const struct core *core, const struct job *job);
+/* The same of a job that waits, for asking whom it may stop: by its limit alone, so that nobody is stopped for an estimate. */
+uint64_t rank_winning(const struct core *core, const struct job *job);
 uint64_t rank_running(const struct core *core, const struct job *job, us_t now_us);
 us_t rank_ages(const struct core *core, const struct job *job);
 uint8_t rank_level(const struct core *core, us_t attained_us);

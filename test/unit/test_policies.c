@@ -53,7 +53,9 @@ static void test_order(void **state)
 		{POLICY_SHORTEST,
 	     {{.limit_us = US_HOUR}, {.limit_us = 2 * US_MINUTE}, {.limit_us = US_MINUTE, .priority = 99}, {.limit_us = US_MINUTE}},
 	     {3, 1, 0, 2}},
-		{POLICY_SHORTEST, {{.limit_us = 0}, {.limit_us = US_HOUR}, {.limit_us = 0}, {.limit_us = US_HOUR}}, {1, 3, 0, 2}},
+		{POLICY_SHORTEST, /* of one without a limit nothing is known: an hour */
+	     {{.limit_us = 0}, {.limit_us = 30 * US_MINUTE}, {.limit_us = 0}, {.limit_us = 2 * US_HOUR}},
+	     {1, 0, 2, 3}},
 		{POLICY_LAS, {{.limit_us = US_HOUR}, {.limit_us = US_MINUTE}, {.priority = 200}, {.limit_us = 1}}, {2, 0, 1, 3}},
 	};
 
@@ -189,6 +191,52 @@ static void test_shortest_remaining(void **state)
 	world_free(w);
 }
 
+/* A job of a project that takes the whole node for so long. */
+static void run_for(struct world *w, const char *project, us_t run_us)
+{
+	uint32_t job = world_submit(w, (struct want){.cards_milli = 4000, .project = project});
+
+	world_run(w, job);
+	world_tick(w, run_us);
+	world_end(w, job, 0);
+}
+
+/* Without limits the order is by what jobs like these ran before, and nobody is stopped for that. */
+static void test_shortest_learned(void **state)
+{
+	struct world *w = world_by(config_of(POLICY_SHORTEST));
+	uint32_t runs, slow, quick, limited;
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		run_for(w, "slow", 20 * US_MINUTE);
+		run_for(w, "quick", 10 * US_SECOND);
+	}
+	runs = world_submit(w, (struct want){.cards_milli = 4000, .project = "slow", .preemptible = true});
+	world_run(w, runs);
+	slow = world_submit(w, (struct want){.cards_milli = 4000, .project = "slow"});
+	quick = world_submit(w, (struct want){.cards_milli = 4000, .project = "quick"});
+	limited = world_submit(w, (struct want){.cards_milli = 4000, .project = "quick", .priority = 50, .limit_us = US_HOUR});
+	assert_state(w, runs, JOB_ACTIVE);
+	assert_order(w, runs, (uint32_t[]){quick, slow, limited}, 3);
+	world_free(w);
+}
+
+/* One without a limit makes room for one that has one, however long. */
+static void test_shortest_unbounded_yields(void **state)
+{
+	struct world *w = world_by(config_of(POLICY_SHORTEST));
+	uint32_t runs;
+
+	(void)state;
+	run_for(w, "quick", 10 * US_SECOND);
+	runs = world_submit(w, (struct want){.cards_milli = 4000, .project = "quick", .preemptible = true});
+	world_run(w, runs);
+	world_submit(w, (struct want){.cards_milli = 4000, .limit_us = 20 * US_HOUR});
+	assert_state(w, runs, JOB_CLEANUP);
+	world_free(w);
+}
+
 /* ---- Levels ---- */
 
 static struct config_spec las_config(void)
@@ -299,6 +347,8 @@ int main(void)
 		cmocka_unit_test(test_fair_levels),
 		cmocka_unit_test(test_shortest_preempts),
 		cmocka_unit_test(test_shortest_remaining),
+		cmocka_unit_test(test_shortest_learned),
+		cmocka_unit_test(test_shortest_unbounded_yields),
 		cmocka_unit_test(test_las_levels),
 		cmocka_unit_test(test_las_not_preemptible),
 		cmocka_unit_test(test_policy_changes),
