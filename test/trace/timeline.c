@@ -31,7 +31,8 @@ struct timeline {
 	struct script *scripts; /* by job */
 	uint32_t n_scripts, scripts_cap;
 	struct script submitting;
-	us_t overrun_us; /* of the next job */
+	uint32_t *promised, n_promised, promised_cap; /* jobs that hold promises, in the order in which these were made */
+	us_t overrun_us;                              /* of the next job */
 	uint32_t line;
 };
 
@@ -163,32 +164,37 @@ static void say_where(struct timeline *t, const struct core *core, const struct 
 	}
 }
 
-/* The order of the queue: priority, then arrival. */
-static bool comes_before(const struct core *core, uint32_t a, uint32_t b)
+/* A job that waits first has been promised something, or no longer is: as events say it, so that what a step promises after it
+ * placed a job doesn't count. Those for whom others make room go before anybody anyway. */
+static void note_promise(struct timeline *t, uint32_t job, bool is_promised)
 {
-	const struct job *x = core_job(core, a), *y = core_job(core, b);
+	uint32_t i = 0;
 
-	return x->priority != y->priority ? x->priority > y->priority : a < b;
+	while (i < t->n_promised && t->promised[i] != job)
+		i++;
+	if (is_promised && i == t->n_promised) {
+		mem_grow((void **)&t->promised, &t->promised_cap, t->n_promised, sizeof *t->promised);
+		t->promised[t->n_promised++] = job;
+	} else if (!is_promised && i < t->n_promised) {
+		memmove(&t->promised[i], &t->promised[i + 1], (--t->n_promised - i) * sizeof *t->promised);
+	}
 }
 
-/* The first job with a promised start that this one passes; 0: none. */
-static uint32_t passed_over(const struct core *core, uint32_t number)
+/* The job that was promised something first, where another passes it; 0: none, or the other was promised something itself. */
+static uint32_t passed_over(const struct timeline *t, uint32_t number)
 {
-	uint32_t first = 0;
-
-	for (uint32_t i = 0; i < core_reservations(core); i++) {
-		uint32_t job = core_reservation(core, i)->job;
-
-		if (job != number && comes_before(core, job, number) && (!first || comes_before(core, job, first)))
-			first = job;
-	}
-	return first;
+	for (uint32_t i = 0; i < t->n_promised; i++)
+		if (t->promised[i] == number)
+			return 0;
+	return t->n_promised ? t->promised[0] : 0;
 }
 
 static void tell_placed(struct timeline *t, const struct core *core, const struct placed *p, us_t at_us)
 {
 	uint32_t number = p->array ? p->array : p->job; /* that stood in line */
-	uint32_t passed = passed_over(core, number);
+	uint32_t passed = passed_over(t, number);
+
+	note_promise(t, number, false);
 
 	say(t, at_us, p->job, "placed on ");
 	say_where(t, core, &p->plan);
@@ -277,16 +283,26 @@ static void see(void *ctx, const struct core *core, const struct event *event)
 	case EVENT_STOPPING:
 		say(t, event->at_us, event->stopping.job, "is being stopped (%s)\n", cause_word(event->stopping.cause));
 		break;
-	case EVENT_ENDED: tell_ended(t, &event->ended, event->at_us); break;
-	case EVENT_RESERVED: tell_reserved(t, core, event); break;
+	case EVENT_ENDED:
+		tell_ended(t, &event->ended, event->at_us);
+		note_promise(t, event->ended.job, false);
+		break;
+	case EVENT_RESERVED:
+		tell_reserved(t, core, event);
+		note_promise(t, event->reserved.job, event->reserved.n_victims == 0);
+		break;
 	case EVENT_UNRESERVED:
+		note_promise(t, event->unreserved.job, false);
 		say(t, event->at_us, event->unreserved.job, "reservation gone (%s)\n", cause_word(event->unreserved.cause));
 		break;
 	case EVENT_CENTRE:
 		say(t, event->at_us, 0, "centre %s %s\n", pool_centre_name(core_pool(core), event->centre.centre),
 		    event->centre.silent ? "is silent" : "is heard again");
 		break;
-	case EVENT_POOL: say(t, event->at_us, 0, "the pool is %s\n", event->pool.name); break;
+	case EVENT_POOL:
+		say(t, event->at_us, 0, "the pool is %s\n", event->pool.name);
+		t->n_promised = 0;
+		break;
 	case EVENT_NODE: tell_node(t, core, event); break;
 	case EVENT_BOOKED: tell_booked(t, core, &event->booked, event->at_us); break;
 	case EVENT_UNBOOKED:
@@ -625,6 +641,7 @@ int timeline_run(const char *folder, struct buf *ret, struct err *err)
 		tell_rest(&t);
 	world_free(t.world);
 	free(t.scripts);
+	free(t.promised);
 	arena_done(&t.arena);
 	return code;
 }
