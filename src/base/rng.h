@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "base/wide.h"
+
 struct rng {
 	uint64_t state;
 };
@@ -29,9 +31,7 @@ static inline uint64_t rng_next(struct rng *rng)
 /* A value from 0 to bound − 1, without bias that anyone could measure (Lemire's multiply). bound: 1 or more. */
 static inline uint64_t rng_below(struct rng *rng, uint64_t bound)
 {
-	__extension__ typedef unsigned __int128 wide;
-
-	return (uint64_t)(((wide)rng_next(rng) * bound) >> 64);
+	return (uint64_t)(((u128)rng_next(rng) * bound) >> 64);
 }
 
 #endif

@@ -28,8 +28,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-
-__extension__ typedef unsigned __int128 u128;
+#include "base/wide.h"
 
 #define NONE UINT32_MAX
 

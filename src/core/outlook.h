@@ -13,10 +13,9 @@
 #ifndef SUAN_CORE_OUTLOOK_H
 #define SUAN_CORE_OUTLOOK_H
 
+#include "base/wide.h"
 #include "core/job.h"
 #include "core/pool.h"
-
-__extension__ typedef unsigned __int128 u128;
 
 struct core;
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/wide.h"
 #include "core/place.h"
 #include "core/state.h"
 
@@ -130,8 +131,6 @@ static uint32_t list_candidates(const struct core *core, const struct group *gro
 		list[i] = ways[i].c;
 	return n;
 }
-
-__extension__ typedef unsigned __int128 u128;
 
 /* The square root of a number in 1/2^32, likewise. */
 static uint64_t root(uint64_t x)

@@ -25,10 +25,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/wide.h"
 #include "core/event.h"
-
-__extension__ typedef unsigned __int128 u128;
-__extension__ typedef __int128 i128;
 
 enum {
 	GROWTH_BITS = 56,

@@ -6,9 +6,8 @@
  * Tiresias, NSDI'19) itself; the time is what the limit leaves, or without one what was learned of jobs like it, for which
  * nobody is stopped. las: by levels of the service that a job has had (multilevel feedback; Tiresias-L's discretised
  * two-dimensional LAS), which needs no estimates. */
+#include "base/wide.h"
 #include "core/state.h"
-
-__extension__ typedef unsigned __int128 u128;
 
 enum { LEAST_LEFT = 8 }; /* of an estimate: one that has been outrun tells that little */
 
