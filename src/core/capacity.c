@@ -212,13 +212,6 @@ void capacity_init(struct capacity *c, const struct pool *pool)
 	}
 }
 
-void capacity_copy(struct capacity *copy, const struct capacity *of)
-{
-	*copy = *of;
-	lay_out(copy, mem_resize(NULL, of->size, 1), of->sets != NULL);
-	memcpy(copy->memory, of->memory, of->size);
-}
-
 void capacity_index(struct capacity *copy, const struct capacity *of)
 {
 	*copy = *of;

@@ -36,8 +36,6 @@ struct share {
 
 /* Everything free, without sets. Cost: O(nodes). */
 void capacity_init(struct capacity *capacity, const struct pool *pool);
-/* A copy; cost: one memcpy of some 30 bytes a card. */
-void capacity_copy(struct capacity *copy, const struct capacity *of);
 /* A copy with sets, for searching. Cost: O(nodes). */
 void capacity_index(struct capacity *copy, const struct capacity *of);
 void capacity_done(struct capacity *capacity);

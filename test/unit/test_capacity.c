@@ -157,7 +157,7 @@ static void one_run(uint64_t seed)
 
 	model_init(&m, &rng);
 	capacity_init(&c, m.pool);
-	capacity_copy(&full, &c);
+	capacity_init(&full, m.pool);
 	compare(&m, &c);
 	for (int step = 0; step < 100; step++) {
 		if (n < SHARES_MAX && chance(&rng, 60)) {
@@ -173,7 +173,7 @@ static void one_run(uint64_t seed)
 		}
 		compare(&m, &c);
 	}
-	capacity_copy(&copy, &c);
+	capacity_index(&copy, &c);
 	while (n > 0) {
 		n--;
 		capacity_give(&c, taken[n].node, &taken[n].share);
