@@ -219,6 +219,9 @@ json_t *json_instant(us_t instant);   /* null for never and for 0 */
 json_t *json_seconds(us_t duration);  /* null for never */
 json_t *json_text(const char *text);  /* null for NULL and "" */
 
+json_t *json_ranges(const struct range *ranges, uint32_t n);          /* "0-3,8,10-20:5" */
+json_t *json_node_ranges(const struct node_range *nodes, uint32_t n); /* "0-3,8" */
+
 /* A job, as of now_us. why: it waits for it, or NULL. */
 json_t *json_job(const struct core *core, const struct job *job, const struct explanation *why, us_t now_us);
 /* An element of an array that isn't placed yet. */
@@ -230,8 +233,7 @@ json_t *json_explanation(const struct core *core, const struct job *job, bool is
 json_t *json_centre(const struct core *core, uint32_t centre);
 json_t *json_pool(const struct core *core);
 json_t *json_event(const struct core *core, uint64_t sequence, const struct event *event);
-json_t *json_jobs_of(const uint32_t *jobs, uint32_t n);                /* their numbers */
-json_t *json_node_ranges(const struct node_range *ranges, uint32_t n); /* "0-3,8" (operators.c) */
+json_t *json_jobs_of(const uint32_t *jobs, uint32_t n); /* their numbers */
 json_t *json_booking(const struct core *core, const struct booking *booking);
 
 /* One schema of openapi.json (schemas.c). */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * json.c: the units of src/base as JSON. */
+ * json.c: units and ranges as JSON. */
+#include <stdlib.h>
+
 #include "api/inside.h"
+#include "base/mem.h"
 
 json_t *json_milli(uint64_t milli)
 {
@@ -34,4 +37,33 @@ json_t *json_text(const char *text)
 	if (!json && text && *text)
 		json = json_string("(not UTF-8)");
 	return json ? json : json_null();
+}
+
+json_t *json_ranges(const struct range *ranges, uint32_t n)
+{
+	struct buf text = {0};
+	json_t *json;
+
+	for (uint32_t i = 0; i < n; i++) {
+		buf_printf(&text, "%s%u", i ? "," : "", ranges[i].first);
+		if (ranges[i].last != ranges[i].first)
+			buf_printf(&text, "-%u", ranges[i].last);
+		if (ranges[i].last != ranges[i].first && ranges[i].step != 1)
+			buf_printf(&text, ":%u", ranges[i].step);
+	}
+	json = json_stringn((char *)text.data, text.len);
+	buf_done(&text);
+	return json;
+}
+
+json_t *json_node_ranges(const struct node_range *nodes, uint32_t n)
+{
+	struct range *ranges = mem_new(n, sizeof *ranges);
+	json_t *json;
+
+	for (uint32_t i = 0; i < n; i++)
+		ranges[i] = (struct range){nodes[i].first, nodes[i].last, 1};
+	json = json_ranges(ranges, n);
+	free(ranges);
+	return json;
 }

@@ -38,23 +38,6 @@ json_t *json_placement(const struct core *core, const struct plan *plan)
 	return list;
 }
 
-static json_t *json_ranges(const struct range *ranges, uint32_t n)
-{
-	struct buf text = {0};
-	json_t *json;
-
-	for (uint32_t i = 0; i < n; i++) {
-		buf_printf(&text, "%s%u", i ? "," : "", ranges[i].first);
-		if (ranges[i].last != ranges[i].first)
-			buf_printf(&text, "-%u", ranges[i].last);
-		if (ranges[i].last != ranges[i].first && ranges[i].step != 1)
-			buf_printf(&text, ":%u", ranges[i].step);
-	}
-	json = json_stringn((char *)text.data, text.len);
-	buf_done(&text);
-	return json;
-}
-
 static json_t *json_array_of(const struct array *array)
 {
 	if (!array)

@@ -25,21 +25,6 @@ static bool read_part(const char *text, uint32_t most, uint32_t *ret)
 	return true;
 }
 
-json_t *json_node_ranges(const struct node_range *ranges, uint32_t n)
-{
-	struct buf text = {0};
-	json_t *json;
-
-	for (uint32_t i = 0; i < n; i++) {
-		buf_printf(&text, "%s%u", i ? "," : "", ranges[i].first);
-		if (ranges[i].last != ranges[i].first)
-			buf_printf(&text, "-%u", ranges[i].last);
-	}
-	json = json_stringn((char *)text.data, text.len);
-	buf_done(&text);
-	return json;
-}
-
 /* The body; "" where there is none. */
 static const char *body_of(const struct exchange *ex)
 {
