@@ -646,11 +646,11 @@ us_t pass_wake(const struct core *core, us_t now_us)
 /* ---- All ---- */
 
 /* The bucket of a group of equals whose next open class goes first; NULL: none has one. */
-static struct job_class *next_open(struct core *core, uint32_t from, uint32_t n, us_t now_us)
+static struct job_class *next_open(struct core *core, uint32_t from, uint32_t to, us_t now_us)
 {
 	struct job_class *best = NULL;
 
-	for (uint32_t i = from; i < from + n; i++) {
+	for (uint32_t i = from; i < to; i++) {
 		struct job_class *class = bucket_open(core, core->queue.buckets[core->queue.order[i]], now_us);
 
 		if (class && (!best || class_before(class, best)))
@@ -668,11 +668,11 @@ bool pass_next(struct core *core, us_t now_us, struct event *ret)
 		return true;
 	if (pass_promises(core) && first_in_line(core, now_us, ret))
 		return true;
-	for (uint32_t from = 0, n; from < core->queue.n_order; from += n) {
+	for (uint32_t from = 0, to; from < core->queue.n_order; from = to) {
 		struct job_class *class;
 
-		n = queue_equals(&core->queue, from);
-		while ((class = next_open(core, from, n, now_us)))
+		to = core->queue.equal_to[from];
+		while ((class = next_open(core, from, to, now_us)))
 			if (try_class(core, class, now_us, ret))
 				return true;
 	}

@@ -303,29 +303,36 @@ static void sort_order(struct queue *queue)
 	}
 }
 
-void queue_sort(struct queue *queue, us_t now_us)
+static bool stand_equal(const struct queue *queue, uint32_t place, uint32_t next)
 {
-	if (!queue->sorted) {
-		queue->n_order = 0;
-		for (uint32_t i = 0; i < queue->n_buckets; i++)
-			if (queue->buckets[i]) {
-				mem_grow((void **)&queue->order, &queue->order_cap, queue->n_order, sizeof *queue->order);
-				queue->order[queue->n_order++] = i;
-			}
-	}
-	sort_order(queue);
-	queue->sorted = true;
-	queue->sorted_us = now_us;
+	return compare_buckets(queue->buckets[queue->order[place]], queue->buckets[queue->order[next]]) == 0;
 }
 
-uint32_t queue_equals(const struct queue *queue, uint32_t from)
+static void note_equals(struct queue *queue)
 {
-	uint32_t n = 1;
+	for (uint32_t i = queue->n_order; i-- > 0;)
+		queue->equal_to[i] = i + 1 < queue->n_order && stand_equal(queue, i, i + 1) ? queue->equal_to[i + 1] : i + 1;
+}
 
-	while (from + n < queue->n_order &&
-	       compare_buckets(queue->buckets[queue->order[from]], queue->buckets[queue->order[from + n]]) == 0)
-		n++;
-	return n;
+static void list_buckets(struct queue *queue)
+{
+	queue->n_order = 0;
+	for (uint32_t i = 0; i < queue->n_buckets; i++)
+		if (queue->buckets[i]) {
+			mem_grow((void **)&queue->order, &queue->order_cap, queue->n_order, sizeof *queue->order);
+			queue->order[queue->n_order++] = i;
+		}
+	queue->equal_to = mem_resize(queue->equal_to, queue->order_cap, sizeof *queue->equal_to);
+}
+
+void queue_sort(struct queue *queue, us_t now_us)
+{
+	if (!queue->sorted)
+		list_buckets(queue);
+	sort_order(queue);
+	note_equals(queue);
+	queue->sorted = true;
+	queue->sorted_us = now_us;
 }
 
 struct job_class *bucket_first(const struct queue *queue, struct bucket *bucket)
@@ -377,7 +384,7 @@ static bool begin_group(struct queue_walk *walk)
 	walk->from = walk->to;
 	if (walk->from == queue->n_order)
 		return false;
-	walk->to = walk->from + queue_equals(queue, walk->from);
+	walk->to = queue->equal_to[walk->from];
 	walk->which = walk->to - walk->from;
 	walk->at = arena_new(walk->arena, walk->to - walk->from, sizeof(struct job_class *));
 	for (uint32_t i = walk->from; i < walk->to; i++)
@@ -749,6 +756,7 @@ void queue_done(struct queue *queue)
 	free(queue->lanes);
 	free(queue->buckets);
 	free(queue->order);
+	free(queue->equal_to);
 	map_done(&queue->shape_of_key);
 	map_done(&queue->class_of);
 	map_done(&queue->site_of);
@@ -778,6 +786,17 @@ static uint32_t check_lane(const struct queue *queue, uint32_t id)
 	return waiting;
 }
 
+static void check_order(const struct queue *queue)
+{
+	for (uint32_t i = 0; i < queue->n_order; i++) {
+		uint32_t to = queue->equal_to[i];
+
+		assert(to > i && to <= queue->n_order);
+		assert(stand_equal(queue, i, to - 1));
+		assert(to == queue->n_order || !stand_equal(queue, i, to));
+	}
+}
+
 void queue_check(const struct queue *queue)
 {
 	uint32_t waiting = queue->never;
@@ -791,4 +810,6 @@ void queue_check(const struct queue *queue)
 		waiting += in_bucket;
 	}
 	assert(waiting == queue->waiting);
+	if (queue->sorted)
+		check_order(queue);
 }

@@ -117,7 +117,8 @@ struct queue {
 	uint32_t *free_buckets;
 	uint32_t n_free_buckets, free_buckets_cap;
 	struct map bucket_of;
-	uint32_t *order; /* numbers of the buckets in which jobs wait, as of the last queue_sort */
+	uint32_t *order;    /* numbers of the buckets in which jobs wait, as of the last queue_sort */
+	uint32_t *equal_to; /* by place in `order`: where those that stand equal with that one end */
 	uint32_t n_order, order_cap;
 	bool sorted; /* nothing has come or gone that `order` doesn't have */
 	us_t sorted_us;
@@ -149,8 +150,6 @@ struct queue_walk {
 	struct arena *arena;
 };
 struct job_class *queue_walk_next(struct queue_walk *walk);
-/* How many buckets from order[from] on stand equal. */
-uint32_t queue_equals(const struct queue *queue, uint32_t from);
 /* The first class of a bucket. */
 struct job_class *bucket_first(const struct queue *queue, struct bucket *bucket);
 /* Whether class a goes before b, both in buckets of equal standing. */
