@@ -1,114 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
- * apply.c: the only writer of the state. Each event has one function here, and decides nothing.
+ * apply.c: what each event makes of the state. Each has one function here, and decides nothing.
  *
- * Replay is this file alone: whatever the policy of a later release, an old journal gives the state that it gave. */
+ * With the files that it calls (apply_inside.h) it is the only writer of the state. Replay is these alone: whatever the policy of
+ * a later release, an old journal gives the state that it gave. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/place.h"
-#include "core/state.h"
+#include "core/apply_inside.h"
 
 /* ---- Small parts ---- */
-
-static int compare_live(const struct tree_node *a, const struct tree_node *b)
-{
-	uint32_t x = running_job(a)->id, y = running_job(b)->id;
-
-	return x < y ? -1 : x > y;
-}
-
-static int compare_ends(const struct tree_node *a, const struct tree_node *b)
-{
-	const struct running *x = tree_entry(a, struct running, in_ends), *y = tree_entry(b, struct running, in_ends);
-
-	if (x->until_us != y->until_us)
-		return x->until_us < y->until_us ? -1 : 1;
-	return x->job->id < y->job->id ? -1 : x->job->id > y->job->id;
-}
-
-/* The lowest priority first; of one priority what stands last in the policy's order, and came last. */
-static int compare_victims(const struct tree_node *a, const struct tree_node *b)
-{
-	const struct running *x = tree_entry(a, struct running, in_victims), *y = tree_entry(b, struct running, in_victims);
-
-	if (x->job->priority != y->job->priority)
-		return x->job->priority < y->job->priority ? -1 : 1;
-	if (x->rank != y->rank)
-		return x->rank > y->rank ? -1 : 1;
-	return x->job->id > y->job->id ? -1 : x->job->id < y->job->id;
-}
-
-static int compare_timers(const struct tree_node *a, const struct tree_node *b)
-{
-	const struct job *x = tree_entry(a, struct job, in_timers), *y = tree_entry(b, struct job, in_timers);
-
-	if (x->timer_us != y->timer_us)
-		return x->timer_us < y->timer_us ? -1 : 1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-static void timer_set(struct core *core, struct job *job, us_t at_us)
-{
-	if (job->timer_us != US_NEVER)
-		tree_remove(&core->timers, &job->in_timers);
-	job->timer_us = at_us;
-	core->timers.compare = compare_timers;
-	if (at_us != US_NEVER)
-		tree_insert(&core->timers, &job->in_timers, job->id);
-}
-
-/* Puts a job among those that are over. */
-static void shelve(struct core *core, struct job *job)
-{
-	timer_set(core, job, US_NEVER);
-	job->timer_us = job->ended_us;
-	core->over.compare = compare_timers;
-	tree_insert(&core->over, &job->in_timers, job->id);
-}
-
-static bool array_is_over(const struct job *job)
-{
-	const struct array *a = job->array;
-
-	return a->live == 0 && (job->state == JOB_CLEANUP || a->taken == a->count);
-}
-
-static bool array_is_stopping(const struct core *core, const struct job *job)
-{
-	return job->array_of && core->jobs[job->array_of] && core->jobs[job->array_of]->state == JOB_CLEANUP;
-}
-
-/* When a job next changes by itself; 0: at once. What is to be done then, core.c's follow_up() says. */
-us_t job_timer(const struct core *core, const struct job *job)
-{
-	const struct centre_spec *centre;
-	us_t at_us;
-
-	if (job_is_over(job))
-		return US_NEVER;
-	if (job->doomed || (job->array && array_is_over(job)))
-		return 0;
-	if (job->state != JOB_CLEANUP && array_is_stopping(core, job))
-		return 0;
-	if (job->state == JOB_QUEUED && !job->eligible)
-		return job->waits_for == 0 ? job->begin_us : US_NEVER;
-	if (job_is_live(job) && job->state != JOB_CLEANUP && job_lost_node(core, job))
-		return 0;
-	if (job->state != JOB_ACTIVE || job->array)
-		return US_NEVER;
-	at_us = rank_ages(core, job);
-	centre = core->pool->centres[job->plan.tasks[0].centre].spec;
-	if (job->limit_us == US_NEVER || (centre && centre->capabilities & CAN_LIMIT))
-		return at_us;
-	return us_add(job->started_us, job->limit_us) < at_us ? us_add(job->started_us, job->limit_us) : at_us;
-}
-
-static void retime(struct core *core, struct job *job)
-{
-	timer_set(core, job, job_timer(core, job));
-}
 
 static void set_state(struct core *core, struct job *job, enum job_state state)
 {
@@ -118,7 +20,7 @@ static void set_state(struct core *core, struct job *job, enum job_state state)
 	job->state = state;
 }
 
-static struct job *job_at(struct core *core, uint32_t id)
+struct job *job_at(struct core *core, uint32_t id)
 {
 	assert(id >= 1 && id <= core->last_job);
 	assert(core->jobs[id]);
@@ -168,241 +70,6 @@ static char *copy_or_null(const char *text)
 	return text && *text ? mem_strdup(text) : NULL;
 }
 
-/* ---- What a plan takes and gives back ---- */
-
-static struct calendar *calendar_of(struct core *core, uint32_t resource)
-{
-	uint32_t i = map_get(&core->pool->resource_index, resource, UINT32_MAX);
-
-	return i == UINT32_MAX ? NULL : &core->calendars[i];
-}
-
-static void add_claims(struct core *core, const struct plan *plan)
-{
-	for (uint32_t i = 0; core->calendars_kept && i < plan->n_claims; i++) {
-		const struct claim *c = &plan->claims[i];
-		struct calendar *calendar = calendar_of(core, c->resource);
-
-		if (calendar) {
-			calendar_fold(calendar, core->now_us);
-			calendar_add(calendar, c->amount, c->from_us, c->until_us);
-		}
-	}
-}
-
-static void remove_claims(struct core *core, const struct plan *plan)
-{
-	for (uint32_t i = 0; core->calendars_kept && i < plan->n_claims; i++) {
-		const struct claim *c = &plan->claims[i];
-		struct calendar *calendar = calendar_of(core, c->resource);
-
-		if (calendar)
-			calendar_remove(calendar, c->amount, c->from_us, c->until_us);
-	}
-}
-
-enum { WAITING_MANY = 64 };
-
-static void clear_calendars(struct core *core)
-{
-	for (uint32_t i = 0; core->calendars && i < core->n_calendars; i++) {
-		calendar_done(&core->calendars[i]);
-		core->calendars[i].capacity = core->pool->resources[i].capacity;
-	}
-	core->calendars_kept = false;
-}
-
-/* Calendars are kept from when many wait until nobody does. */
-static void keep_calendars(struct core *core)
-{
-	if (!core->calendars_kept && core->queue.waiting >= WAITING_MANY) {
-		core->calendars_kept = true;
-		for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node))
-			add_claims(core, &running_job(node)->plan);
-	} else if (core->calendars_kept && !core->queue.waiting) {
-		clear_calendars(core);
-	}
-}
-
-/* What a plan holds, for its project's books. */
-struct project_amount job_amount(const struct core *core, const struct job *job)
-{
-	const struct request *q = job_request(core, job);
-	uint64_t n = job->plan.n_tasks;
-
-	return (struct project_amount){.kind = q->cards_milli ? job->plan.kind : KIND_NONE,
-	                               .cards_milli = n * q->cards_milli,
-	                               .cpus_milli = n * q->cpus_milli,
-	                               .memory_mib = n * q->memory_mib};
-}
-
-/* Something came free on a node: classes that want no more wholly free cards of it than it has are looked at again; where others
- * may be made to leave, no more than it could have. */
-static void came_free(struct core *core, uint32_t node)
-{
-	uint64_t *at = core->freed_at[core->pool->nodes[node].shelf];
-	bool may_leave = core->victims.count || core->projects_bounded;
-	uint32_t free = may_leave ? core->pool->nodes[node].cards : (uint32_t)__builtin_popcountll(core->capacity.free_cards[node]);
-
-	core->freed++;
-	for (uint32_t cards = 0; cards <= free; cards++)
-		at[cards]++;
-}
-
-/* Whether anything of a node is free that somebody could use. */
-static bool has_something_free(const struct core *core, uint32_t node)
-{
-	const struct node *n = &core->pool->nodes[node];
-
-	if (core->capacity.free_cards[node] || (core->capacity.free_cpus[node] && core->capacity.free_memory[node]))
-		return true;
-	for (uint32_t i = 0; i < n->cards; i++)
-		if (core->capacity.card_milli[n->card_first + i])
-			return true;
-	return false;
-}
-
-static void came_free_all(struct core *core)
-{
-	core->freed++;
-	core->freed_all++;
-}
-
-static void enter_tenant(struct core *core, struct running *running, uint32_t task, uint32_t node)
-{
-	struct tenant *t = &running->tenants[task];
-
-	*t = (struct tenant){.next = core->tenants[node], .link = &core->tenants[node], .of = running, .task = task};
-	if (t->next)
-		t->next->link = &t->next;
-	core->tenants[node] = t;
-}
-
-static void leave_tenant(struct tenant *t)
-{
-	if (!t->link)
-		return;
-	*t->link = t->next;
-	if (t->next)
-		t->next->link = t->link;
-}
-
-static void enter_ends(struct core *core, struct job *job)
-{
-	struct running *running = job->running;
-
-	running->until_us = job->plan.until_us;
-	core->ends.compare = compare_ends;
-	if (running->until_us != US_NEVER)
-		tree_insert(&core->ends, &running->in_ends, job->id);
-}
-
-static void leave_ends(struct core *core, struct job *job)
-{
-	if (job->running->until_us != US_NEVER)
-		tree_remove(&core->ends, &job->running->in_ends);
-}
-
-/* Brings the victims in line with a job's state. */
-static void line_up(struct core *core, struct job *job)
-{
-	struct running *running = job->running;
-
-	if (!running)
-		return;
-	if (running->in_line)
-		tree_remove(&core->victims, &running->in_victims);
-	running->in_line = job->preemptible && job->state == JOB_ACTIVE;
-	running->rank = rank_running(core, job, core->now_us);
-	core->victims.compare = compare_victims;
-	if (running->in_line)
-		tree_insert(&core->victims, &running->in_victims, job->id);
-}
-
-/* A job's attempt holds what its plan says. again: the books of its project know of it already. */
-static void take_plan(struct core *core, struct job *job, bool again)
-{
-	struct project_amount amount = job_amount(core, job);
-	struct share share;
-	uint32_t node;
-
-	job->running = mem_new(1, sizeof *job->running);
-	job->running->job = job;
-	job->running->tenants = mem_new(job->plan.n_tasks, sizeof *job->running->tenants);
-	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
-		if (!job_holds(core, job, i, &node, &share))
-			continue;
-		capacity_take(&core->capacity, node, &share);
-		keep_taken(&core->keep, node, &share, job->plan.until_us, &core->capacity, CAUSE_ORDER);
-		enter_tenant(core, job->running, i, node);
-	}
-	add_claims(core, &job->plan);
-	outlook_hold(core, job);
-	tree_insert(&core->live, &job->running->in_live, job->id);
-	enter_ends(core, job);
-	line_up(core, job);
-	if (again)
-		projects_hold_again(core->tree, job->project, &amount);
-	else
-		projects_take(core->tree, job->project, &amount, core->now_us);
-}
-
-static void give_plan(struct core *core, struct job *job)
-{
-	struct project_amount amount = job_amount(core, job);
-	struct share share;
-	uint32_t node;
-
-	tree_remove(&core->live, &job->running->in_live);
-	leave_ends(core, job);
-	if (job->running->in_line)
-		tree_remove(&core->victims, &job->running->in_victims);
-	core->freed++;
-	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
-		leave_tenant(&job->running->tenants[i]);
-		if (!job_holds(core, job, i, &node, &share))
-			continue;
-		capacity_give(&core->capacity, node, &share);
-		keep_given(&core->keep, node, &share, job->plan.until_us, &core->capacity);
-		came_free(core, node);
-	}
-	remove_claims(core, &job->plan);
-	outlook_release(core, job);
-	projects_give(core->tree, job->project, &amount, core->now_us);
-	core->relieved += core->projects_bounded;
-	free(job->running->tenants);
-	free(job->running);
-	job->running = NULL;
-}
-
-/* By its bound the attempt is there until then. */
-static void set_until(struct core *core, struct job *job, us_t until_us)
-{
-	struct share share;
-	uint32_t node;
-
-	if (until_us == job->plan.until_us)
-		return;
-	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
-		if (job_holds(core, job, i, &node, &share) && keep_has(&core->keep, node)) {
-			keep_moved(&core->keep, node, &share, job->plan.until_us, until_us, &core->capacity);
-			came_free(core, node); /* what is promised there may need less of what is free */
-		}
-	remove_claims(core, &job->plan);
-	leave_ends(core, job);
-	job->plan.until_us = until_us;
-	for (uint32_t i = 0; i < job->plan.n_claims; i++)
-		job->plan.claims[i].until_us = until_us;
-	add_claims(core, &job->plan);
-	enter_ends(core, job);
-}
-
-/* The attempt runs since started_us, so by its bound it is there until then plus its limit. */
-static void move_until(struct core *core, struct job *job)
-{
-	set_until(core, job, plan_end(job->started_us, job->limit_us));
-}
-
 static void copy_plan(struct plan *to, const struct plan *from)
 {
 	free(to->tasks);
@@ -421,84 +88,6 @@ static void drop_plan(struct plan *plan)
 	free(plan->tasks);
 	free(plan->claims);
 	*plan = (struct plan){0};
-}
-
-/* ---- The queue and its reservations ---- */
-
-/* Takes a promise back; what is free on its nodes is open to others. */
-static void unreserve(struct core *core, uint32_t job)
-{
-	struct reservation *r = keep_find(&core->keep, job);
-	uint32_t n = r ? r->plan.n_tasks : 0, *nodes = mem_new(n, sizeof *nodes);
-
-	for (uint32_t i = 0; i < n; i++)
-		nodes[i] = pool_node(core->pool, r->plan.tasks[i].centre, r->plan.tasks[i].node);
-	if (r) {
-		keep_unreserve(&core->keep, job, &core->capacity);
-		core->freed++; /* also where nothing is free there: others may be promised it */
-	}
-	for (uint32_t i = 0; i < n; i++)
-		if (has_something_free(core, nodes[i]))
-			came_free(core, nodes[i]);
-	free(nodes);
-}
-
-static void unreserve_all(struct core *core)
-{
-	while (core->keep.n_reservations)
-		unreserve(core, core->keep.reservations[0]->job);
-}
-
-/* Whether a job stands in line: an array while it has elements left and as many run as may. */
-bool job_stands_in_line(const struct job *job)
-{
-	const struct array *a = job->array;
-
-	if (!job->eligible)
-		return false;
-	if (a)
-		return (job->state == JOB_QUEUED || job->state == JOB_ACTIVE) && a->taken < a->count &&
-		       (!a->parallel_max || a->live < a->parallel_max);
-	return job->state == JOB_QUEUED;
-}
-
-/* Brings the queue in line with a job's state. A job that leaves it holds no reservation. */
-static void requeue(struct core *core, struct job *job)
-{
-	bool stands = job_stands_in_line(job), stood = queue_has(&core->queue, job);
-
-	if (stands && !stood) {
-		outlook_estimate(core, job);
-		job->rank = rank_waiting(core, job);
-		queue_add(&core->queue, job);
-		outlook_enter(core, job);
-	}
-	if (!stands && stood) {
-		outlook_leave(core, job);
-		queue_remove(&core->queue, job);
-	}
-	if (stands != stood)
-		keep_calendars(core);
-	if (!stands && core->keep.n_reservations && keep_find(&core->keep, job->id))
-		unreserve(core, job->id);
-}
-
-/* What the queue's order rests on is about to change: everybody who waits steps out, and in again. */
-static void empty_queue(struct core *core)
-{
-	for (uint32_t id = 1; id <= core->last_job; id++)
-		if (core->jobs[id] && queue_has(&core->queue, core->jobs[id])) {
-			outlook_leave(core, core->jobs[id]);
-			queue_remove(&core->queue, core->jobs[id]);
-		}
-}
-
-static void refill_queue(struct core *core)
-{
-	core->queue.by_share = core->config.policy == POLICY_FAIR;
-	for (uint32_t id = 1; id <= core->last_job; id++)
-		if (core->jobs[id] && !queue_has(&core->queue, core->jobs[id]))
-			requeue(core, core->jobs[id]);
 }
 
 /* ---- One function an event ---- */
@@ -568,42 +157,6 @@ static void apply_config(struct core *core, const struct event *e)
 	}
 	refill_queue(core);
 	came_free_all(core);
-}
-
-static bool dependency_dooms(const struct core *core, const struct dependency_spec *d)
-{
-	const struct job *on = core_job(core, d->job);
-
-	return d->when == AFTER_OK && on && job_is_over(on) && on->state != JOB_COMPLETED;
-}
-
-static bool dependency_met(const struct core *core, const struct dependency_spec *d)
-{
-	const struct job *on = core_job(core, d->job);
-
-	return !on || (job_is_over(on) && (d->when == AFTER_ANY || on->state == JOB_COMPLETED));
-}
-
-/* Counts what a waiting job waits for, and enters it with those jobs. */
-static void watch_dependencies(struct core *core, struct job *job)
-{
-	for (uint32_t i = 0; i < job->extra->n_dependencies; i++) {
-		const struct dependency_spec *d = &job->extra->dependencies[i];
-		struct job_extra *on;
-
-		if (dependency_met(core, d))
-			continue;
-		job->waits_for++;
-		if (dependency_dooms(core, d)) {
-			job->doomed = true;
-			continue;
-		}
-		on = job_extra(job_at(core, d->job));
-		if (on->n_dependents && on->dependents[on->n_dependents - 1] == job->id)
-			continue; /* named twice: both are seen to when it is over */
-		mem_grow((void **)&on->dependents, &on->dependents_cap, on->n_dependents, sizeof *on->dependents);
-		on->dependents[on->n_dependents++] = job->id;
-	}
 }
 
 static void add_dependencies(struct core *core, struct job *job, const struct submitted *s)
@@ -846,23 +399,6 @@ static void apply_stopping(struct core *core, const struct event *e)
 			retime(core, core->jobs[job->array->elements[i]]);
 }
 
-static void release_dependents(struct core *core, struct job *job)
-{
-	for (uint32_t i = 0; job->extra && i < job->extra->n_dependents; i++) {
-		struct job *d = core->jobs[job->extra->dependents[i]];
-
-		if (!d || job_is_over(d))
-			continue;
-		for (uint32_t k = 0; k < d->extra->n_dependencies; k++) {
-			if (d->extra->dependencies[k].job != job->id)
-				continue;
-			d->doomed |= dependency_dooms(core, &d->extra->dependencies[k]);
-			d->waits_for -= dependency_met(core, &d->extra->dependencies[k]);
-		}
-		retime(core, d);
-	}
-}
-
 static void element_over(struct core *core, const struct job *job)
 {
 	struct job *array = job_at(core, job->array_of);
@@ -1005,71 +541,6 @@ static void apply_centre(struct core *core, const struct event *e)
 	came_free_all(core);
 }
 
-/* ---- Nodes that are out, and bookings ---- */
-
-enum { WINDOW_OF_MARK = 0 }; /* bookings are numbered from 1 */
-
-static struct node_mark *find_mark(const struct core *core, uint32_t centre, uint32_t number, uint32_t *ret_at)
-{
-	uint32_t low = 0, high = core->n_marks;
-
-	while (low < high) {
-		uint32_t mid = (low + high) / 2;
-		const struct node_mark *m = &core->marks[mid];
-
-		if (m->centre < centre || (m->centre == centre && m->number < number))
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	*ret_at = low;
-	return low < core->n_marks && core->marks[low].centre == centre && core->marks[low].number == number ? &core->marks[low]
-	                                                                                                     : NULL;
-}
-
-enum node_state core_node_state(const struct core *core, uint32_t node, const char **ret_note)
-{
-	uint32_t at;
-	const struct node_mark *m = find_mark(core, core->pool->nodes[node].centre, core->pool->nodes[node].number, &at);
-
-	*ret_note = m ? m->note : "";
-	return m ? m->state : NODE_UP;
-}
-
-bool job_lost_node(const struct core *core, const struct job *job)
-{
-	uint32_t at;
-
-	for (uint32_t i = 0; core->n_marks && i < job->plan.n_tasks; i++) {
-		const struct node_mark *m = find_mark(core, job->plan.tasks[i].centre, job->plan.tasks[i].node, &at);
-
-		if (m && m->state == NODE_DOWN)
-			return true;
-	}
-	return false;
-}
-
-/* Sets or takes away one node's mark. */
-static void mark_node(struct core *core, uint32_t centre, uint32_t number, enum node_state state, const char *note)
-{
-	uint32_t at, node = pool_node(core->pool, centre, number);
-	struct node_mark *m = find_mark(core, centre, number, &at);
-
-	if (m) {
-		free(m->note);
-		keep_unwindow(&core->keep, node, WINDOW_OF_MARK, &core->capacity);
-		core->n_marks--;
-		memmove(m, m + 1, (core->n_marks - at) * sizeof *m);
-	}
-	if (state == NODE_UP)
-		return;
-	mem_grow((void **)&core->marks, &core->marks_cap, core->n_marks, sizeof *core->marks);
-	memmove(&core->marks[at + 1], &core->marks[at], (core->n_marks - at) * sizeof *core->marks);
-	core->marks[at] = (struct node_mark){centre, number, state, mem_strdup(note)};
-	core->n_marks++;
-	keep_window(&core->keep, node, WINDOW_OF_MARK, UINT32_MAX, core->now_us, US_NEVER, &core->capacity);
-}
-
 static void apply_node(struct core *core, const struct event *e)
 {
 	for (uint32_t number = e->node.range.first; number <= e->node.range.last; number++) {
@@ -1082,60 +553,15 @@ static void apply_node(struct core *core, const struct event *e)
 	came_free_all(core);
 }
 
-/* Each node of a booking that the pool has. */
-static void window_nodes(struct core *core, const struct booking *b, bool keep)
-{
-	for (uint32_t i = 0; i < b->n_ranges; i++)
-		for (uint32_t number = b->ranges[i].first; number <= b->ranges[i].last; number++) {
-			uint32_t node = pool_node(core->pool, b->centre, number);
-
-			if (node != NODE_NONE && keep)
-				keep_window(&core->keep, node, b->id, b->project, b->from_us, b->until_us, &core->capacity);
-			else if (node != NODE_NONE)
-				keep_unwindow(&core->keep, node, b->id, &core->capacity);
-		}
-}
-
 static void apply_booked(struct core *core, const struct event *e)
 {
-	struct booking *b = mem_new(1, sizeof *b);
-
-	*b = (struct booking){.id = e->booked.booking,
-	                      .name = mem_strdup(e->booked.name),
-	                      .project = *e->booked.project ? strtab_add(&core->projects, e->booked.project) : UINT32_MAX,
-	                      .centre = e->booked.centre,
-	                      .n_ranges = e->booked.n_ranges,
-	                      .from_us = e->booked.from_us,
-	                      .until_us = e->booked.until_us};
-	b->ranges = mem_new(b->n_ranges, sizeof *b->ranges);
-	memcpy(b->ranges, e->booked.ranges, b->n_ranges * sizeof *b->ranges);
-	mem_grow((void **)&core->bookings, &core->bookings_cap, core->n_bookings, sizeof(struct booking *));
-	core->bookings[core->n_bookings++] = b;
-	core->last_booking = b->id;
-	window_nodes(core, b, true);
+	add_booking(core, &e->booked);
 	came_free_all(core);
-}
-
-struct booking *booking_free(struct booking *b)
-{
-	if (!b)
-		return NULL;
-	free(b->name);
-	free(b->ranges);
-	free(b);
-	return NULL;
 }
 
 static void apply_unbooked(struct core *core, const struct event *e)
 {
-	uint32_t i = 0;
-
-	while (core->bookings[i]->id != e->unbooked.booking)
-		i++;
-	window_nodes(core, core->bookings[i], false);
-	booking_free(core->bookings[i]);
-	core->n_bookings--;
-	memmove(&core->bookings[i], &core->bookings[i + 1], (core->n_bookings - i) * sizeof(struct booking *));
+	remove_booking(core, e->unbooked.booking);
 	came_free_all(core);
 }
 
@@ -1195,90 +621,6 @@ void apply(struct core *core, const struct event *event)
 }
 
 /* ---- What is kept to be quick ---- */
-
-static uint32_t lesser(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-/* What of a share a node has free: all of it, but where the pool has changed. */
-static struct share what_remains(const struct core *core, uint32_t node, struct share share)
-{
-	const struct node *n = &core->pool->nodes[node];
-	uint64_t cards = 0;
-
-	for (uint32_t i = 0; i < n->cards; i++)
-		if (share.cards >> i & 1 && core->capacity.card_milli[n->card_first + i] >= share.milli)
-			cards |= (uint64_t)1 << i;
-	share.cards = cards;
-	share.cpus_milli = lesser(share.cpus_milli, core->capacity.free_cpus[node]);
-	share.memory_mib = lesser(share.memory_mib, core->capacity.free_memory[node]);
-	return share;
-}
-
-static bool same_share(const struct share *a, const struct share *b)
-{
-	return a->cards == b->cards && a->milli == b->milli && a->cpus_milli == b->cpus_milli && a->memory_mib == b->memory_mib;
-}
-
-/* Finds what a live job still holds of its nodes after the pool changed: nothing of one that left; of one
- * that lost cards, those that are left. Its tasks go on all the same. */
-static void find_held(struct core *core, struct job *job)
-{
-	bool all = true;
-
-	free(job->held);
-	job->held = mem_new(job->plan.n_tasks, sizeof *job->held);
-	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
-		const struct task *task = &job->plan.tasks[i];
-		uint32_t node = pool_node(core->pool, task->centre, task->node);
-		struct share share = place_share(task, job_request(core, job));
-
-		if (node != NODE_NONE)
-			job->held[i] = what_remains(core, node, share);
-		all = all && same_share(&job->held[i], &share);
-	}
-	if (all) {
-		free(job->held);
-		job->held = NULL;
-	}
-}
-
-/* What is kept of the pool but for promises: nodes that are out, and bookings. Marks of nodes that left the pool go. */
-static void index_keep(struct core *core)
-{
-	uint32_t n = 0;
-
-	keep_done(&core->keep);
-	keep_init(&core->keep, &core->capacity);
-	for (uint32_t i = 0; i < core->n_marks; i++) {
-		uint32_t node = pool_node(core->pool, core->marks[i].centre, core->marks[i].number);
-
-		if (node == NODE_NONE) {
-			free(core->marks[i].note);
-			continue;
-		}
-		keep_window(&core->keep, node, WINDOW_OF_MARK, UINT32_MAX, core->now_us, US_NEVER, &core->capacity);
-		core->marks[n++] = core->marks[i];
-	}
-	core->n_marks = n;
-	for (uint32_t i = 0; i < core->n_bookings; i++)
-		window_nodes(core, core->bookings[i], true);
-}
-
-/* A live job's attempt comes out of the old pool's books, without a change to what its project used. */
-static void forget_running(struct core *core, struct job *job)
-{
-	struct project_amount amount;
-
-	if (!job->running)
-		return;
-	amount = job_amount(core, job);
-	projects_give(core->tree, job->project, &amount, core->now_us);
-	free(job->running->tenants);
-	free(job->running);
-	job->running = NULL;
-}
 
 /* Everything that follows from the pool: what is free with what runs on it, calendars, ways to place each shape. */
 static void index_pool(struct core *core, bool pool_changed)

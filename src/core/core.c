@@ -613,7 +613,7 @@ static struct event aged(const struct core *core, const struct job *job, us_t no
 	return e;
 }
 
-/* What a job whose timer has come does next: see timer_of() in apply.c. */
+/* What a job whose timer has come does next: see job_timer() in waiting.c. */
 static struct event follow_up(const struct core *core, const struct job *job, us_t now_us)
 {
 	struct event e = {.type = EVENT_ELIGIBLE};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * job.h: a job, its attempt, and the one table of what may follow what.
  *
- * Others read these fields and never write them: apply.c is the only writer. */
+ * Others read these fields and never write them: apply.c and the files that it calls are the only writers. */
 #ifndef SUAN_CORE_JOB_H
 #define SUAN_CORE_JOB_H
 

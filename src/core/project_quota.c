@@ -282,8 +282,7 @@ static void add_quota(struct project *project, const struct quota_spec *spec, ui
 	project->n_quotas++;
 }
 
-/* A project whose quotas are all for kinds that aren't there has one of 0 for a kind that nobody has: it isn't unlimited.
- */
+/* A project whose quotas are all for kinds that aren't there has one of 0 for a kind that nobody has: it isn't unlimited. */
 void quotas_declare(struct project *project, const struct project_spec *spec, const struct strtab *kinds)
 {
 	for (uint32_t i = 0; i < spec->n_quotas; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * state.h: the state of a core. Only apply.c writes it; everything else in src/core/ reads it. */
+ * state.h: the state of a core. Only apply.c, and the files that it calls (apply_inside.h), write it; everything else in
+ * src/core/ reads it. */
 #ifndef SUAN_CORE_STATE_H
 #define SUAN_CORE_STATE_H
 
@@ -91,7 +92,7 @@ struct asker {
 	bool by_value;     /* a start now: of nodes that will do the one whose rest is worth most, see fill.h */
 };
 
-/* apply.c: the only writer. The event follows the state, or the process stops by an assert. */
+/* apply.c: makes the next state. The event follows the state, or the process stops by an assert. */
 void apply(struct core *core, const struct event *event);
 /* fits.c: whether an event from outside could follow the state: what replay checks before it applies. */
 bool apply_fits(const struct core *core, const struct event *event);
@@ -146,20 +147,21 @@ uint64_t rank_running(const struct core *core, const struct job *job, us_t now_u
 us_t rank_ages(const struct core *core, const struct job *job);
 uint8_t rank_level(const struct core *core, us_t attained_us);
 
-/* apply.c, for check.c: whether a job stands in line (an array: while it has elements left and fewer run than may), when it
- * next changes by itself, and a reservation with all that follows from it. */
+/* waiting.c, for check.c: whether a job stands in line (an array: while it has elements left and fewer run than may), and when it
+ * next changes by itself. */
 bool job_stands_in_line(const struct job *job);
 us_t job_timer(const struct core *core, const struct job *job);
-/* A reservation, and all that follows from it. Owns it. */
+/* apply.c: a reservation, and all that follows from it. Owns it. */
 void apply_reservation(struct core *core, struct reservation *reservation);
 /* view.c: what a live job holds of the node of one of its tasks; false where that node left the pool. */
 bool job_holds(const struct core *core, const struct job *job, uint32_t task, uint32_t *ret_node, struct share *ret_share);
-/* apply.c: the tree of projects as the pool and the configuration have it; whether a node under its attempt is down; what
- * estimates know a job by. */
+/* apply.c: the tree of projects as the pool and the configuration have it; what estimates know a job by. */
 void apply_projects(struct core *core);
-struct project_amount job_amount(const struct core *core, const struct job *job); /* what its attempt holds */
-bool job_lost_node(const struct core *core, const struct job *job);
 struct estimate_key core_estimate_key(const struct core *core, const struct job *job);
+/* running.c: what a job's attempt holds, for its project's books. */
+struct project_amount job_amount(const struct core *core, const struct job *job);
+/* nodes.c: whether a node under a job's attempt is down. */
+bool job_lost_node(const struct core *core, const struct job *job);
 struct job *running_job(const struct tree_node *in_live);
 /* explain.c: whether a job stands before another, both in line, by the order of the last sort. */
 bool job_stands_before(const struct core *core, const struct job *a, const struct job *b);

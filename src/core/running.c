@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * running.c: what jobs that run hold, kept in every book at once; see apply_inside.h.
+ *
+ * A job whose attempt an engine may hold or run has a `struct running`. From take_plan to give_plan it stands in `live`, in
+ * `ends` where it has a bound, and as a tenant on each of its nodes that the pool still has; what it holds there is taken from
+ * the capacity, is known to what is kept, and counts for its shelf's work and its project. Where it may be preempted it stands
+ * among the victims. Its claims are in the calendars while those are kept.
+ *
+ * came_free and came_free_all count for the passes (the memos in state.h): one of them follows each change that could let a job
+ * start that was found not to. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "core/apply_inside.h"
+#include "core/place.h"
+
+/* ---- Orders ---- */
+
+int compare_live(const struct tree_node *a, const struct tree_node *b)
+{
+	uint32_t x = running_job(a)->id, y = running_job(b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
+static int compare_ends(const struct tree_node *a, const struct tree_node *b)
+{
+	const struct running *x = tree_entry(a, struct running, in_ends), *y = tree_entry(b, struct running, in_ends);
+
+	if (x->until_us != y->until_us)
+		return x->until_us < y->until_us ? -1 : 1;
+	return x->job->id < y->job->id ? -1 : x->job->id > y->job->id;
+}
+
+/* The lowest priority first; of one priority what stands last in the policy's order, and came last. */
+static int compare_victims(const struct tree_node *a, const struct tree_node *b)
+{
+	const struct running *x = tree_entry(a, struct running, in_victims), *y = tree_entry(b, struct running, in_victims);
+
+	if (x->job->priority != y->job->priority)
+		return x->job->priority < y->job->priority ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank > y->rank ? -1 : 1;
+	return x->job->id > y->job->id ? -1 : x->job->id < y->job->id;
+}
+
+/* ---- What came free ---- */
+
+void came_free(struct core *core, uint32_t node)
+{
+	uint64_t *at = core->freed_at[core->pool->nodes[node].shelf];
+	bool may_leave = core->victims.count || core->projects_bounded;
+	uint32_t free = may_leave ? core->pool->nodes[node].cards : (uint32_t)__builtin_popcountll(core->capacity.free_cards[node]);
+
+	core->freed++;
+	for (uint32_t cards = 0; cards <= free; cards++)
+		at[cards]++;
+}
+
+bool has_something_free(const struct core *core, uint32_t node)
+{
+	const struct node *n = &core->pool->nodes[node];
+
+	if (core->capacity.free_cards[node] || (core->capacity.free_cpus[node] && core->capacity.free_memory[node]))
+		return true;
+	for (uint32_t i = 0; i < n->cards; i++)
+		if (core->capacity.card_milli[n->card_first + i])
+			return true;
+	return false;
+}
+
+void came_free_all(struct core *core)
+{
+	core->freed++;
+	core->freed_all++;
+}
+
+/* ---- Calendars ---- */
+
+static struct calendar *calendar_of(struct core *core, uint32_t resource)
+{
+	uint32_t i = map_get(&core->pool->resource_index, resource, UINT32_MAX);
+
+	return i == UINT32_MAX ? NULL : &core->calendars[i];
+}
+
+static void add_claims(struct core *core, const struct plan *plan)
+{
+	for (uint32_t i = 0; core->calendars_kept && i < plan->n_claims; i++) {
+		const struct claim *c = &plan->claims[i];
+		struct calendar *calendar = calendar_of(core, c->resource);
+
+		if (calendar) {
+			calendar_fold(calendar, core->now_us);
+			calendar_add(calendar, c->amount, c->from_us, c->until_us);
+		}
+	}
+}
+
+static void remove_claims(struct core *core, const struct plan *plan)
+{
+	for (uint32_t i = 0; core->calendars_kept && i < plan->n_claims; i++) {
+		const struct claim *c = &plan->claims[i];
+		struct calendar *calendar = calendar_of(core, c->resource);
+
+		if (calendar)
+			calendar_remove(calendar, c->amount, c->from_us, c->until_us);
+	}
+}
+
+enum { WAITING_MANY = 64 };
+
+void clear_calendars(struct core *core)
+{
+	for (uint32_t i = 0; core->calendars && i < core->n_calendars; i++) {
+		calendar_done(&core->calendars[i]);
+		core->calendars[i].capacity = core->pool->resources[i].capacity;
+	}
+	core->calendars_kept = false;
+}
+
+void keep_calendars(struct core *core)
+{
+	if (!core->calendars_kept && core->queue.waiting >= WAITING_MANY) {
+		core->calendars_kept = true;
+		for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node))
+			add_claims(core, &running_job(node)->plan);
+	} else if (core->calendars_kept && !core->queue.waiting) {
+		clear_calendars(core);
+	}
+}
+
+/* ---- What a plan takes and gives back ---- */
+
+struct project_amount job_amount(const struct core *core, const struct job *job)
+{
+	const struct request *q = job_request(core, job);
+	uint64_t n = job->plan.n_tasks;
+
+	return (struct project_amount){.kind = q->cards_milli ? job->plan.kind : KIND_NONE,
+	                               .cards_milli = n * q->cards_milli,
+	                               .cpus_milli = n * q->cpus_milli,
+	                               .memory_mib = n * q->memory_mib};
+}
+
+static void enter_tenant(struct core *core, struct running *running, uint32_t task, uint32_t node)
+{
+	struct tenant *t = &running->tenants[task];
+
+	*t = (struct tenant){.next = core->tenants[node], .link = &core->tenants[node], .of = running, .task = task};
+	if (t->next)
+		t->next->link = &t->next;
+	core->tenants[node] = t;
+}
+
+static void leave_tenant(struct tenant *t)
+{
+	if (!t->link)
+		return;
+	*t->link = t->next;
+	if (t->next)
+		t->next->link = t->link;
+}
+
+static void enter_ends(struct core *core, struct job *job)
+{
+	struct running *running = job->running;
+
+	running->until_us = job->plan.until_us;
+	core->ends.compare = compare_ends;
+	if (running->until_us != US_NEVER)
+		tree_insert(&core->ends, &running->in_ends, job->id);
+}
+
+static void leave_ends(struct core *core, struct job *job)
+{
+	if (job->running->until_us != US_NEVER)
+		tree_remove(&core->ends, &job->running->in_ends);
+}
+
+void line_up(struct core *core, struct job *job)
+{
+	struct running *running = job->running;
+
+	if (!running)
+		return;
+	if (running->in_line)
+		tree_remove(&core->victims, &running->in_victims);
+	running->in_line = job->preemptible && job->state == JOB_ACTIVE;
+	running->rank = rank_running(core, job, core->now_us);
+	core->victims.compare = compare_victims;
+	if (running->in_line)
+		tree_insert(&core->victims, &running->in_victims, job->id);
+}
+
+void take_plan(struct core *core, struct job *job, bool again)
+{
+	struct project_amount amount = job_amount(core, job);
+	struct share share;
+	uint32_t node;
+
+	job->running = mem_new(1, sizeof *job->running);
+	job->running->job = job;
+	job->running->tenants = mem_new(job->plan.n_tasks, sizeof *job->running->tenants);
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
+		if (!job_holds(core, job, i, &node, &share))
+			continue;
+		capacity_take(&core->capacity, node, &share);
+		keep_taken(&core->keep, node, &share, job->plan.until_us, &core->capacity, CAUSE_ORDER);
+		enter_tenant(core, job->running, i, node);
+	}
+	add_claims(core, &job->plan);
+	outlook_hold(core, job);
+	tree_insert(&core->live, &job->running->in_live, job->id);
+	enter_ends(core, job);
+	line_up(core, job);
+	if (again)
+		projects_hold_again(core->tree, job->project, &amount);
+	else
+		projects_take(core->tree, job->project, &amount, core->now_us);
+}
+
+void give_plan(struct core *core, struct job *job)
+{
+	struct project_amount amount = job_amount(core, job);
+	struct share share;
+	uint32_t node;
+
+	tree_remove(&core->live, &job->running->in_live);
+	leave_ends(core, job);
+	if (job->running->in_line)
+		tree_remove(&core->victims, &job->running->in_victims);
+	core->freed++;
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
+		leave_tenant(&job->running->tenants[i]);
+		if (!job_holds(core, job, i, &node, &share))
+			continue;
+		capacity_give(&core->capacity, node, &share);
+		keep_given(&core->keep, node, &share, job->plan.until_us, &core->capacity);
+		came_free(core, node);
+	}
+	remove_claims(core, &job->plan);
+	outlook_release(core, job);
+	projects_give(core->tree, job->project, &amount, core->now_us);
+	core->relieved += core->projects_bounded;
+	free(job->running->tenants);
+	free(job->running);
+	job->running = NULL;
+}
+
+void set_until(struct core *core, struct job *job, us_t until_us)
+{
+	struct share share;
+	uint32_t node;
+
+	if (until_us == job->plan.until_us)
+		return;
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
+		if (job_holds(core, job, i, &node, &share) && keep_has(&core->keep, node)) {
+			keep_moved(&core->keep, node, &share, job->plan.until_us, until_us, &core->capacity);
+			came_free(core, node); /* what is promised there may need less of what is free */
+		}
+	remove_claims(core, &job->plan);
+	leave_ends(core, job);
+	job->plan.until_us = until_us;
+	for (uint32_t i = 0; i < job->plan.n_claims; i++)
+		job->plan.claims[i].until_us = until_us;
+	add_claims(core, &job->plan);
+	enter_ends(core, job);
+}
+
+void move_until(struct core *core, struct job *job)
+{
+	set_until(core, job, plan_end(job->started_us, job->limit_us));
+}
+
+/* ---- When the pool changes ---- */
+
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What of a share a node has free: all of it, but where the pool has changed. */
+static struct share what_remains(const struct core *core, uint32_t node, struct share share)
+{
+	const struct node *n = &core->pool->nodes[node];
+	uint64_t cards = 0;
+
+	for (uint32_t i = 0; i < n->cards; i++)
+		if (share.cards >> i & 1 && core->capacity.card_milli[n->card_first + i] >= share.milli)
+			cards |= (uint64_t)1 << i;
+	share.cards = cards;
+	share.cpus_milli = lesser(share.cpus_milli, core->capacity.free_cpus[node]);
+	share.memory_mib = lesser(share.memory_mib, core->capacity.free_memory[node]);
+	return share;
+}
+
+static bool same_share(const struct share *a, const struct share *b)
+{
+	return a->cards == b->cards && a->milli == b->milli && a->cpus_milli == b->cpus_milli && a->memory_mib == b->memory_mib;
+}
+
+void find_held(struct core *core, struct job *job)
+{
+	bool all = true;
+
+	free(job->held);
+	job->held = mem_new(job->plan.n_tasks, sizeof *job->held);
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
+		const struct task *task = &job->plan.tasks[i];
+		uint32_t node = pool_node(core->pool, task->centre, task->node);
+		struct share share = place_share(task, job_request(core, job));
+
+		if (node != NODE_NONE)
+			job->held[i] = what_remains(core, node, share);
+		all = all && same_share(&job->held[i], &share);
+	}
+	if (all) {
+		free(job->held);
+		job->held = NULL;
+	}
+}
+
+void forget_running(struct core *core, struct job *job)
+{
+	struct project_amount amount;
+
+	if (!job->running)
+		return;
+	amount = job_amount(core, job);
+	projects_give(core->tree, job->project, &amount, core->now_us);
+	free(job->running->tenants);
+	free(job->running);
+	job->running = NULL;
+}
