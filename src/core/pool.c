@@ -108,8 +108,32 @@ static int check_links(const struct pool_spec *spec, const struct strtab *centre
 	return 0;
 }
 
-/* Every parent is declared, and following parents ends at a root. */
-static int check_projects(const struct pool_spec *spec, struct strtab *projects, struct err *err)
+/* Every parent is declared, following parents ends at a root, and none of them is of the project's own cohort, in which what the
+ * project holds would count twice. */
+static int check_parents(const struct pool_spec *spec, const struct strtab *projects, uint32_t i, struct err *err)
+{
+	const struct project_spec *own = &spec->projects[i], *p = own;
+	char subject[64];
+
+	snprintf(subject, sizeof subject, "projects[%" PRIu32 "].parent", i);
+	for (uint32_t steps = 1; p->parent; steps++) {
+		if (check_known(projects, subject, "project", p->parent, err) < 0)
+			return err->code;
+		p = &spec->projects[strtab_find(projects, p->parent)];
+		if (p == own || steps > spec->n_projects)
+			return err_set(err, ERR_INVALID, subject, "\"%.60s\": its parents go in a circle", own->parent);
+		if (steps > PROJECT_DEPTH_MAX)
+			return err_set(err, ERR_INVALID, subject, "\"%.60s\": more than %d projects above it", own->parent,
+			               PROJECT_DEPTH_MAX);
+		if (!own->cohort || !p->cohort || strcmp(own->cohort, p->cohort) != 0)
+			continue;
+		snprintf(subject, sizeof subject, "projects[%" PRIu32 "].cohort", i);
+		return err_set(err, ERR_INVALID, subject, "\"%.60s\": %.60s, above it, is of that cohort already", own->cohort, p->name);
+	}
+	return 0;
+}
+
+static int check_projects(const struct pool_spec *spec, const struct strtab *kinds, struct strtab *projects, struct err *err)
 {
 	char subject[64];
 
@@ -118,15 +142,13 @@ static int check_projects(const struct pool_spec *spec, struct strtab *projects,
 			return err->code;
 	for (uint32_t i = 0; i < spec->n_projects; i++) {
 		const struct project_spec *p = &spec->projects[i];
-		uint32_t steps = 0;
 
-		snprintf(subject, sizeof subject, "projects[%" PRIu32 "].parent", i);
-		for (; p->parent; p = &spec->projects[strtab_find(projects, p->parent)]) {
-			if (check_known(projects, subject, "project", p->parent, err) < 0)
+		if (check_parents(spec, projects, i, err) < 0)
+			return err->code;
+		snprintf(subject, sizeof subject, "projects[%" PRIu32 "].nominal_quota", i);
+		for (uint32_t k = 0; k < p->n_quotas; k++)
+			if (check_known(kinds, subject, "kind of card", p->quotas[k].kind, err) < 0)
 				return err->code;
-			if (++steps > spec->n_projects)
-				return err_set(err, ERR_INVALID, subject, "\"%.60s\": its parents go in a circle", spec->projects[i].parent);
-		}
 	}
 	return 0;
 }
@@ -148,7 +170,7 @@ int pool_check(const struct pool_spec *spec, struct err *err)
 	if (!rc)
 		rc = check_links(spec, &centres, &links, err);
 	if (!rc)
-		rc = check_projects(spec, &projects, err);
+		rc = check_projects(spec, &kinds, &projects, err);
 	strtab_done(&kinds);
 	strtab_done(&centres);
 	strtab_done(&links);

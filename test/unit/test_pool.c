@@ -307,6 +307,25 @@ static void test_bad_names(void **state)
 	}
 }
 
+/* A line of projects, each below the one before: as many as may be, and one more. */
+static void refuse_deep(void)
+{
+	const struct centre_spec one = centre("x", &good_line, 1);
+	struct project_spec line[PROJECT_DEPTH_MAX + 2];
+	char names[PROJECT_DEPTH_MAX + 2][8];
+	struct pool_spec spec = pool_of(&one, 1);
+
+	for (int i = 0; i < PROJECT_DEPTH_MAX + 2; i++) {
+		snprintf(names[i], sizeof names[i], "p%d", i);
+		line[i] = (struct project_spec){.name = names[i], .parent = i ? names[i - 1] : NULL};
+	}
+	spec.projects = line;
+	spec.n_projects = PROJECT_DEPTH_MAX + 1;
+	assert_int_equal(pool_check(&spec, NULL), 0);
+	spec.n_projects++;
+	refuse(&spec, "projects[33].parent", "more than 32 projects above it");
+}
+
 static void test_bad_wholes(void **state)
 {
 	const struct centre_spec twice[] = {centre("x", &good_line, 1), centre("x", &good_line, 1)},
@@ -316,6 +335,9 @@ static void test_bad_wholes(void **state)
 	const struct project_spec orphan = {.name = "p", .parent = "q"}, circle[] = {{.name = "p", .parent = "q"},
 	                                                                             {.name = "q", .parent = "r"},
 	                                                                             {.name = "r", .parent = "q"}};
+	const struct project_spec family[] = {
+		{.name = "p", .cohort = "c"}, {.name = "q", .parent = "p", .cohort = "d"}, {.name = "r", .parent = "q", .cohort = "c"}};
+	const struct quota_spec unknown = {"c", 1000, AMOUNT_NONE, AMOUNT_NONE};
 	const struct price_spec price = {"c", 1};
 	struct centre_spec priced = centre("x", &good_line, 1);
 	struct pool_spec spec = pool_of(twice, 2);
@@ -340,6 +362,13 @@ static void test_bad_wholes(void **state)
 	spec.projects = circle;
 	spec.n_projects = 3;
 	refuse(&spec, "projects[0].parent", "circle");
+	spec.projects = &(struct project_spec){.name = "p", .quotas = &unknown, .n_quotas = 1};
+	spec.n_projects = 1;
+	refuse(&spec, "projects[0].nominal_quota", "no such kind");
+	spec.projects = family;
+	spec.n_projects = 3;
+	refuse(&spec, "projects[2].cohort", "p, above it, is of that cohort already");
+	refuse_deep();
 	priced.prices = &price;
 	priced.n_prices = 1;
 	spec = pool_of(&priced, 1);
