@@ -317,6 +317,15 @@ static int open_folders(struct local *e, const char *state_dir, struct err *err)
 	return e->claims < 0 ? e->claims : folder_sync(e->state, err);
 }
 
+/* Supervisors outlive the daemon, and one may be making its claim just now; our own thread isn't there yet. */
+static void clear_claims(struct local *e)
+{
+	uint32_t n = claim_remove_leftovers(e->claims);
+
+	if (n)
+		local_log(e, "%" PRIu32 " claims that a crash left unfinished were removed", n);
+}
+
 static void say_limits(struct local *e)
 {
 	struct cgroups cgroups;
@@ -413,6 +422,7 @@ static int local_open(const struct engine_config *config, const struct engine_si
 	if (!code)
 		code = open_parts(e, config, err);
 	if (!code) {
+		clear_claims(e);
 		say_limits(e);
 		code = start_thread(e, err);
 	}

@@ -45,22 +45,38 @@ char *process_boot_id(char *buf, size_t size)
 	return buf;
 }
 
-/* The nth field of a process's stat, from the state (3) on; its name may hold blanks and brackets. */
-static uint64_t stat_field(pid_t pid, unsigned field)
+/* Reads a process's stat into text, and finds its nth field, from the state (3) on; its name may hold blanks and brackets. */
+static const char *find_field(pid_t pid, unsigned field, char *text, size_t size)
 {
-	char path[48], text[1024], *at;
+	char path[48], *at;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	if (!read_start(path, text, sizeof text) || !(at = strrchr(text, ')')))
-		return 0;
+	if (!read_start(path, text, size) || !(at = strrchr(text, ')')))
+		return NULL;
 	for (unsigned i = 2; i < field && at; i++)
 		at = strchr(at + 1, ' ');
+	return at ? at + 1 : NULL;
+}
+
+static uint64_t stat_field(pid_t pid, unsigned field)
+{
+	char text[1024];
+	const char *at = find_field(pid, field, text, sizeof text);
+
 	return at ? strtoull(at, NULL, 10) : 0;
 }
 
 uint64_t process_start(pid_t pid)
 {
 	return stat_field(pid, 22);
+}
+
+bool process_runs(pid_t pid)
+{
+	char text[1024];
+	const char *at = find_field(pid, 3, text, sizeof text);
+
+	return at && *at != 'Z' && *at != 'X';
 }
 
 static us_t read_clock(clockid_t clock)

@@ -18,6 +18,9 @@ char *process_boot_id(char *buf, size_t size);
 /* When a process started, in clock ticks since the boot: with its number, it names a process for good. 0: there is none. */
 uint64_t process_start(pid_t pid);
 
+/* Whether a process or thread of this number runs, and isn't one that has ended and that nobody has taken in yet. */
+bool process_runs(pid_t pid);
+
 /* Time since the boot, sleep included: it never jumps. */
 us_t process_boot_us(void);
 us_t process_wall_us(void);

@@ -3,6 +3,7 @@
 #include "engine/start_claim.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,7 +18,7 @@
 #include "engine/files.h"
 
 /* GIVE_BACK_TRIES: a supervisor has ten seconds for it, the daemon's thread none. */
-enum { RECORD_BYTES_MAX = 64 << 10, GIVE_BACK_TRIES = 200 };
+enum { RECORD_BYTES_MAX = 64 << 10, GIVE_BACK_TRIES = 200, ASIDE_NAME_SIZE = 48 };
 
 static const char *const cause_words[] = {
 	[CAUSE_NONE] = "none",       [CAUSE_EXIT] = "exit",           [CAUSE_SIGNAL] = "signal",         [CAUSE_LIMIT] = "limit",
@@ -149,11 +150,32 @@ static bool record_read(int claim, const char *name, struct buf *ret)
 
 /* ---- Making ---- */
 
-/* A folder of our own beside the claims. Returns it open; name: of at least 48 bytes. */
+/* The name of a folder beside the claims says which thread made it; a supervisor's only one has the number of the process. */
+static char *aside_name(pid_t maker, unsigned number, char *buf, size_t size)
+{
+	assert(size >= ASIDE_NAME_SIZE);
+	snprintf(buf, size, ".tmp.%d.%u", (int)maker, number);
+	return buf;
+}
+
+static bool maker_of_name(const char *name, pid_t *ret)
+{
+	char again[ASIDE_NAME_SIZE];
+	unsigned number;
+	int maker;
+
+	if (sscanf(name, ".tmp.%d.%u", &maker, &number) != 2 || maker <= 0 ||
+	    strcmp(aside_name(maker, number, again, sizeof again), name))
+		return false;
+	*ret = maker;
+	return true;
+}
+
+/* A folder of our own beside the claims. Returns it open; size: ASIDE_NAME_SIZE or more. */
 static int make_aside(int claims, char *name, size_t size, struct err *err)
 {
 	for (unsigned i = 0; i < 1000; i++) {
-		snprintf(name, size, ".tmp.%d.%u", (int)gettid(), i);
+		aside_name(gettid(), i, name, size);
 		if (!mkdirat(claims, name, 0700))
 			return folder_open(claims, name, err);
 		if (errno != EEXIST)
@@ -194,7 +216,7 @@ static int lock_new(int folder, struct err *err)
 
 int claim_make(int claims, const char *name, const struct claim_owner *owner, int *ret_lock, struct err *err)
 {
-	char aside[48];
+	char aside[ASIDE_NAME_SIZE];
 	struct buf record = {0};
 	int folder = make_aside(claims, aside, sizeof aside, err), lock, code;
 
@@ -219,7 +241,7 @@ int claim_make(int claims, const char *name, const struct claim_owner *owner, in
 
 int claim_bury(int claims, const char *name, const struct claim_end *end, struct err *err)
 {
-	char aside[48];
+	char aside[ASIDE_NAME_SIZE];
 	int folder = make_aside(claims, aside, sizeof aside, err), code;
 
 	if (folder < 0)
@@ -287,6 +309,64 @@ int claim_look(int claims, const char *name, struct claim_view *ret, struct err 
 	buf_done(&record);
 	close(folder);
 	return 0;
+}
+
+/* ---- What a crash leaves ---- */
+
+static bool is_our_thread(pid_t tid)
+{
+	char path[48];
+
+	snprintf(path, sizeof path, "/proc/self/task/%d", (int)tid);
+	return access(path, F_OK) == 0;
+}
+
+/* Whether a living process may be filling a folder. A lock says so by itself. Where none is held, its maker may be about to make
+ * one, or may need none (a tombstone's): then its number counts, but for one that stands in a record of an earlier boot, and for
+ * ours. */
+static bool may_be_filled(int folder, pid_t maker)
+{
+	struct claim_owner owner = {0};
+	struct buf record = {0};
+	char boot[BOOT_ID_SIZE];
+	bool earlier_boot;
+
+	if (is_locked(folder))
+		return true;
+	if (record_read(folder, "claim", &record))
+		owner_decode(&record, &owner);
+	buf_done(&record);
+	earlier_boot = owner.pid && strcmp(process_boot_id(boot, sizeof boot), owner.boot) != 0;
+	return !earlier_boot && !is_our_thread(maker) && process_runs(maker);
+}
+
+/* A maker that is gone never comes back, so nobody fills the folder between the look and the removal. Returns whether it went. */
+static bool remove_leftover(int claims, const char *name, pid_t maker)
+{
+	int folder = folder_open(claims, name, NULL);
+	bool stays = folder >= 0 && may_be_filled(folder, maker);
+
+	if (folder >= 0)
+		close(folder);
+	return !stays && !folder_remove(claims, name, NULL, NULL);
+}
+
+uint32_t claim_remove_leftovers(int claims)
+{
+	int fd = openat(claims, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	uint32_t n = 0;
+	pid_t maker;
+
+	if (!list) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	for (struct dirent *entry; n < CLAIM_LEFTOVERS_MAX && (entry = readdir(list));)
+		n += maker_of_name(entry->d_name, &maker) && remove_leftover(claims, entry->d_name, maker);
+	closedir(list);
+	return n;
 }
 
 /* ---- Notes ---- */

@@ -19,6 +19,8 @@
 #include "engine/cgroup.h"
 #include "engine/process.h"
 
+enum { CLAIM_LEFTOVERS_MAX = 1000 };
+
 #define ATTEMPT_NAME_SIZE 24 /* "<job>.<attempt>" */
 
 /* Writes an attempt's name, as its folders have it; size: ATTEMPT_NAME_SIZE or more. Returns buf. */
@@ -79,6 +81,12 @@ int claim_make(int claims, const char *name, const struct claim_owner *owner, in
 
 /* Makes a tombstone. Returns 0, ERR_CONFLICT where there is a claim already, or another code. */
 int claim_bury(int claims, const char *name, const struct claim_end *end, struct err *err);
+
+/* Removes what makers of claims left beside them when they died, at most CLAIM_LEFTOVERS_MAX of it; the rest is for another time.
+ * What a living process may still be filling stays, whoever it is, but for the calling process: none of its own threads may be
+ * making a claim meanwhile. What stays though nobody fills it (another process has the number of its maker) does no harm. Returns
+ * how many went. Cost: O(claims), and some files for each that goes. */
+uint32_t claim_remove_leftovers(int claims);
 
 /* Looks at a claim. Returns 0, also where there is none. */
 int claim_look(int claims, const char *name, struct claim_view *ret, struct err *err);

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -1264,6 +1265,33 @@ static int run_supervisor(struct bench *b, uint32_t job)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* What a killed supervisor left beside the claims goes when the engine opens; what a living one may be filling stays. */
+static void test_cut_off_claims(void **state)
+{
+	struct bench *b = *state;
+	char left[200], filled[200];
+	int lock;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	snprintf(left, sizeof left, "%s/claims/.tmp.%d.0", b->dir, (int)pid);
+	snprintf(filled, sizeof filled, "%s/claims/.tmp.%d.1/lock", b->dir, (int)pid);
+	assert_int_equal(mkdir(left, 0700), 0);
+	*strrchr(filled, '/') = 0;
+	assert_int_equal(mkdir(filled, 0700), 0);
+	filled[strlen(filled)] = '/';
+	lock = open(filled, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	reopen(b);
+	assert_int_equal(access(left, F_OK), -1);
+	assert_int_equal(access(filled, F_OK), 0);
+	close(lock);
+	reopen(b);
+	assert_int_equal(access(filled, F_OK), -1);
+}
+
 /* A text that leaves a line in STATE/starts.<job>, and ends with a code. */
 static const char *counted(struct bench *b, uint32_t job, const char *then)
 {
@@ -1732,6 +1760,7 @@ int main(void)
 		LOCAL(test_forking),
 		LOCAL(test_torn_launch),
 		LOCAL(test_secrets_cut_off),
+		LOCAL(test_cut_off_claims),
 		LOCAL(test_two_engines),
 		LOCAL(test_late_supervisor),
 		LOCAL(test_many_supervisors),

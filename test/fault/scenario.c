@@ -422,6 +422,23 @@ static void check_no_secret(struct scenario *s)
 		closedir(list);
 }
 
+/* What makers of claims left when they died went when the daemon came up. */
+static void check_no_leftovers(struct scenario *s)
+{
+	char path[PATH_BYTES];
+	DIR *list;
+
+	snprintf(path, sizeof path, "%s/state/engines/here/claims", s->rig->dir);
+	list = opendir(path);
+	if (!list)
+		scenario_fail(s, "%s can't be listed", path);
+	for (struct dirent *entry; list && (entry = readdir(list));)
+		if (!strncmp(entry->d_name, ".tmp.", 5))
+			scenario_fail(s, "the folder %s is still beside the claims", entry->d_name);
+	if (list)
+		closedir(list);
+}
+
 static void read_digest(struct scenario *s, char digest[80], uint64_t *ret_sequence)
 {
 	json_t *pool;
@@ -473,6 +490,7 @@ static void check_all(struct scenario *s)
 		scenario_fail(s, "%u processes are left behind", left);
 	check_starts_once(s);
 	check_no_secret(s);
+	check_no_leftovers(s);
 	if (!s->failed[0])
 		check_journal(s, digest, sequence);
 }

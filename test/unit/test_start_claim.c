@@ -8,9 +8,12 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -170,6 +173,145 @@ static void test_race(void **state)
 		assert_int_equal(look().state, CLAIM_DEAD);
 		assert_int_equal(folder_remove(claims, "1.1", NULL, NULL), 0);
 	}
+}
+
+/* ---- What a crash leaves ---- */
+
+/* A process that has made such a folder, did what `fill` does in it, and then hangs. */
+static pid_t hang_in(const char *name, void (*fill)(int folder))
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		char own[64];
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		snprintf(own, sizeof own, ".tmp.%d.0", (int)getpid());
+		name = name ? name : own;
+		mkdirat(claims, name, 0700);
+		if (fill)
+			fill(folder_open(claims, name, NULL));
+		if (write(ready[1], "", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static void end_process(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* The number of a process that is gone. */
+static pid_t gone(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	return pid;
+}
+
+static void make_locked(int folder)
+{
+	flock(openat(folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600), LOCK_EX);
+}
+
+static void put_claim(const char *name, const char *boot)
+{
+	char record[128];
+	int folder;
+
+	assert_int_equal(mkdirat(claims, name, 0700), 0);
+	folder = folder_open(claims, name, NULL);
+	snprintf(record, sizeof record, "pid %d\nstart 1\nboot %s\n", (int)getppid(), boot);
+	assert_int_equal(file_put(folder, "claim", record, strlen(record), 0, NULL), 0);
+	close(openat(folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+	close(folder);
+}
+
+static bool is_there(const char *name)
+{
+	return faccessat(claims, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* What makers left that are gone goes: empty, with a record, a tombstone's, of an earlier boot, of our own threads before us. */
+static void test_leftovers_go(void **state)
+{
+	char empty[64], tombstone[64], earlier[64], ours[64], link[64], path[128];
+	pid_t dead = gone();
+	int folder;
+
+	(void)state;
+	snprintf(empty, sizeof empty, ".tmp.%d.0", (int)dead);
+	snprintf(tombstone, sizeof tombstone, ".tmp.%d.999", (int)dead);
+	snprintf(link, sizeof link, ".tmp.%d.7", (int)dead);
+	snprintf(earlier, sizeof earlier, ".tmp.%d.0", (int)getppid()); /* it lives, and isn't who made this */
+	snprintf(ours, sizeof ours, ".tmp.%d.0", (int)getpid());
+	assert_int_equal(mkdirat(claims, empty, 0700), 0);
+	assert_int_equal(mkdirat(claims, ours, 0700), 0);
+	assert_int_equal(mkdirat(claims, tombstone, 0700), 0);
+	folder = folder_open(claims, tombstone, NULL);
+	assert_int_equal(file_put(folder, "exit", "x", 1, 0, NULL), 0);
+	close(folder);
+	put_claim(earlier, "another");
+	assert_int_equal(mkdirat(claims, "1.1", 0700), 0);
+	write_file("exit", "kept");
+	snprintf(path, sizeof path, "%s/%s", dir, link);
+	assert_int_equal(symlink("1.1", path), 0);
+	assert_int_equal(claim_remove_leftovers(claims), 5);
+	assert_false(is_there(empty) || is_there(tombstone) || is_there(earlier) || is_there(ours) || is_there(link));
+	assert_true(is_there("1.1/exit")); /* a claim stays, and what a link names */
+}
+
+/* What a living process may be filling stays until it is gone: before it has its lock, and by its lock whatever its number. */
+static void test_leftovers_in_use(void **state)
+{
+	char bare[64], locked[64];
+	pid_t first = hang_in(NULL, NULL), second;
+
+	(void)state;
+	snprintf(bare, sizeof bare, ".tmp.%d.0", (int)first);
+	snprintf(locked, sizeof locked, ".tmp.%d.0", (int)gone());
+	second = hang_in(locked, make_locked);
+	assert_int_equal(claim_remove_leftovers(claims), 0);
+	assert_true(is_there(bare) && is_there(locked));
+	end_process(second);
+	kill(first, SIGKILL);
+	waitid(P_PID, (id_t)first, &(siginfo_t){0}, WEXITED | WNOWAIT); /* ended, and not taken in yet */
+	assert_int_equal(claim_remove_leftovers(claims), 2);
+	waitpid(first, NULL, 0);
+}
+
+/* Names that we don't give stay, and what is too much for one time is left for the next. */
+static void test_leftovers_bounds(void **state)
+{
+	static const char *const others[] = {".tmp",      ".tmp.1",    ".tmp.1.",  ".tmp.-1.0",
+	                                     ".tmp.01.0", ".tmp.1.0x", ".tmp.x.0", "tmp.1.0"};
+	pid_t dead = gone();
+	char name[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		assert_int_equal(mkdirat(claims, others[i], 0700), 0);
+	for (unsigned i = 0; i < CLAIM_LEFTOVERS_MAX + 1; i++) {
+		snprintf(name, sizeof name, ".tmp.%d.%u", (int)dead, i);
+		assert_int_equal(mkdirat(claims, name, 0700), 0);
+	}
+	assert_int_equal(claim_remove_leftovers(claims), CLAIM_LEFTOVERS_MAX);
+	assert_int_equal(claim_remove_leftovers(claims), 1);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		assert_int_equal(unlinkat(claims, others[i], AT_REMOVEDIR), 0);
 }
 
 /* Files that aren't what was written: none of them crashes, none of them counts as an end. */
@@ -367,6 +509,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dead, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tombstone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leftovers_go, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leftovers_in_use, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leftovers_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
 		cmocka_unit_test(test_stamps),
