@@ -14,6 +14,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "engine/path_walk.h"
+
 int err_from_errno(struct err *err, const char *subject, const char *doing)
 {
 	static const struct {
@@ -129,6 +131,10 @@ int path_open(int dir, const char *path, int flags, mode_t mode, enum path_rule 
 	/* Somebody renames folders just now: the kernel can't tell where the path leads. */
 	for (int i = 0; (fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how)) < 0 && errno == EAGAIN && i < 100; i++)
 		;
+	/* An old kernel, or a filter of system calls that doesn't know it (seccomp, valgrind). EPERM may be the file's own: then the
+	 * walk says so again. */
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		return path_walk(dir, path, flags, mode, rule);
 	return fd;
 }
 

@@ -33,7 +33,7 @@ enum path_rule {
 };
 
 /* As openat, by that rule, whatever anybody does to the folders meanwhile. O_CLOEXEC is added. Returns a descriptor, or -1 and
- * errno: ELOOP for a link, EXDEV for a way out. */
+ * errno: ELOOP for a link, EXDEV for a way out. By openat2, or where that can't be had as path_walk.h says. */
 int path_open(int dir, const char *path, int flags, mode_t mode, enum path_rule rule);
 
 enum mark { MARK_MISSING, MARK_THERE, MARK_UNKNOWN };

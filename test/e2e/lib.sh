@@ -7,6 +7,7 @@ set -u
 work=$(mktemp -d "${TMPDIR:-/tmp}/suan-e2e-XXXXXX")
 state=$work/state
 pool=$work/pool.yaml
+under=() # what the daemon is run by: a program that becomes it
 daemon_pid=
 cases=0
 case_failures=0
@@ -50,7 +51,7 @@ spawn_daemon() {
 	local pool=$1
 	shift
 	: >"$work/out"
-	"$SUAN_BUILD/suand" --pool "$pool" --state "$state" --listen "127.0.0.1:$port" "$@" >"$work/out" 2>>"$work/log" &
+	"${under[@]}" "$SUAN_BUILD/suand" --pool "$pool" --state "$state" --listen "127.0.0.1:$port" "$@" >"$work/out" 2>>"$work/log" &
 	daemon_pid=$!
 }
 
