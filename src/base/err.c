@@ -2,6 +2,7 @@
  * err.c: filling a failure; see err.h. */
 #include "base/err.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +15,11 @@ static void make_printable(char *text)
 			*text = '?';
 }
 
-int err_set(struct err *err, int code, const char *subject, const char *fmt, ...)
+int(err_set)(struct err *err, int code, const char *subject, const char *fmt, ...)
 {
 	va_list args;
 
+	assert(code < 0);
 	if (!err)
 		return code;
 	err->code = code;

@@ -38,6 +38,17 @@ struct err {
  * code: one of enum err_code. subject: borrowed, cut at its bound; may be NULL for none. */
 int err_set(struct err *err, int code, const char *subject, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/* What a failure returns: the code itself, known to the compiler to be below 0. So it sees that nobody reads what wasn't set. A
+ * function that fills an error and always returns its code gets a macro of its own name around it, as err_set has here. */
+static inline int err_is_failure(int code)
+{
+	if (code >= 0)
+		__builtin_unreachable();
+	return code;
+}
+
+#define err_set(...) err_is_failure(err_set(__VA_ARGS__))
+
 /* Puts `prefix` and a dot in front of the subject: "jobs" + "name" = "jobs.name". Returns err->code. */
 int err_within(struct err *err, const char *prefix);
 

@@ -27,6 +27,20 @@ static const struct {
 
 #define N_CONTROLLERS (sizeof controllers / sizeof *controllers)
 
+/* A path in two parts; false where it is too long to be used. */
+static bool join(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static bool join(char *buf, size_t size, const char *fmt, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(buf, size, fmt, args);
+	va_end(args);
+	return n >= 0 && (size_t)n < size;
+}
+
 /* One write, as these files want it. */
 static bool put(const char *folder, const char *file, const char *text)
 {
@@ -34,7 +48,8 @@ static bool put(const char *folder, const char *file, const char *text)
 	int fd;
 	bool ok;
 
-	snprintf(path, sizeof path, "%s/%s", folder, file);
+	if (!join(path, sizeof path, "%s/%s", folder, file))
+		return false;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
@@ -48,10 +63,8 @@ static char *get(const char *folder, const char *file, char *buf, size_t size)
 {
 	char path[CGROUP_PATH_SIZE + 64];
 	ssize_t n = -1;
-	int fd;
+	int fd = join(path, sizeof path, "%s/%s", folder, file) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
-	snprintf(path, sizeof path, "%s/%s", folder, file);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		n = read(fd, buf, size - 1);
 		close(fd);
@@ -64,8 +77,7 @@ static bool is_there(const char *folder, const char *file)
 {
 	char path[CGROUP_PATH_SIZE + 64];
 
-	snprintf(path, sizeof path, "%s/%s", folder, file);
-	return access(path, F_OK) == 0;
+	return join(path, sizeof path, "%s/%s", folder, file) && access(path, F_OK) == 0;
 }
 
 /* Whether a list such as "rw,cpu,cpuacct" or "cpu memory" holds a word. */
@@ -131,20 +143,6 @@ static bool parse_mount(const char *line, struct mount *ret)
 	memcpy(ret->root, root, sizeof root);
 	memcpy(ret->point, point, sizeof point);
 	return ret->v2 || ret->uses;
-}
-
-/* A path in two parts; false where it is too long to be used. */
-static bool join(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-static bool join(char *buf, size_t size, const char *fmt, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = vsnprintf(buf, size, fmt, args);
-	va_end(args);
-	return n >= 0 && (size_t)n < size;
 }
 
 /* Our own group's folder under the mount point. */

@@ -13,7 +13,7 @@
 
 static const char *type_words[] = {[YAML_SCALAR] = "a value", [YAML_LIST] = "a list", [YAML_MAP] = "a map of keys"};
 
-int form_fail(struct form *form, const struct yaml *at, const char *fmt, ...)
+int(form_fail)(struct form *form, const struct yaml *at, const char *fmt, ...)
 {
 	char text[sizeof form->err->text];
 	va_list args;

@@ -55,6 +55,7 @@ int form_list(struct form *form, const struct yaml *list, uint32_t max, size_t s
 
 /* Sets the error, at the node's line. Returns ERR_INVALID. */
 int form_fail(struct form *form, const struct yaml *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define form_fail(...) err_is_failure(form_fail(__VA_ARGS__))
 /* Puts an index or a key in front of the error's subject, and the line where it has none. Returns its code. */
 int form_within(struct form *form, const struct yaml *at, const char *prefix);
 int form_within_index(struct form *form, const struct yaml *at, uint32_t index);

@@ -9,7 +9,7 @@
 #include "core/pool.h"
 
 /* The rule that the event at hand breaks. */
-int plan_broken(const struct plan_check *c, struct err *err, const char *fmt, ...)
+int(plan_broken)(const struct plan_check *c, struct err *err, const char *fmt, ...)
 {
 	char subject[64], text[512];
 	va_list args;

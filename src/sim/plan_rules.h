@@ -17,6 +17,7 @@ struct plan_check {
 
 /* The rule that the event at hand breaks: fills *err, and returns ERR_CORRUPT. */
 int plan_broken(const struct plan_check *c, struct err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define plan_broken(...) err_is_failure(plan_broken(__VA_ARGS__))
 
 /* ---- What a plan keeps by itself ---- */
 
