@@ -186,7 +186,11 @@ static void supervisor_ended(struct local *e, uint32_t job, uint32_t attempt)
 
 	if (!a)
 		return;
-	local_unwatch(a);
+	if (a->pidfd < 0 && local_child_runs(a)) { /* where no process can be watched, the clock asks */
+		look_or_log(e, a);
+		return;
+	}
+	local_unwatch(e, a);
 	if (local_look(e, a, &err) == CLAIM_NONE && a->launched) {
 		a->launched = false;
 		err_set(&err, ERR_IO, "supervisor", "ended before it could claim; see supervisor.log in the attempt's folder");
@@ -212,6 +216,7 @@ static void look_around(struct local *e)
 		else if (a->launched && !a->over && !a->told_running)
 			look_or_log(e, a);
 	}
+	local_take_in(e);
 	if (now >= e->purge_at_us) {
 		e->purge_at_us = now + US_HOUR;
 		local_purge(e);
@@ -382,6 +387,7 @@ static void free_parts(struct local *e)
 		mailbox_done(&e->posted.box);
 	map_done(&e->index);
 	free(e->table);
+	free(e->leaving);
 	free(e->state_dir);
 	free(e->supervisor);
 	free(e);

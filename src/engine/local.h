@@ -13,6 +13,7 @@
 struct attempt {
 	uint32_t job, attempt;
 	int pidfd;            /* of its supervisor; -1: not watched */
+	pid_t child;          /* its supervisor, where we started it and haven't taken it in; 0: none */
 	bool launched;        /* a supervisor was started, or one is known to be there */
 	bool told_running;    /* reported */
 	bool over;            /* its end was reported */
@@ -32,6 +33,8 @@ struct local {
 	uint32_t n, cap;
 	struct map index;                  /* key of (job, attempt): its place in the table */
 	struct letter *holds, **last_hold; /* still to be done: everything else goes first */
+	pid_t *leaving; /* children that nobody watches any more, and that haven't ended yet: in a moment they will */
+	uint32_t n_leaving, cap_leaving;
 	us_t purge_at_us;
 	us_t keep_us; /* what attempts printed stays this long after they are over */
 	bool closing;
@@ -46,8 +49,12 @@ struct attempt *local_add_attempt(struct local *e, uint32_t job, uint32_t attemp
 void local_drop_attempt(struct local *e, struct attempt *a);
 /* What stands for an attempt's supervisor among the epoll's events: never below 2^32, for jobs count from 1. */
 uint64_t local_key(uint32_t job, uint32_t attempt);
-/* Stops waiting for the end of its supervisor, and takes it in where it has ended. */
-void local_unwatch(struct attempt *a);
+/* Stops waiting for the end of its supervisor, and takes it in: now, or where it is only about to end with local_take_in. */
+void local_unwatch(struct local *e, struct attempt *a);
+/* Whether its supervisor is a child of ours that runs. Takes it in where it has ended. */
+bool local_child_runs(struct attempt *a);
+/* Takes in what is leaving and has ended, so that none stays a zombie. Cost: O(leaving). */
+void local_take_in(struct local *e);
 
 /* Looks at an attempt's claim, and reports what it says; settles it where its supervisor died. Returns its enum claim_state, or a
  * negative code. */

@@ -26,10 +26,6 @@
 #include "engine/start_claim.h"
 #include "engine/supervise.h"
 
-#ifndef P_PIDFD
-#define P_PIDFD 3
-#endif
-
 static const us_t sweep_us_max = 2 * US_SECOND;
 /* A claim is kept this long after the attempt was forgotten. What makes a late supervisor harmless is that its launch is gone;
  * this is the second bar, and there for people to look at. */
@@ -65,15 +61,34 @@ struct attempt *local_add_attempt(struct local *e, uint32_t job, uint32_t attemp
 	return a;
 }
 
-void local_unwatch(struct attempt *a)
+bool local_child_runs(struct attempt *a)
 {
-	siginfo_t info;
+	if (a->child && waitpid(a->child, NULL, WNOHANG) != 0)
+		a->child = 0;
+	return a->child;
+}
 
-	if (a->pidfd < 0)
-		return;
-	waitid(P_PIDFD, (id_t)a->pidfd, &info, WEXITED | WNOHANG); /* where it was our child */
-	close(a->pidfd);                                           /* leaves the epoll by itself */
+/* A supervisor tells us of the end before its own. */
+void local_unwatch(struct local *e, struct attempt *a)
+{
+	void *leaving = e->leaving;
+
+	if (a->pidfd >= 0)
+		close(a->pidfd); /* leaves the epoll by itself */
 	a->pidfd = -1;
+	if (!local_child_runs(a))
+		return;
+	mem_grow(&leaving, &e->cap_leaving, e->n_leaving, sizeof *e->leaving);
+	e->leaving = leaving;
+	e->leaving[e->n_leaving++] = a->child;
+	a->child = 0;
+}
+
+void local_take_in(struct local *e)
+{
+	for (uint32_t i = e->n_leaving; i-- > 0;)
+		if (waitpid(e->leaving[i], NULL, WNOHANG) != 0)
+			e->leaving[i] = e->leaving[--e->n_leaving];
 }
 
 void local_drop_attempt(struct local *e, struct attempt *a)
@@ -88,7 +103,7 @@ void local_drop_attempt(struct local *e, struct attempt *a)
 		map_set(&e->index, local_key(last->job, last->attempt), at);
 	}
 	e->n--;
-	local_unwatch(a);
+	local_unwatch(e, a);
 	letter_free(a->retry);
 	free(a);
 }
@@ -124,7 +139,7 @@ static void report_end(struct local *e, struct attempt *a, const struct claim_vi
 
 	if (view->started && !a->told_running)
 		report_running(e, a, view);
-	local_unwatch(a);
+	local_unwatch(e, a);
 	a->over = true;
 	report(e, a,
 	       (struct report){
@@ -304,6 +319,7 @@ static int launch_attempt(struct local *e, struct attempt *a, struct err *err)
 	if (code)
 		return code;
 	a->launched = true;
+	a->child = owner.pid;
 	owner.start = process_start(owner.pid);
 	watch(e, a, &owner);
 	return 0;
@@ -356,7 +372,7 @@ static int do_release(struct local *e, struct attempt *a, struct letter *letter,
 	state = local_look(e, a, err);
 	if (state < 0)
 		return state;
-	if (state != CLAIM_NONE || a->pidfd >= 0) /* it has started, or its supervisor is on the way */
+	if (state != CLAIM_NONE || a->pidfd >= 0 || local_child_runs(a)) /* it has started, or its supervisor is on the way */
 		return 0;
 	if (!have_folder(e, a))
 		return bury(e, a, CAUSE_LOST, "it was held, and what was held is gone", err);

@@ -1246,6 +1246,48 @@ static void test_secrets_cut_off(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* Children of ours that have ended and that nobody has taken in. */
+static unsigned count_zombies(void)
+{
+	DIR *list = opendir("/proc");
+	unsigned n = 0;
+
+	assert_non_null(list);
+	for (struct dirent *entry; (entry = readdir(list));) {
+		const char *text = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' ? slurp("/proc/%s/stat", entry->d_name) : "";
+		const char *end = strrchr(text, ')');
+		int parent;
+		char state;
+
+		n += end && sscanf(end + 1, " %c %d", &state, &parent) == 2 && state == 'Z' && parent == (int)getpid();
+	}
+	closedir(list);
+	return n;
+}
+
+/* A supervisor reports the end before it ends itself, and is taken in all the same, also where its attempt is forgotten at once.
+ */
+static void test_supervisors_are_taken_in(void **state)
+{
+	struct bench *b = *state;
+	unsigned before = count_zombies();
+
+	for (uint32_t job = 200; job < 240; job++) {
+		struct example *x = example(job, "true");
+
+		x->launch.released = true;
+		hold(b, x);
+	}
+	for (uint32_t job = 200; job < 240; job++) {
+		await(b, job, ATTEMPT_ENDED);
+		if (job % 2)
+			forget(b, job);
+	}
+	for (int i = 0; i < 500 && count_zombies() > before; i++)
+		pause_ms(10);
+	assert_true(count_zombies() <= before);
+}
+
 /* ---- Starts are unique, and nothing is forgotten ---- */
 
 /* Runs a supervisor on an attempt's folder, as a late one would. Returns its exit status. */
@@ -1760,6 +1802,7 @@ int main(void)
 		LOCAL(test_forking),
 		LOCAL(test_torn_launch),
 		LOCAL(test_secrets_cut_off),
+		LOCAL(test_supervisors_are_taken_in),
 		LOCAL(test_cut_off_claims),
 		LOCAL(test_two_engines),
 		LOCAL(test_late_supervisor),

@@ -129,10 +129,10 @@ all_with() {
 echo "# with the kernel's openat2"
 all_with
 echo "# without"
-all_with "$SUAN_BUILD/test/e2e/without_openat2" ENOSYS
+all_with "$SUAN_BUILD/test/e2e/old_kernel" ENOSYS
 
 # An old container's filter says EPERM.
-under=("$SUAN_BUILD/test/e2e/without_openat2" EPERM)
+under=("$SUAN_BUILD/test/e2e/old_kernel" EPERM)
 state=$work/refused
 start_daemon "$pool" || exit 1
 printf '%s\n' 'resources: {accelerators: "cpu-core:1"}' 'run: echo hello' >"$work/hello.yaml"

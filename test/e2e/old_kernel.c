@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * without_openat2.c: runs a program, and all that it starts, as on a machine that has no openat2: the call fails with ENOSYS, as
- * by a kernel before 5.6, or with EPERM, as by an old container's filter.
+ * old_kernel.c: runs a program, and all that it starts, as on a machine that has neither openat2 nor pidfd_open: the calls fail
+ * with ENOSYS, as by a kernel before 5.6 and 5.3, or with EPERM, as by an old container's filter.
  *
- *   without_openat2 ENOSYS|EPERM PROGRAM WORD... */
+ *   old_kernel ENOSYS|EPERM PROGRAM WORD... */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -17,7 +17,8 @@ static int refuse(unsigned number)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | number),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -31,11 +32,11 @@ static int refuse(unsigned number)
 int main(int argc, char **argv)
 {
 	if (argc < 3 || (strcmp(argv[1], "ENOSYS") != 0 && strcmp(argv[1], "EPERM") != 0)) {
-		fprintf(stderr, "usage: without_openat2 ENOSYS|EPERM PROGRAM WORD...\n");
+		fprintf(stderr, "usage: old_kernel ENOSYS|EPERM PROGRAM WORD...\n");
 		return 2;
 	}
 	if (refuse(argv[1][1] == 'N' ? ENOSYS : EPERM)) {
-		perror("without_openat2: no filter of system calls can be had");
+		perror("old_kernel: no filter of system calls can be had");
 		return 3;
 	}
 	execvp(argv[2], argv + 2);
