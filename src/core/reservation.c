@@ -136,17 +136,43 @@ static bool window_forbids(const struct kept_node *n, const struct keep_view *v)
 	return false;
 }
 
+/* Whether some promise of a node doesn't count for a view. */
+static bool any_left_out(const struct kept_node *n, const struct keep_view *v, const struct hold *own)
+{
+	bool any = own != NULL;
+
+	for (uint32_t i = 0; i < n->n_holds; i++)
+		any |= !counts(n->holds[i].of, v);
+	return any;
+}
+
+/* What is free at the start of a promise if those that don't count for a view weren't there. */
+static struct room future_without(const struct kept_node *n, const struct keep_view *v, const struct hold *own,
+                                  const struct hold *h)
+{
+	struct room future = h->future;
+
+	for (uint32_t i = 0; i < n->n_holds; i++) {
+		const struct hold *other = &n->holds[i];
+
+		if (other != h && (other == own || !counts(other->of, v)) && runs_at_start(other->of, h->of))
+			room_change(&future, &other->share, 1);
+	}
+	return future;
+}
+
 /* Lessens what is free at view->now_us by what promises in force from then to view->until_us need. is_then: that instant is to
  * come, and promises that start before it are seen to already. Returns false where nothing is left at all. */
 static bool lessen(const struct kept_node *n, const struct keep_view *v, bool is_then, struct room *room)
 {
 	const struct hold *own = own_hold(n, v->job);
+	bool left_out = any_left_out(n, v, own);
 
 	if (window_forbids(n, v))
 		return false;
 	for (uint32_t i = 0; i < n->n_holds; i++) {
 		const struct hold *h = &n->holds[i];
-		struct room future = h->future;
+		struct room future;
 
 		if (h == own || !counts(h->of, v))
 			continue;
@@ -156,8 +182,7 @@ static bool lessen(const struct kept_node *n, const struct keep_view *v, bool is
 			continue;
 		if (h->of->plan.start_us >= v->until_us && !h->of->n_victims) /* what others leave is taken by nobody in between */
 			continue;
-		if (own && runs_at_start(own->of, h->of))
-			room_change(&future, &own->share, 1);
+		future = left_out ? future_without(n, v, own, h) : h->future;
 		room_least(room, &future, n->cards);
 	}
 	return true;
@@ -422,6 +447,19 @@ void keep_unwindow(struct keep *keep, uint32_t node, uint32_t id, const struct c
 	memmove(&n->windows[i], &n->windows[i + 1], (n->n_windows - i) * sizeof *n->windows);
 	settle_node(keep, n, live);
 	find_starts(keep);
+}
+
+bool keep_forbids(const struct keep *keep, const struct plan *plan, us_t start_us, us_t until_us, uint32_t project)
+{
+	const struct keep_view view = {.project = project, .now_us = start_us, .until_us = until_us};
+
+	for (uint32_t i = 0; i < plan->n_tasks; i++) {
+		const struct kept_node *n = find_node(keep, pool_node(keep->open.pool, plan->tasks[i].centre, plan->tasks[i].node));
+
+		if (n && window_forbids(n, &view))
+			return true;
+	}
+	return false;
 }
 
 /* ---- What starts and ends ---- */

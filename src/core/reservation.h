@@ -66,6 +66,8 @@ struct reservation *keep_find(const struct keep *keep, uint32_t job);
 void keep_window(struct keep *keep, uint32_t node, uint32_t id, uint32_t project, us_t from_us, us_t until_us,
                  const struct capacity *live);
 void keep_unwindow(struct keep *keep, uint32_t node, uint32_t id, const struct capacity *live);
+/* Whether a plan, from another start on, would run into a window that is kept for others than its project. */
+bool keep_forbids(const struct keep *keep, const struct plan *plan, us_t start_us, us_t until_us, uint32_t project);
 /* Whether something is kept of a node, so that the caller may ask no more of the others. */
 bool keep_has(const struct keep *keep, uint32_t node);
 /* Whether something is kept of it but for this job. */
