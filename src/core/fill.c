@@ -316,40 +316,61 @@ static void refresh(struct fill *f)
 	model(f);
 }
 
-/* The type's number, added where it is new. Returns whether others were left out for it. */
-static bool find_type(struct fill *f, const struct type *t, uint32_t *ret_number)
+static uint32_t find_type(const struct fill *f, const struct type *t)
 {
-	bool halved = false;
 	uint32_t i = 0;
 
 	while (i < f->n_types && !same_type(&f->types[i], t))
 		i++;
-	for (; i == f->n_types && f->n_types == FILL_TYPES_MAX; i = f->n_types) {
+	return i;
+}
+
+/* The type's number, added where it is new. */
+static uint32_t need_type(struct fill *f, const struct type *t)
+{
+	uint32_t i = find_type(f, t);
+
+	for (; i == f->n_types && f->n_types == FILL_TYPES_MAX; i = f->n_types)
 		halve(f);
-		halved = true;
-	}
 	if (i == f->n_types)
 		f->types[f->n_types++] = *t;
-	*ret_number = i;
-	return halved;
+	return i;
+}
+
+static struct type type_of(const struct request *requests, uint32_t n_requests)
+{
+	struct type t = {.cards_milli = requests->cards_milli, .cpus_milli = requests->cpus_milli};
+
+	set_kinds(&t, requests, n_requests);
+	return t;
+}
+
+/* What a gang counts for. */
+static uint32_t count_of(uint32_t nodes)
+{
+	return nodes < GANG_MAX ? nodes : GANG_MAX;
+}
+
+/* The model is made anew once so many came; and where types are left out, for it goes by their numbers. */
+bool fill_would_change(const struct fill *f, const struct request *requests, uint32_t n_requests, uint32_t nodes)
+{
+	struct type t = type_of(requests, n_requests);
+
+	return f->since + 1 >= REFRESH_MAX || f->since + 1 > f->total / 8 || count_all(f) + count_of(nodes) > COUNT_MAX ||
+	       (f->n_types == FILL_TYPES_MAX && find_type(f, &t) == f->n_types);
 }
 
 void fill_learn(struct fill *f, const struct request *requests, uint32_t n_requests, uint32_t nodes)
 {
-	struct type t = {.cards_milli = requests->cards_milli, .cpus_milli = requests->cpus_milli};
-	uint32_t number;
-	bool halved;
+	struct type t = type_of(requests, n_requests);
+	bool changes = fill_would_change(f, requests, n_requests, nodes);
 
 	assert(n_requests > 0 && nodes > 0);
-	set_kinds(&t, requests, n_requests);
-	halved = find_type(f, &t, &number);
-	f->types[number].count += nodes < GANG_MAX ? nodes : GANG_MAX;
+	f->types[need_type(f, &t)].count += count_of(nodes);
 	f->since++;
-	while (count_all(f) > COUNT_MAX) {
+	while (count_all(f) > COUNT_MAX)
 		halve(f);
-		halved = true;
-	}
-	if (halved || f->since >= REFRESH_MAX || f->since > f->total / 8) /* the model goes by numbers of types */
+	if (changes)
 		refresh(f);
 }
 
@@ -956,4 +977,49 @@ struct fill *fill_load(struct reader *r)
 	}
 	model(f);
 	return f;
+}
+
+/* ---- Arrivals ---- */
+
+void arrivals_add(struct arrivals *a, const struct group *last, const struct group *group)
+{
+	uint32_t milli = group->requests[0].cards_milli;
+
+	if (last && a->shares) {
+		a->fill = a->fill ? a->fill : fill_new();
+		fill_learn(a->fill, last->requests, last->n_requests, last->nodes);
+	}
+	a->all++;
+	a->shares += milli > 0 && milli < CARD_MILLI;
+}
+
+static struct fill *copy(const struct fill *f)
+{
+	struct buf bytes = {0};
+	struct reader r;
+	struct fill *made;
+
+	fill_save(f, &bytes);
+	r = reader_of(bytes.data, bytes.len);
+	made = fill_load(&r);
+	buf_done(&bytes);
+	return made;
+}
+
+struct arrivals arrivals_ahead(const struct arrivals *a, const struct group *last, const struct group *group)
+{
+	struct arrivals ahead = *a;
+
+	if (a->fill && last && !fill_would_change(a->fill, last->requests, last->n_requests, last->nodes))
+		last = NULL;
+	if (a->fill && last)
+		ahead.fill = copy(a->fill);
+	arrivals_add(&ahead, last, group);
+	return ahead;
+}
+
+void arrivals_ahead_done(const struct arrivals *a, struct arrivals *ahead)
+{
+	if (ahead->fill != a->fill)
+		fill_free(ahead->fill);
 }

@@ -22,6 +22,8 @@ struct fill *fill_free(struct fill *fill);
  * Cost: O(types), of which FILL_TYPES_MAX are kept; now and then, at most each 400 arrivals once there were that many, some 0.1
  * ms. */
 void fill_learn(struct fill *fill, const struct request *requests, uint32_t n_requests, uint32_t nodes);
+/* Whether choices could be others once that was learned: they are not, but now and then. Cost: O(types). */
+bool fill_would_change(const struct fill *fill, const struct request *requests, uint32_t n_requests, uint32_t nodes);
 
 /* The node on any of the shelves, and its cards, from which the request takes the least value; false where none holds it, and
  * then nothing is returned. shelves: equally good otherwise, their kinds allowed; the order decides between equals, then the
@@ -37,5 +39,18 @@ void fill_save(const struct fill *fill, struct buf *buf);
 struct fill *fill_load(struct reader *r);
 
 enum { FILL_TYPES_MAX = 512 };
+
+/* What was seen of the jobs that came. All zero: none. */
+struct arrivals {
+	struct fill *fill;    /* what was learned of requests, once one asked for a share of a card; NULL: nothing */
+	uint64_t all, shares; /* jobs; and of them those for a share of a card */
+};
+
+/* A job comes, and is counted; the one that came before it is learned, where shares of cards are asked for at all. last: what
+ * that one asked for, or NULL. */
+void arrivals_add(struct arrivals *arrivals, const struct group *last, const struct group *group);
+/* What arrivals_add would make of them, which stay as they are: for arrivals_ahead_done, while they stay so. */
+struct arrivals arrivals_ahead(const struct arrivals *arrivals, const struct group *last, const struct group *group);
+void arrivals_ahead_done(const struct arrivals *arrivals, struct arrivals *ahead);
 
 #endif
