@@ -246,7 +246,9 @@ static enum MHD_Result submit(struct exchange *ex, struct submission *s, const c
 
 /* ---- Dry run ---- */
 
-static json_t *json_dry_run(const struct core *core, const struct job_file *file, const struct plan *plan, us_t now_us)
+/* stopped: how many others would have to make room. */
+static json_t *json_dry_run(const struct core *core, const struct job_file *file, const struct plan *plan, uint32_t stopped,
+                            us_t now_us)
 {
 	enum reason reason = REASON_NONE;
 	char at[32], text[200];
@@ -255,12 +257,15 @@ static json_t *json_dry_run(const struct core *core, const struct job_file *file
 		reason = REASON_DEPENDENCY;
 	else if (file->spec.begin_us > now_us)
 		reason = REASON_BEGIN;
-	else if (plan->start_us > now_us)
+	else if (plan->start_us > now_us || stopped)
 		reason = REASON_RESOURCES;
 	if (plan->start_us == US_NEVER)
 		snprintf(text, sizeof text,
 		         "when it can start can't be told: it wouldn't be among the first, which are promised a start, or jobs without a "
 		         "limit hold what it needs");
+	else if (stopped)
+		snprintf(text, sizeof text, "%u job(s) would be stopped to make room; it starts when they are gone, by %s", stopped,
+		         us_format_instant(plan->start_us, at, sizeof at));
 	else if (plan->start_us > now_us)
 		snprintf(text, sizeof text, "by the limits of what runs, it can start at %s",
 		         us_format_instant(plan->start_us, at, sizeof at));
@@ -282,6 +287,7 @@ static enum MHD_Result dry_run(struct exchange *ex, const struct submission *s)
 	struct plan plan = {0};
 	struct err err = {0};
 	json_t *json = NULL;
+	uint32_t stopped = 0;
 	us_t now_us;
 
 	if (s->batch) {
@@ -290,8 +296,8 @@ static enum MHD_Result dry_run(struct exchange *ex, const struct submission *s)
 	}
 	core = service->ops->read_begin(service, true);
 	now_us = service->ops->now(service);
-	if (core_dry_run(core, &s->entries->file.spec, now_us, &ex->arena, &plan, &err) == 0)
-		json = json_dry_run(core, &s->entries->file, &plan, now_us);
+	if (core_dry_run(core, &s->entries->file.spec, now_us, &ex->arena, &plan, &stopped, &err) == 0)
+		json = json_dry_run(core, &s->entries->file, &plan, stopped, now_us);
 	else
 		explain_refusal(s->entries, &err);
 	service->ops->read_end(service);

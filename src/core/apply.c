@@ -179,30 +179,14 @@ static void add_array(struct job *job, const struct submitted *s)
 	job->array->parallel_max = s->array_parallel_max;
 }
 
-/* What came before is learned, where shares of cards are asked for at all. */
-static void learn_arrivals(struct core *core, const struct submitted *s)
-{
-	const struct job *last = core_job(core, core->last_submitted);
-	uint32_t milli = s->group.requests[0].cards_milli;
-
-	if (last && core->share_arrivals) {
-		const struct group *group = &core_shape(core, last)->group;
-
-		core->fill = core->fill ? core->fill : fill_new();
-		fill_learn(core->fill, group->requests, group->n_requests, group->nodes);
-	}
-	core->arrivals++;
-	core->share_arrivals += milli > 0 && milli < CARD_MILLI;
-	core->last_submitted = s->job;
-}
-
 static void apply_submitted(struct core *core, const struct event *e)
 {
 	const struct submitted *s = &e->submitted;
 	struct job *job;
 	bool new_shape;
 
-	learn_arrivals(core, s);
+	arrivals_add(&core->arrivals, core_last_group(core), &s->group);
+	core->last_submitted = s->job;
 	job = add_job(core, s->job);
 	job->shape = queue_shape(&core->queue, &s->group, &new_shape);
 	if (new_shape)
@@ -414,14 +398,14 @@ static void element_over(struct core *core, const struct job *job)
 }
 
 /* What estimates know a job by; digits of its name don't count, so that run-1 and run-2 are alike. */
-struct estimate_key core_estimate_key(const struct core *core, const struct job *job)
+struct estimate_key core_estimate_key(const struct shape *shape, const struct job *job)
 {
 	struct estimate_key key = {.project = job->project, .user = job->user, .name = UINT64_C(0xcbf29ce484222325)};
 
 	for (const char *p = job->name; *p; p++)
 		if (*p < '0' || *p > '9')
 			key.name = (key.name ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
-	key.shape = hash_word(core_shape(core, job)->key.bytes);
+	key.shape = hash_word(shape->key.bytes);
 	return key;
 }
 
@@ -438,7 +422,7 @@ static void add_service(struct core *core, struct job *job, const struct ended *
 		job->extra->done_us += kept_us / 1000 * job_request(core, job)->speed_milli;
 		job->level = rank_level(core, attained_us);
 	} else if (x->cause == CAUSE_LIMIT || x->then == JOB_COMPLETED) {
-		key = core_estimate_key(core, job);
+		key = core_estimate_key(core_shape(core, job), job);
 		estimate_learn(&core->estimates, &key, job->limit_us, ran_us);
 		outlook_ran(core, job, ran_us);
 	}

@@ -56,6 +56,7 @@ void clear_calendars(struct core *core);
 
 /* Something came free on a node: classes that want no more wholly free cards of it than it has are looked at again; where others
  * may be made to leave, no more than it could have. */
+bool others_may_leave(const struct core *core); /* jobs that run may be made to, for some job that waits */
 void came_free(struct core *core, uint32_t node);
 void came_free_all(struct core *core); /* anything, anywhere: every class is looked at again */
 /* Whether anything of a node is free that somebody could use. */

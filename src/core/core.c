@@ -45,7 +45,7 @@ struct core *core_free(struct core *core)
 	for (uint32_t i = 0; i < core->n_marks; i++)
 		free(core->marks[i].note);
 	projects_free(core->tree);
-	fill_free(core->fill);
+	fill_free(core->arrivals.fill);
 	project_ranking_done(&core->ranking);
 	estimates_done(&core->estimates);
 	outlook_done(&core->outlook);
@@ -751,6 +751,9 @@ int core_step(struct core *core, const struct input *input, struct step *step, s
 	int rc;
 
 	arena_reset(&core->scratch);
+	if (core->replayed)
+		pass_settle(core);
+	core->replayed = false;
 	core->looked_us = now_us;
 	step->job = 0;
 	step->repeated = false;
@@ -777,6 +780,7 @@ int core_apply(struct core *core, const void *events, size_t len,
 	struct reader r = reader_of(events, len);
 	struct event event = {0};
 
+	core->replayed = true;
 	for (us_t previous = 0; r.at != r.end; previous = event.at_us) {
 		arena_reset(&core->scratch);
 		if (event_decode(&r, previous, &core->scratch, &event) < 0)

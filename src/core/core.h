@@ -188,10 +188,14 @@ struct advice {
  * millisecond where much runs. */
 void core_advise(const struct core *core, uint32_t job, const struct explanation *why, struct advice *ret);
 
-/* What would be decided for a job if it were submitted now: its plan in the arena, with start_us the earliest
- * start by bounds (US_NEVER: can't be told). Returns 0, or what a submit would return. Reads only. */
+/* What would be decided for a job if it were submitted now: its plan in the arena. start_us: now; or the start that it would be
+ * promised, by bounds; or, where others would be stopped to make room for it, when they are gone at the latest, which is a grace
+ * from now: it starts sooner if they are gone sooner. US_NEVER: can't be told. ret_stopped: how many would be stopped.
+ * That is what happens if the same is submitted at that instant. A promised start then holds like any other: while no job comes
+ * to stand before it (under fair, shares move with time), and what runs ends by its bound.
+ * Returns 0, or what a submit would return. Reads only. */
 int core_dry_run(const struct core *core, const struct job_spec *spec, us_t now_us, struct arena *arena, struct plan *ret,
-                 struct err *err);
+                 uint32_t *ret_stopped, struct err *err);
 
 /* Aborts, by assert, where what is kept to be quick differs from what the state says. Cost: O(state). */
 void core_check(const struct core *core);

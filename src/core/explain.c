@@ -80,51 +80,6 @@ static uint32_t first_dependency(const struct core *core, const struct job *job)
 	return 0;
 }
 
-/* Jobs that would stand before one that came now, of those that wait and could ever start. */
-static uint32_t would_be_ahead(const struct core *core, uint32_t priority, uint32_t project, us_t now_us, struct arena *arena)
-{
-	const struct queue *queue = &core->queue;
-	uint32_t *list = arena_new(arena, queue->n_buckets + 1, sizeof *list), n = 0, ahead = 0;
-	uint32_t *ranks = arena_new(arena, queue->n_buckets + 1, sizeof *ranks);
-
-	list[n++] = project;
-	for (uint32_t i = 0; i < queue->n_buckets; i++) {
-		const struct bucket *b = queue->buckets[i];
-
-		if (b && (b->priority > priority || (b->priority == priority && (!queue->by_share || b->project == project))))
-			ahead += b->waiting;
-		else if (b && b->priority == priority)
-			list[n++] = b->project;
-	}
-	projects_rank(core->tree, now_us, list, n, NULL, ranks);
-	for (uint32_t i = 0; i < queue->n_buckets && n > 1; i++)
-		for (uint32_t k = 1; queue->buckets[i] && queue->buckets[i]->priority == priority && k < n; k++)
-			if (list[k] == queue->buckets[i]->project && ranks[k] <= ranks[0])
-				ahead += queue->buckets[i]->waiting;
-	return ahead;
-}
-
-/* Whether an array waits: each of its elements stands in line before a job that comes now. */
-static bool array_waits(const struct core *core)
-{
-	for (uint32_t i = 0; i < core->queue.n_classes; i++) {
-		const struct job_class *class = core->queue.classes[i];
-
-		for (const struct job *job = class ? class->head : NULL; job; job = class_next(job))
-			if (job->array)
-				return true;
-	}
-	return false;
-}
-
-/* Whether a job that came now, with so many before it, would be promised a start at once; *ret_first: before all others. */
-static bool would_be_promised(const struct core *core, uint32_t ahead, bool *ret_first)
-{
-	*ret_first = ahead == 0;
-	return pass_promises(core) && (ahead == 0 || (ahead < core->config.reservations &&
-	                                              ahead == core->queue.waiting - core->queue.never && !array_waits(core)));
-}
-
 /* ---- Sentences ---- */
 
 /* The first centre that would do, were it heard; CENTRE_ANY: none. */
@@ -271,13 +226,11 @@ static void say(const struct core *core, const struct job *job, struct explanati
 /* ---- Why ---- */
 
 /* What the quota says of the first way that it refuses. */
-static void find_quota(const struct core *core, const struct shape *shape, uint32_t project, struct explanation *x)
+static void find_quota(const struct core *core, const struct shape *shape, const struct asker *asker, struct explanation *x)
 {
 	for (uint32_t i = 0; i < shape->n_candidates; i++) {
-		const struct request *q = &shape->group.requests[shape->candidates[i].request];
-
 		x->quota_kind = core->pool->shelves[shape->candidates[i].shelf].kind;
-		x->verdict = projects_fits(core->tree, project, x->quota_kind, (uint64_t)shape->group.nodes * q->cards_milli, &x->quota);
+		x->verdict = plan_quota(core, asker, shape, shape->candidates[i], &x->quota);
 		if (x->verdict != QUOTA_OK)
 			return;
 	}
@@ -389,7 +342,8 @@ static enum reason why(const struct core *core, const struct job *job, us_t now_
 		return REASON_QUEUE;
 	asker.quota_waived = true;
 	if (plan_now(core, shape, &asker, now_us, arena, &plan)) {
-		find_quota(core, shape, job->project, x);
+		asker.from_us = now_us;
+		find_quota(core, shape, &asker, x);
 		return REASON_QUOTA;
 	}
 	if (plan_find(core, shape, &asker, &core->capacity, now_us, arena, &plan)) {
@@ -468,31 +422,52 @@ static bool waits_for_others(const struct core *core, const struct job_spec *spe
 	return false;
 }
 
+/* A job as it would be once it is submitted; its shape lies in the arena. */
+static struct newcomer newcomer_of(const struct core *core, const struct submitted *s, us_t now_us, struct arena *arena)
+{
+	uint32_t project = strtab_find(&core->projects, s->project), user = strtab_find(&core->users, s->user);
+	struct shape *shape = arena_new(arena, 1, sizeof *shape);
+	struct newcomer n = {.shape = shape, .job = {.id = s->job}};
+
+	*shape = plan_shape(core, &s->group, arena);
+	n.job.project = project == STRTAB_NONE ? core->projects.count : project;
+	n.job.priority = (uint16_t)s->priority;
+	n.job.limit_us = s->limit_us;
+	n.job.name = (char *)(uintptr_t)s->name; /* read only */
+	n.job.user = user == STRTAB_NONE ? core->users.count : user;
+	n.job.eligible_us = now_us;
+	outlook_estimate(core, shape, &n.job);
+	n.job.rank = rank_waiting(core, shape, &n.job);
+	n.asker = (struct asker){.job = n.job.id, .project = n.job.project, .limit_us = n.job.limit_us};
+	n.class = queue_find_class(&core->queue, queue_find_shape(&core->queue, &s->group), n.job.project, n.job.priority);
+	n.leads = !n.class || n.job.rank < class_first(n.class)->rank;
+	return n;
+}
+
 int core_dry_run(const struct core *core, const struct job_spec *spec, us_t now_us, struct arena *arena, struct plan *ret,
-                 struct err *err)
+                 uint32_t *ret_stopped, struct err *err)
 {
 	struct submitted s;
-	struct plan plan = {.start_us = US_NEVER, .until_us = US_NEVER, .kind = KIND_NONE};
-	struct shape shape;
-	struct asker asker;
-	uint32_t project, ahead;
+	struct event event = {0};
+	struct arrivals arrivals;
+	struct newcomer n;
 	struct err own;
-	bool waits;
 	int rc = admit(core, spec, NULL, now_us, arena, &s, err ? err : &own);
 
 	if (rc < 0)
 		return rc;
+	*ret = (struct plan){.start_us = US_NEVER, .until_us = US_NEVER, .kind = KIND_NONE};
+	*ret_stopped = 0;
 	now_us = now_us < core->now_us ? core->now_us : now_us;
-	waits = spec->begin_us > now_us || waits_for_others(core, spec);
-	shape = plan_shape(core, &s.group, arena);
-	project = strtab_find(&core->projects, s.project);
-	asker = (struct asker){.project = project == STRTAB_NONE ? core->projects.count : project, .limit_us = s.limit_us};
-	ahead = would_be_ahead(core, s.priority, asker.project, now_us, arena);
-	if (!waits && !plan_now(core, &shape, &asker, now_us, arena, &plan) &&
-	    (!would_be_promised(core, ahead, &asker.first) ||
-	     !((asker.first && plan_now(core, &shape, &asker, now_us, arena, &plan)) || /* others' promises go */
-	       plan_earliest(core, &shape, &asker, now_us, arena, &plan))))
-		plan.start_us = US_NEVER;
-	*ret = plan;
+	if (spec->begin_us > now_us || waits_for_others(core, spec))
+		return 0;
+	n = newcomer_of(core, &s, now_us, arena);
+	arrivals = arrivals_ahead(&core->arrivals, core_last_group(core), &s.group);
+	n.asker.arrivals = &arrivals;
+	if (pass_newcomer(core, &n, now_us, arena, &event)) {
+		*ret = event.type == EVENT_PLACED ? event.placed.plan : event.reserved.plan;
+		*ret_stopped = event.type == EVENT_PLACED ? 0 : event.reserved.n_victims;
+	}
+	arrivals_ahead_done(&core->arrivals, &arrivals);
 	return 0;
 }

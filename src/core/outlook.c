@@ -159,13 +159,13 @@ static uint16_t choose_shelf(const struct core *core, const struct job *job, us_
 
 /* ---- Kept as jobs come and go ---- */
 
-void outlook_estimate(const struct core *core, struct job *job)
+void outlook_estimate(const struct core *core, const struct shape *shape, struct job *job)
 {
 	struct estimate_key key;
 
 	if (job->outlook.run)
 		return;
-	key = core_estimate_key(core, job);
+	key = core_estimate_key(shape, job);
 	job->outlook.run = code_down(estimate_run(&core->estimates, &key, job->limit_us).mid_us);
 	if (!job->outlook.run)
 		job->outlook.run = 1;

@@ -18,6 +18,7 @@
 #include "core/pool.h"
 
 struct core;
+struct shape;
 
 /* Thousandths × microseconds. */
 struct shelf_work {
@@ -48,7 +49,7 @@ void outlook_done(struct outlook *outlook);
 void outlook_say(struct core *core, struct job *job);
 /* Estimates how long it will run, once, as it first comes into the queue: of its whole work; and what was estimated, 0 before.
  */
-void outlook_estimate(const struct core *core, struct job *job);
+void outlook_estimate(const struct core *core, const struct shape *shape, struct job *job);
 us_t outlook_run_us(const struct job *job);
 /* It stands in line from now on, estimated; it is about to leave the line. Cost: O(1). */
 void outlook_enter(struct core *core, struct job *job);

@@ -8,7 +8,9 @@
  * what comes free on the nodes nearest to it once it has waited for `starvation_after`.
  *
  * A class that can't start is passed over until something comes free where it looks: by lane, so that a free card makes only
- * those be looked at again that could use it. */
+ * those be looked at again that could use it. With time alone nobody can start who couldn't, so that is a memo. But whom others
+ * would make room for changes with time too (what is promised or booked for later is past, or comes near). That isn't watched:
+ * others are asked for a class when a job comes to stand first in it, and when something came about where it looks. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -227,16 +229,28 @@ static bool try_class(struct core *core, struct job_class *class, us_t now_us, s
 {
 	struct plan plan;
 	const struct job *job = find_startable(core, class, now_us, &plan);
+	uint64_t stamp = stamp_of(core, core->queue.lanes[class->lane]);
 
 	if (job) {
 		yield_placed(core, job, now_us, &plan, ret);
 		return true;
 	}
 	job = class_first(class);
-	if (preempt_for(core, core_shape(core, job), job, now_us, &core->scratch, ret))
+	if (class->unhelped != stamp + 1 && preempt_for(core, core_shape(core, job), job, now_us, &core->scratch, ret))
 		return true;
-	class_pass_over(&core->queue, class, stamp_of(core, core->queue.lanes[class->lane]));
+	class->unhelped = stamp + 1;
+	class_pass_over(&core->queue, class, stamp);
 	return false;
+}
+
+void pass_settle(struct core *core)
+{
+	for (uint32_t i = 0; i < core->queue.n_classes; i++) {
+		struct job_class *class = core->queue.classes[i];
+
+		if (class && !core->queue.shapes[class->shape]->never)
+			class->unhelped = stamp_of(core, core->queue.lanes[class->lane]) + 1;
+	}
 }
 
 /* ---- Promises ---- */
@@ -272,7 +286,8 @@ static bool yield_unreserved(const struct reservation *r, enum cause cause, us_t
 	return true;
 }
 
-static bool waits_for_victims(const struct core *core, const struct reservation *r)
+/* Whether what was to make room for a promise, or anything else that its plan counted on, is on its way out still. */
+static bool waits_for_victims(struct core *core, const struct reservation *r, us_t now_us)
 {
 	for (uint32_t i = 0; i < r->n_victims; i++) {
 		const struct job *job = core_job(core, r->victims[i]);
@@ -280,7 +295,7 @@ static bool waits_for_victims(const struct core *core, const struct reservation 
 		if (job && job->state == JOB_CLEANUP && job_is_live(job))
 			return true;
 	}
-	return false;
+	return preempt_waits(core, core_shape(core, core_job(core, r->job)), core_job(core, r->job), now_us, &core->scratch);
 }
 
 static bool share_a_node(const struct plan *a, const struct plan *b)
@@ -317,10 +332,12 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 		yield_placed(core, job, now_us, &plan, ret);
 		return true;
 	}
-	if (r->broken != CAUSE_NONE || !waits_for_victims(core, r))
+	if (r->broken != CAUSE_NONE || !waits_for_victims(core, r, now_us))
 		return yield_unreserved(r, r->broken != CAUSE_NONE ? r->broken : CAUSE_CAPACITY, now_us, ret);
 	if (r->plan.start_us >= now_us)
 		return false;
+	if (keep_forbids(&core->keep, &r->plan, later_us, plan_end(later_us, job->limit_us), job->project))
+		return yield_unreserved(r, CAUSE_OVERRUN, now_us, ret);
 	if (in_the_way(core, r))
 		return yield_unreserved(in_the_way(core, r), CAUSE_ORDER, now_us, ret);
 	*ret = (struct event){.type = EVENT_RESERVED, .at_us = now_us};
@@ -418,21 +435,16 @@ static bool reserve(struct core *core, struct job_class *class, const struct job
 	return r && cause != CAUSE_NONE && yield_unreserved(r, cause, now_us, ret);
 }
 
-/* Whether a class could be promised anything: its project may hold that much. */
-static bool may_be_promised(const struct core *core, const struct job_class *class)
+/* Whether a job could be promised anything, and so all of its class: its project may hold that much. */
+static bool may_be_promised(const struct core *core, const struct shape *shape, const struct job *job)
 {
-	const struct shape *shape = core->queue.shapes[class->shape];
+	struct asker asker = asker_of(job);
 
 	if (!core->projects_bounded)
 		return true;
-	for (uint32_t i = 0; i < shape->n_candidates; i++) {
-		const struct request *q = &shape->group.requests[shape->candidates[i].request];
-		uint32_t kind = core->pool->shelves[shape->candidates[i].shelf].kind;
-
-		if (!q->cards_milli ||
-		    projects_fits(core->tree, class->project, kind, (uint64_t)shape->group.nodes * q->cards_milli, NULL) == QUOTA_OK)
+	for (uint32_t i = 0; i < shape->n_candidates; i++)
+		if (plan_quota(core, &asker, shape, shape->candidates[i], NULL) == QUOTA_OK)
 			return true;
-	}
 	return false;
 }
 
@@ -446,7 +458,8 @@ static void set_behind(struct core *core, uint32_t place, bool behind)
 
 /* Whether a job would be promised something if those behind it held no promises: before that is known they keep them, for
  * one that can be promised nothing is in nobody's way. */
-static bool could_be_promised(struct core *core, const struct job *job, uint32_t place, us_t now_us)
+static bool could_be_promised(struct core *core, const struct shape *shape, const struct job *job, uint32_t place, us_t now_us,
+                              struct arena *arena)
 {
 	struct asker asker = asker_of(job);
 	struct plan plan;
@@ -454,9 +467,8 @@ static bool could_be_promised(struct core *core, const struct job *job, uint32_t
 	bool found;
 
 	set_behind(core, place, true);
-	found = plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan) ||
-	        plan_earliest(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan) ||
-	        (is_starved(core, job, now_us) && plan_nearest(core, core_shape(core, job), &asker, &core->scratch, &plan, &milli));
+	found = plan_now(core, shape, &asker, now_us, arena, &plan) || plan_earliest(core, shape, &asker, now_us, arena, &plan) ||
+	        (is_starved(core, job, now_us) && plan_nearest(core, shape, &asker, arena, &plan, &milli));
 	set_behind(core, place, false);
 	keep_then_end(&core->keep, &core->capacity); /* what is open was made so without them */
 	return found;
@@ -471,7 +483,7 @@ static bool promise(struct core *core, struct job_class *class, const struct job
 
 	if (r && !is_ordinary(r))
 		return false;
-	if (there && there != r && (r || could_be_promised(core, job, *place, now_us)))
+	if (there && there != r && (r || could_be_promised(core, core_shape(core, job), job, *place, now_us, &core->scratch)))
 		return yield_unreserved(last_ordinary(core), CAUSE_ORDER, now_us, ret);
 	if (!there || there == r) {
 		if (reserve(core, class, job, now_us, ret))
@@ -596,7 +608,7 @@ static bool first_in_line(struct core *core, us_t now_us, struct event *ret)
 			at->open = !is_passed_over(core, at->class);
 		if (at->open && (is_first ? try_class(core, at->class, now_us, ret) : try_promised(core, job, now_us, ret)))
 			return true;
-		if (is_first && !may_be_promised(core, at->class))
+		if (is_first && !may_be_promised(core, core_shape(core, job), job))
 			line_drop(&line);
 		else if (promise(core, at->class, job, &place, now_us, ret))
 			return true;
@@ -604,6 +616,165 @@ static bool first_in_line(struct core *core, us_t now_us, struct event *ret)
 	if (ordinary(core, place))
 		return yield_unreserved(last_ordinary(core), CAUSE_ORDER, now_us, ret);
 	return false;
+}
+
+/* ---- A job that isn't there ---- */
+
+/* Whether a job that waits stands before another, which may not. */
+static bool goes_before(const struct core *core, const struct job *job, const struct job *other, us_t now_us)
+{
+	uint32_t projects[] = {job->project, other->project}, ranks[2] = {0};
+
+	if (job->priority != other->priority)
+		return job->priority > other->priority;
+	if (core->queue.by_share && job->project != other->project)
+		projects_rank(core->tree, now_us, projects, 2, NULL, ranks);
+	if (ranks[0] != ranks[1])
+		return ranks[0] < ranks[1];
+	return job->rank != other->rank ? job->rank < other->rank : job->id < other->id;
+}
+
+bool pass_goes_first(const struct core *core, const struct job *job, us_t now_us)
+{
+	const struct reservation *r;
+
+	for (uint32_t i = 0; (r = ordinary(core, i)); i++)
+		if (r->job != job->id && goes_before(core, core_job(core, r->job), job, now_us))
+			return false;
+	return true;
+}
+
+/* Whether a newcomer starts, or others make room for it, as try_class() would have it. */
+static bool try_newcomer(const struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct event *ret)
+{
+	struct plan plan;
+
+	if (!plan_now(core, n->shape, &n->asker, now_us, arena, &plan))
+		return n->leads && preempt_for(core, n->shape, &n->job, now_us, arena, ret);
+	yield_placed(core, &n->job, now_us, &plan, ret);
+	return true;
+}
+
+/* Where a newcomer would stand among the first, which are promised a start. */
+struct seat {
+	uint32_t place; /* ordinary promises before it */
+	uint32_t stay;  /* and those behind it whose jobs are still among the first: the others go, even if it is promised nothing */
+};
+
+/* Returns whether it would be among the first. */
+static bool find_seat(struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct seat *ret)
+{
+	struct line line = line_of(core, arena);
+	struct standing *at;
+	const struct job *job;
+	bool is_first, seated = false;
+
+	*ret = (struct seat){0};
+	while ((job = line_next(&line, &at, &is_first))) {
+		const struct reservation *r = keep_find(&core->keep, job->id);
+
+		if (!seated && !goes_before(core, job, &n->job, now_us)) {
+			seated = true;
+			if (!line.left)
+				break; /* it has the last seat, instead of this one */
+			line.left--;
+		}
+		if (!seated && job->array && at->class == n->class)
+			return false; /* an array stands for all of its class that are behind it */
+		if (is_first && !may_be_promised(core, core_shape(core, job), job))
+			line_drop(&line);
+		else if (r && is_ordinary(r))
+			*(seated ? &ret->stay : &ret->place) += 1;
+	}
+	return seated || line.left;
+}
+
+/* A question is answered while others wait: so much is looked at, and no more. */
+enum { OTHERS_ASKED = 8 };
+
+/* Whether, with some promises taken back, something would be decided for those for whom others make room, or who stand in line
+ * before a newcomer. True as well where too many do. */
+static bool others_first(struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena)
+{
+	struct line line = line_of(core, arena);
+	struct standing *at;
+	const struct job *job;
+	struct event event;
+	struct plan plan;
+	uint32_t asked = 0;
+	bool is_first;
+
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
+		struct asker asker = asker_of(core_job(core, core->keep.reservations[i]->job));
+
+		if (!is_ordinary(core->keep.reservations[i]) &&
+		    plan_now(core, core_shape(core, core_job(core, asker.job)), &asker, now_us, arena, &plan))
+			return true;
+	}
+	while ((job = line_next(&line, &at, &is_first)) && goes_before(core, job, &n->job, now_us)) {
+		struct asker asker = asker_of(job);
+
+		if (asked++ == OTHERS_ASKED)
+			return true;
+		if (is_first ? find_startable(core, at->class, now_us, &plan) ||
+		                   preempt_for(core, core_shape(core, job), job, now_us, arena, &event)
+		             : plan_now(core, core_shape(core, job), &asker, now_us, arena, &plan))
+			return true;
+		if (is_first && !may_be_promised(core, core_shape(core, job), job))
+			line_drop(&line);
+	}
+	return false;
+}
+
+/* What a newcomer is given once others' promises were taken back. */
+enum given { GIVEN_NOTHING, GIVEN_PLACE, GIVEN_UNKNOWN };
+
+/* Takes back, for the question, all ordinary promises but the first `left`, as promise() and first_in_line() would: one by one,
+ * from the last on. Returns whether that lets a newcomer start, or others make room for it. */
+static enum given displace(struct core *core, const struct newcomer *n, uint32_t left, us_t now_us, struct arena *arena,
+                           struct event *ret)
+{
+	uint32_t there = left;
+
+	while (ordinary(core, there))
+		there++;
+	while (there > left) {
+		set_behind(core, --there, true);
+		keep_then_end(&core->keep, &core->capacity);
+		if (others_first(core, n, now_us, arena))
+			return GIVEN_UNKNOWN;
+		if (try_newcomer(core, n, now_us, arena, ret))
+			return GIVEN_PLACE;
+	}
+	return GIVEN_NOTHING;
+}
+
+/* What a newcomer is given that is among the first. */
+static bool seat_newcomer(struct core *core, const struct newcomer *n, const struct seat *seat, us_t now_us, struct arena *arena,
+                          struct event *ret)
+{
+	bool could = could_be_promised(core, n->shape, &n->job, seat->place, now_us, arena);
+	enum given given = displace(core, n, could ? seat->place : seat->place + seat->stay, now_us, arena, ret);
+
+	if (could && given == GIVEN_NOTHING) {
+		*ret = (struct event){.type = EVENT_RESERVED, .at_us = now_us};
+		could = plan_earliest(core, n->shape, &n->asker, now_us, arena, &ret->reserved.plan);
+	}
+	set_behind(core, 0, false);
+	keep_then_end(&core->keep, &core->capacity);
+	return given == GIVEN_PLACE || (could && given == GIVEN_NOTHING);
+}
+
+bool pass_newcomer(const struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct event *ret)
+{
+	struct core *changed = (struct core *)(uintptr_t)core; /* memos, and what is open, for the question */
+	struct seat seat;
+
+	if (try_newcomer(core, n, now_us, arena, ret))
+		return true;
+	pass_sort(changed, now_us);
+	return pass_promises(core) && may_be_promised(core, n->shape, &n->job) && find_seat(changed, n, now_us, arena, &seat) &&
+	       seat_newcomer(changed, n, &seat, now_us, arena, ret);
 }
 
 /* When the next of the first in line will have waited for so long that what comes free is kept for it. */
@@ -621,7 +792,7 @@ static us_t next_starved(struct core *core, us_t now_us)
 	while ((job = line_next(&line, &at, &is_first))) {
 		us_t at_us = us_add(job->eligible_us, core->config.starvation_after_us);
 
-		if (is_first && !may_be_promised(core, at->class))
+		if (is_first && !may_be_promised(core, core_shape(core, job), job))
 			line_drop(&line);
 		else if (!keep_find(&core->keep, job->id) && at_us > now_us && at_us < wake_us)
 			wake_us = at_us;

@@ -210,7 +210,7 @@ static uint64_t place_key(const struct shape *shape)
 
 struct shape plan_shape(const struct core *core, const struct group *group, struct arena *arena)
 {
-	struct shape shape = {.group = *group};
+	struct shape shape = {.group = *group, .key = shape_key(group)};
 
 	shape.candidates = arena_new(arena, (size_t)group->n_requests * core->pool->n_shelves, sizeof *shape.candidates);
 	shape.n_candidates = list_candidates(core, group, shape.candidates, arena);
@@ -261,13 +261,52 @@ us_t plan_end(us_t start_us, us_t limit_us)
 	return limit_us == US_NEVER ? US_NEVER : us_add(start_us, limit_us);
 }
 
-static bool within_quota(const struct core *core, const struct shape *shape, const struct asker *a, struct candidate c)
+/* Whether what is promised counts as held by its job's project, to one who would be there from a->from_us on. */
+static bool keeps_quota(const struct reservation *r, const struct asker *a)
+{
+	us_t until_us = plan_end(a->from_us, a->limit_us);
+
+	if (r->job == a->job || r->behind || r->plan.start_us == US_NEVER)
+		return false;
+	return r->n_victims || (!a->first && a->from_us && r->plan.start_us < until_us && a->from_us < r->plan.until_us);
+}
+
+/* What was promised to others counts as held, or again not. */
+static void hold_promised(const struct core *core, const struct asker *a, bool held)
+{
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
+		const struct reservation *r = core->keep.reservations[i];
+		const struct project_amount amount = {.kind = r->plan.kind,
+		                                      .cards_milli = (uint64_t)r->plan.n_tasks * r->request.cards_milli};
+		uint32_t project = core_job(core, r->job)->project;
+
+		if (!amount.cards_milli || !keeps_quota(r, a))
+			continue;
+		if (held)
+			projects_hold_again(core->tree, project, &amount);
+		else
+			projects_set_aside(core->tree, project, &amount);
+	}
+}
+
+enum quota_verdict plan_quota(const struct core *core, const struct asker *a, const struct shape *shape, struct candidate c,
+                              struct quota_view *why)
 {
 	const struct request *q = &shape->group.requests[c.request];
+	uint32_t kind = core->pool->shelves[c.shelf].kind;
+	enum quota_verdict verdict;
 
-	return a->quota_waived || !q->cards_milli ||
-	       projects_fits(core->tree, a->project, core->pool->shelves[c.shelf].kind, (uint64_t)shape->group.nodes * q->cards_milli,
-	                     NULL) == QUOTA_OK;
+	if (!core->projects_bounded || !q->cards_milli)
+		return QUOTA_OK;
+	hold_promised(core, a, true);
+	verdict = projects_fits(core->tree, a->project, kind, (uint64_t)shape->group.nodes * q->cards_milli, why);
+	hold_promised(core, a, false);
+	return verdict;
+}
+
+static bool within_quota(const struct core *core, const struct shape *shape, const struct asker *a, struct candidate c)
+{
+	return a->quota_waived || plan_quota(core, a, shape, c, NULL) == QUOTA_OK;
 }
 
 /* The ways in the order of how much of each centre's cards is in use, weighed against the rest of the score; in the arena. */
@@ -295,9 +334,14 @@ enum { SHARES_ONE_IN = 32, SHARES_LEAST = 4 };
 
 /* Whether nodes are chosen by what their rest is worth: where shares of cards are asked for often, for whole cards alone best fit
  * is as good, and far cheaper. */
-static bool uses_value(const struct core *core)
+static bool uses_value(const struct arrivals *a)
 {
-	return core->fill && core->share_arrivals >= SHARES_LEAST && core->share_arrivals * SHARES_ONE_IN >= core->arrivals;
+	return a->fill && a->shares >= SHARES_LEAST && a->shares * SHARES_ONE_IN >= a->all;
+}
+
+static const struct arrivals *arrivals_of(const struct core *core, const struct asker *asker)
+{
+	return asker->arrivals ? asker->arrivals : &core->arrivals;
 }
 
 /* Whether two ways differ in the kind or centre alone, at one price. */
@@ -323,7 +367,7 @@ static uint32_t choose_by_value(const struct core *core, const struct shape *sha
 	for (uint32_t i = from; i < to; i++)
 		if (!core->silent[core->pool->shelves[list[i].shelf].centre] && within_quota(core, shape, asker, list[i]))
 			shelves[n++] = list[i].shelf;
-	if (!n || !fill_choose(core->fill, capacity, shelves, n, q, &node, &cards))
+	if (!n || !fill_choose(arrivals_of(core, asker)->fill, capacity, shelves, n, q, &node, &cards))
 		return to;
 	*ret = (struct task){.centre = core->pool->nodes[node].centre,
 	                     .node = core->pool->nodes[node].number,
@@ -382,7 +426,7 @@ static uint32_t find_tightest(const struct core *core, const struct shape *shape
 static uint32_t find_way(const struct core *core, const struct shape *shape, const struct asker *asker,
                          const struct capacity *capacity, const struct candidate *list, struct arena *arena, struct task *tasks)
 {
-	bool by_value = asker->by_value && shape->group.nodes == 1 && uses_value(core);
+	bool by_value = asker->by_value && shape->group.nodes == 1 && uses_value(arrivals_of(core, asker));
 
 	for (uint32_t i = 0, to, way; i < shape->n_candidates; i = to) {
 		for (to = i + 1; shape->group.nodes == 1 && to < shape->n_candidates && as_good(core, shape, list[i], list[to]);)
@@ -401,17 +445,20 @@ static uint32_t find_way(const struct core *core, const struct shape *shape, con
 	return shape->n_candidates;
 }
 
-bool plan_find(const struct core *core, const struct shape *shape, const struct asker *asker, const struct capacity *capacity,
+bool plan_find(const struct core *core, const struct shape *shape, const struct asker *who, const struct capacity *capacity,
                us_t start_us, struct arena *arena, struct plan *ret)
 {
+	struct asker then = *who, *asker = &then;
 	struct task *tasks = arena_new(arena, shape->group.nodes, sizeof *tasks);
 	const struct candidate *list = core->config.balance_weight && shape->n_candidates > 1 ? balanced(core, shape, arena)
 	                                                                                      : shape->candidates;
 
-	uint32_t way = find_way(core, shape, asker, capacity, list, arena, tasks);
 	const struct shelf *shelf;
 	const struct request *q;
+	uint32_t way;
 
+	then.from_us = start_us;
+	way = find_way(core, shape, asker, capacity, list, arena, tasks);
 	if (way == shape->n_candidates)
 		return false;
 	shelf = &core->pool->shelves[list[way].shelf];

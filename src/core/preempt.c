@@ -166,20 +166,20 @@ static void set_leaving_aside(const struct search *s, bool gone)
 			set_aside(s, running_job(node), gone);
 }
 
-/* Whether it is enough to wait for those that are on their way out. */
-static bool waits_only(const struct search *s)
+bool preempt_waits(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena)
 {
-	const struct asker asker = {.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us};
+	const struct search s = {.core = core, .shape = shape, .winner = job, .now_us = now_us, .arena = arena};
+	const struct asker asker = {.job = job->id, .project = job->project, .limit_us = job->limit_us};
 	struct plan plan;
 	bool found;
 
-	if (!s->core->in_state[JOB_CLEANUP])
+	if (!core->in_state[JOB_CLEANUP])
 		return false;
-	keep_then_begin(keep_of(s->core), &s->core->capacity);
-	set_leaving_aside(s, true);
-	found = fits(s, &asker, us_add(s->now_us, s->core->config.kill_grace_us), &plan);
-	set_leaving_aside(s, false);
-	keep_then_end(keep_of(s->core), &s->core->capacity);
+	keep_then_begin(keep_of(core), &core->capacity);
+	set_leaving_aside(&s, true);
+	found = fits(&s, &asker, us_add(now_us, core->config.kill_grace_us), &plan);
+	set_leaving_aside(&s, false);
+	keep_then_end(keep_of(core), &core->capacity);
 	return found;
 }
 
@@ -275,15 +275,19 @@ static bool reclaim(struct search *s, struct event *ret)
 	return false;
 }
 
-/* Whether the winner starts no later if nobody leaves for it: what ends by its bound within the grace does as well. */
+/* Whether the winner starts no later if nobody leaves for it: what ends by its bound within the grace does as well. Where it
+ * stands before all who were promised anything those promises would go, and it may start at once. */
 static bool starts_sooner(const struct search *s, const struct plan *plan)
 {
-	const struct asker asker = {.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us};
+	struct asker asker = {.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us};
 	const struct reservation *own = keep_find(&s->core->keep, s->winner->id);
 	struct plan earliest;
 
 	if (own && own->broken == CAUSE_NONE)
 		return own->plan.start_us <= plan->start_us;
+	asker.first = pass_goes_first(s->core, s->winner, s->now_us);
+	if (asker.first && plan_now(s->core, s->shape, &asker, s->now_us, s->arena, &earliest))
+		return true;
 	return plan_earliest(s->core, s->shape, &asker, s->now_us, s->arena, &earliest) && earliest.start_us <= plan->start_us;
 }
 
@@ -306,7 +310,7 @@ bool preempt_for(const struct core *core, const struct shape *shape, const struc
 	struct search s = {.core = core, .shape = shape, .winner = job, .now_us = now_us, .arena = arena};
 	const struct reservation *own = keep_find(&core->keep, job->id);
 
-	if ((own && own->n_victims) || waits_only(&s))
+	if ((own && own->n_victims) || preempt_waits(core, shape, job, now_us, arena))
 		return false; /* they are on their way out */
 	if (core->victims.count) {
 		list_behind(&s);

@@ -14,7 +14,7 @@
 
 /* ---- Shapes ---- */
 
-static struct hash key_of(const struct group *group)
+struct hash shape_key(const struct group *group)
 {
 	struct buf buf = {0};
 	struct hash key;
@@ -27,7 +27,7 @@ static struct hash key_of(const struct group *group)
 
 uint32_t queue_find_shape(const struct queue *queue, const struct group *group)
 {
-	struct hash key = key_of(group);
+	struct hash key = shape_key(group);
 	uint32_t id = map_get(&queue->shape_of_key, hash_word(key.bytes), UINT32_MAX);
 
 	assert(id == UINT32_MAX || !memcmp(&queue->shapes[id]->key, &key, sizeof key));
@@ -49,7 +49,7 @@ uint32_t queue_shape(struct queue *queue, const struct group *group, bool *ret_n
 	shape->group = *group;
 	shape->group.requests = mem_new(group->n_requests, sizeof *group->requests);
 	memcpy(shape->group.requests, group->requests, group->n_requests * sizeof *group->requests);
-	shape->key = key_of(group);
+	shape->key = shape_key(group);
 	if (queue->n_free_shapes) {
 		id = queue->free_shapes[--queue->n_free_shapes];
 	} else {
@@ -552,6 +552,13 @@ static uint64_t class_key(uint32_t shape, uint32_t project, uint32_t priority)
 	return (uint64_t)shape << 34 | (uint64_t)project << 10 | priority;
 }
 
+const struct job_class *queue_find_class(const struct queue *queue, uint32_t shape, uint32_t project, uint32_t priority)
+{
+	uint32_t id = shape == UINT32_MAX ? UINT32_MAX : map_get(&queue->class_of, class_key(shape, project, priority), UINT32_MAX);
+
+	return id == UINT32_MAX ? NULL : queue->classes[id];
+}
+
 /* The number of a job's class, made where it is the first of it that waits. */
 static uint32_t class_of(struct queue *queue, const struct job *job)
 {
@@ -633,8 +640,10 @@ void queue_add(struct queue *queue, struct job *job)
 	class = queue->classes[job->queue_class - 1];
 	was_in = class->jobs.count > 0;
 	tree_insert(&class->jobs, &job->in_class, job->id);
-	if (!class->head || compare_jobs(&job->in_class, &class->head->in_class) < 0)
+	if (!class->head || compare_jobs(&job->in_class, &class->head->in_class) < 0) {
 		class->head = job;
+		class->unhelped = 0;
+	}
 	queue->waiting++;
 	if (queue->shapes[class->shape]->never) {
 		queue->never++;

@@ -53,6 +53,9 @@ struct job_class {
 	 * part of the lane; at which count of `freed` no start could be promised to its first. */
 	uint64_t passed_over, passed_least, unplanned;
 	bool starved; /* at that count, its first had waited for long */
+	/* At which stamp plus 1 nobody was to make room for its first job; follows from the state between steps: see pass_settle().
+	 */
+	uint64_t unhelped;
 };
 
 /* The places of some lanes, one of each bucket. */
@@ -126,12 +129,16 @@ struct queue {
 	uint64_t changes;        /* a memo: counts arrivals and departures */
 };
 
+/* What tells a shape from another: a hash of what it asks for. */
+struct hash shape_key(const struct group *group);
 /* The number of a shape, for one more job; a new one is added, without candidates. The number of one that went is used again. */
 uint32_t queue_shape(struct queue *queue, const struct group *group, bool *ret_new);
 /* One job less of a shape. */
 void queue_leave_shape(struct queue *queue, uint32_t id);
 /* The number of a shape that is there, or UINT32_MAX. */
 uint32_t queue_find_shape(const struct queue *queue, const struct group *group);
+/* The class of such jobs, or NULL where none waits. shape: may be UINT32_MAX. */
+const struct job_class *queue_find_class(const struct queue *queue, uint32_t shape, uint32_t project, uint32_t priority);
 
 /* Adds a job, whose rank is set, at its place; takes it out. Cost: O(log n). */
 void queue_add(struct queue *queue, struct job *job);

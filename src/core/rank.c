@@ -32,9 +32,8 @@ static uint32_t best_speed_milli(const struct group *group)
 	return best;
 }
 
-static uint64_t rank_of(const struct core *core, const struct job *job, us_t ran_us)
+static uint64_t rank_of(const struct core *core, const struct shape *shape, const struct job *job, us_t ran_us)
 {
-	const struct shape *shape = core_shape(core, job);
 	us_t left_us;
 	u128 product;
 
@@ -48,9 +47,9 @@ static uint64_t rank_of(const struct core *core, const struct job *job, us_t ran
 	}
 }
 
-uint64_t rank_waiting(const struct core *core, const struct job *job)
+uint64_t rank_waiting(const struct core *core, const struct shape *shape, const struct job *job)
 {
-	return rank_of(core, job, 0);
+	return rank_of(core, shape, job, 0);
 }
 
 /* Whether a job's rank rests on what was learned. */
@@ -70,7 +69,7 @@ uint64_t rank_running(const struct core *core, const struct job *job, us_t now_u
 
 	if (is_estimated(core, job))
 		return UINT64_MAX;
-	return rank_of(core, job, (us_t)((u128)(uint64_t)ran_us * job_request(core, job)->speed_milli / 1000));
+	return rank_of(core, core_shape(core, job), job, (us_t)((u128)(uint64_t)ran_us * job_request(core, job)->speed_milli / 1000));
 }
 
 /* Cards that a job holds, in thousandths; one without cards counts as one. */

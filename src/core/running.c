@@ -46,11 +46,16 @@ static int compare_victims(const struct tree_node *a, const struct tree_node *b)
 
 /* ---- What came free ---- */
 
+bool others_may_leave(const struct core *core)
+{
+	return core->victims.count || core->projects_bounded;
+}
+
 void came_free(struct core *core, uint32_t node)
 {
 	uint64_t *at = core->freed_at[core->pool->nodes[node].shelf];
-	bool may_leave = core->victims.count || core->projects_bounded;
-	uint32_t free = may_leave ? core->pool->nodes[node].cards : (uint32_t)__builtin_popcountll(core->capacity.free_cards[node]);
+	uint32_t free = others_may_leave(core) ? core->pool->nodes[node].cards
+	                                       : (uint32_t)__builtin_popcountll(core->capacity.free_cards[node]);
 
 	core->freed++;
 	for (uint32_t cards = 0; cards <= free; cards++)

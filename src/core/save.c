@@ -440,11 +440,11 @@ void core_save(const struct core *core, struct buf *buf)
 	buf_put_uint(buf, core->outlook_bias.actual);
 	buf_put_uint(buf, core->outlook_bias.expected);
 	buf_put_uint(buf, core->outlook_bias.learned);
-	buf_put_u8(buf, core->fill != NULL);
-	if (core->fill)
-		fill_save(core->fill, buf);
-	buf_put_uint(buf, core->arrivals);
-	buf_put_uint(buf, core->share_arrivals);
+	buf_put_u8(buf, core->arrivals.fill != NULL);
+	if (core->arrivals.fill)
+		fill_save(core->arrivals.fill, buf);
+	buf_put_uint(buf, core->arrivals.all);
+	buf_put_uint(buf, core->arrivals.shares);
 	buf_put_uint(buf, core->last_submitted);
 	buf_put_uint(buf, core->keep.n_reservations);
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
@@ -531,9 +531,9 @@ static void load_core(struct core *core, struct reader *r, struct arena *arena)
 	core->outlook_bias.expected = read_uint(r);
 	core->outlook_bias.learned = read_uint(r);
 	if (read_uint_max(r, 1))
-		core->fill = fill_load(r);
-	core->arrivals = read_uint(r);
-	core->share_arrivals = read_uint(r);
+		core->arrivals.fill = fill_load(r);
+	core->arrivals.all = read_uint(r);
+	core->arrivals.shares = read_uint(r);
 	core->last_submitted = (uint32_t)read_uint_max(r, core->last_job);
 }
 
@@ -556,6 +556,7 @@ int core_load(const void *bytes, size_t len, struct core **ret, struct err *err)
 	}
 	if (core->pool)
 		apply_index(core, reserved, n);
+	core->replayed = true;
 	arena_done(&arena);
 	*ret = core;
 	return 0;

@@ -38,9 +38,8 @@ struct core {
 	struct estimates estimates;
 	struct wait_model waits;
 	struct outlook_bias outlook_bias;
-	struct fill *fill;                 /* what was learned of requests, once one asked for a share of a card */
-	uint64_t arrivals, share_arrivals; /* jobs submitted; and of them those for a share of a card */
-	uint32_t last_submitted; /* the job that came last: learned with the next, so that a dry run asks what a submit asks */
+	struct arrivals arrivals; /* jobs submitted */
+	uint32_t last_submitted;  /* the job that came last: learned with the next, so that a dry run asks what a submit asks */
 
 	/* Kept to be quick: follows from the state, and core_check() says so. */
 	struct queue queue;
@@ -64,6 +63,7 @@ struct core {
 	 * `freed`: anywhere; `freed_all`: for any job; `freed_at`: by shelf and wholly free cards of the node. */
 	uint64_t freed, freed_all, (*freed_at)[CARDS_PER_NODE_MAX + 1];
 	uint64_t relieved; /* the same, of any quota */
+	bool replayed;     /* events were applied that this core didn't decide: see pass_settle() */
 	us_t looked_us;    /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
 	struct project_ranking ranking;
 	/* The projects of the buckets, as of the last queue_sort, and how they rank; by project, its place among them. */
@@ -87,9 +87,11 @@ struct asker {
 	uint32_t job; /* 0: not submitted yet */
 	uint32_t project;
 	us_t limit_us;
-	bool quota_waived; /* others are to make room in it first */
-	bool first;        /* it would go before all who were promised anything */
-	bool by_value;     /* a start now: of nodes that will do the one whose rest is worth most, see fill.h */
+	bool quota_waived;               /* others are to make room in it first */
+	bool first;                      /* it would go before all who were promised anything */
+	bool by_value;                   /* a start now: of nodes that will do the one whose rest is worth most, see fill.h */
+	us_t from_us;                    /* set by plan_find: from when on; 0: not told */
+	const struct arrivals *arrivals; /* by what was seen of these; NULL: of those that came */
 };
 
 /* apply.c: makes the next state. The event follows the state, or the process stops by an assert. */
@@ -113,6 +115,10 @@ bool plan_find(const struct core *core, const struct shape *shape, const struct 
 /* The same in what is open to the asker now: past what is kept for others. */
 bool plan_now(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us, struct arena *arena,
               struct plan *ret);
+/* What quotas say to one way of placing a shape. What others were promised for that time counts as held: it isn't taken from
+ * under them. why: NULL, or as projects_fits says. */
+enum quota_verdict plan_quota(const struct core *core, const struct asker *asker, const struct shape *shape, struct candidate way,
+                              struct quota_view *why);
 /* The earliest plan by the bounds of what runs and what is kept; whether there is one that starts before US_NEVER. */
 bool plan_earliest(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us,
                    struct arena *arena, struct plan *ret);
@@ -133,14 +139,36 @@ bool pass_next(struct core *core, us_t now_us, struct event *ret);
 us_t pass_wake(const struct core *core, us_t now_us);
 /* Whether jobs that wait first are promised anything, under this policy. */
 bool pass_promises(const struct core *core);
+/* Of a state that was loaded or replayed: between steps all has been decided, so for every class others have been asked to make
+ * room. Without that a core that was loaded would ask them at another time than one that went on. Cost: O(classes). */
+void pass_settle(struct core *core);
 /* The order of buckets at an instant. */
 void pass_sort(struct core *core, us_t now_us);
+
+/* Whether a job, which may not be submitted yet, stands before all who were promised a start but by others that make room. */
+bool pass_goes_first(const struct core *core, const struct job *job, us_t now_us);
+
+/* A job that isn't there: what preempt_for needs of it, and where it would stand. */
+struct newcomer {
+	struct job job; /* its number: the next one */
+	const struct shape *shape;
+	struct asker asker;
+	const struct job_class *class; /* NULL: nobody of its class waits */
+	bool leads;                    /* it would be the first of its class */
+};
+
+/* What would be yielded for a newcomer if nothing else changed: that it is placed, others that make room, or a promise; *ret, in
+ * the arena, has no more than the plan and the victims. Returns false where that can't be told. */
+bool pass_newcomer(const struct core *core, const struct newcomer *newcomer, us_t now_us, struct arena *arena, struct event *ret);
 
 /* preempt.c: whether jobs that run can make room for one that waits, the plan and who; in *ret, in the arena. */
 bool preempt_for(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena,
                  struct event *ret);
-/* rank.c: the policy's order of a job; what it is when it runs; when it next stands elsewhere, and how (US_NEVER: never). */
-uint64_t rank_waiting(const struct core *core, const struct job *job);
+/* Whether it is enough for a job to wait for those that are on their way out. */
+bool preempt_waits(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena);
+/* rank.c: the policy's order of a job of a shape; what it is when it runs; when it next stands elsewhere, and how (US_NEVER:
+ * never). */
+uint64_t rank_waiting(const struct core *core, const struct shape *shape, const struct job *job);
 /* The same of a job that waits, for asking whom it may stop: by its limit alone, so that nobody is stopped for an estimate. */
 uint64_t rank_winning(const struct core *core, const struct job *job);
 uint64_t rank_running(const struct core *core, const struct job *job, us_t now_us);
@@ -157,7 +185,7 @@ void apply_reservation(struct core *core, struct reservation *reservation);
 bool job_holds(const struct core *core, const struct job *job, uint32_t task, uint32_t *ret_node, struct share *ret_share);
 /* apply.c: the tree of projects as the pool and the configuration have it; what estimates know a job by. */
 void apply_projects(struct core *core);
-struct estimate_key core_estimate_key(const struct core *core, const struct job *job);
+struct estimate_key core_estimate_key(const struct shape *shape, const struct job *job);
 /* running.c: what a job's attempt holds, for its project's books. */
 struct project_amount job_amount(const struct core *core, const struct job *job);
 /* nodes.c: whether a node under a job's attempt is down. */
@@ -165,6 +193,8 @@ bool job_lost_node(const struct core *core, const struct job *job);
 struct job *running_job(const struct tree_node *in_live);
 /* explain.c: whether a job stands before another, both in line, by the order of the last sort. */
 bool job_stands_before(const struct core *core, const struct job *a, const struct job *b);
+/* What the job asked for that came last; NULL: it left, or none came. */
+const struct group *core_last_group(const struct core *core);
 /* What a job asks for, and the one of its requests by which it was placed. */
 const struct shape *core_shape(const struct core *core, const struct job *job);
 const struct request *job_request(const struct core *core, const struct job *job);

@@ -17,6 +17,13 @@ const struct shape *core_shape(const struct core *core, const struct job *job)
 	return core->queue.shapes[job->shape];
 }
 
+const struct group *core_last_group(const struct core *core)
+{
+	const struct job *last = core_job(core, core->last_submitted);
+
+	return last ? &core_shape(core, last)->group : NULL;
+}
+
 const struct request *job_request(const struct core *core, const struct job *job)
 {
 	return &core->queue.shapes[job->shape]->group.requests[job->plan.request];

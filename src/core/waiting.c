@@ -87,6 +87,7 @@ void unreserve(struct core *core, uint32_t job)
 {
 	struct reservation *r = keep_find(&core->keep, job);
 	uint32_t n = r ? r->plan.n_tasks : 0, *nodes = mem_new(n, sizeof *nodes);
+	bool kept_quota = r && core->projects_bounded;
 
 	for (uint32_t i = 0; i < n; i++)
 		nodes[i] = pool_node(core->pool, r->plan.tasks[i].centre, r->plan.tasks[i].node);
@@ -95,8 +96,10 @@ void unreserve(struct core *core, uint32_t job)
 		core->freed++; /* also where nothing is free there: others may be promised it */
 	}
 	for (uint32_t i = 0; i < n; i++)
-		if (has_something_free(core, nodes[i]))
+		if (others_may_leave(core) || has_something_free(core, nodes[i]))
 			came_free(core, nodes[i]);
+	if (kept_quota)
+		came_free_all(core);
 	free(nodes);
 }
 
@@ -124,8 +127,8 @@ void requeue(struct core *core, struct job *job)
 	bool stands = job_stands_in_line(job), stood = queue_has(&core->queue, job);
 
 	if (stands && !stood) {
-		outlook_estimate(core, job);
-		job->rank = rank_waiting(core, job);
+		outlook_estimate(core, core_shape(core, job), job);
+		job->rank = rank_waiting(core, core_shape(core, job), job);
 		queue_add(&core->queue, job);
 		outlook_enter(core, job);
 	}

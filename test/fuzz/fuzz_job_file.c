@@ -27,12 +27,13 @@ static void check_job(struct job_spec *spec)
 	struct arena arena = {0};
 	struct plan plan = {0};
 	struct err err = {0};
+	uint32_t stopped;
 	int code;
 
 	if (!idle)
 		idle = fuzz_core(&idle_step);
 	spec->user = "fuzz";
-	code = core_dry_run(idle, spec, FUZZ_NOW_US, &arena, &plan, &err);
+	code = core_dry_run(idle, spec, FUZZ_NOW_US, &arena, &plan, &stopped, &err);
 	if (code < 0) {
 		fuzz_check_err(code, &err);
 	} else {

@@ -2,6 +2,7 @@
  * random.c: random work and random faults on small random pools, from a seed: every policy, quotas, priorities, preemption,
  * several promises, bookings and drains, nodes that fail, jobs that are canceled, lost, or end too late.
  *
+ * Before each submit: what a dry run tells comes true in a copy (foretold.h), which is loaded from bytes, and decides the same.
  * After each step: core_check; the plan checker; a follower that applied the same bytes has the same digest; each job that waits
  * has a reason; where no reservation stands, no job waits that a brute search finds room for. At the end: nothing runs any more,
  * a fresh core that replays the whole log has the digest too, and so has one that was loaded from the saved state.
@@ -23,6 +24,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "foretold.h"
 #include "sim/world.h"
 
 /* Centres that count cards and choose them themselves: not until the core leaves the choice to them. */
@@ -55,6 +57,7 @@ struct trial {
 	struct config_spec config;
 	uint32_t last_job, last_booking;
 	bool faults, quotas;
+	struct buf foretold; /* what the next step yields, as a core found that was loaded from the state; empty: not asked */
 };
 
 static uint32_t below(struct trial *t, uint32_t bound)
@@ -305,6 +308,9 @@ static int commit(void *ctx, const struct core *core, const struct world_batch *
 	struct trial *t = ctx;
 	struct hash ours, theirs;
 
+	if (t->foretold.len && (t->foretold.len != batch->len || memcmp(t->foretold.data, batch->events, batch->len) != 0))
+		return err_set(err, ERR_CORRUPT, "loaded", "a core that was loaded decides otherwise than one that went on");
+	t->foretold.len = 0;
 	buf_put_uint(&t->log, batch->len);
 	buf_put(&t->log, batch->events, batch->len);
 	if (core_apply(t->follower, batch->events, batch->len, NULL, NULL, err) < 0)
@@ -423,8 +429,13 @@ static int submit(struct trial *t, us_t now_us, struct err *err)
 	                                           : US_SECOND * below(t, 100),
 	};
 	uint32_t job;
-	int code = world_submit(t->world, now_us, &spec, &job, err);
+	int told, code;
 
+	t->foretold.len = 0;
+	told = foretold_check(world_core(t->world), &spec, now_us, repeat, &t->foretold);
+	code = world_submit(t->world, now_us, &spec, &job, err);
+	if (code != ERR_CORRUPT)
+		assert_int_equal(code, told);
 	if (code == 0)
 		t->last_job = job;
 	/* A job that left the core can't be depended on any more. */
@@ -713,6 +724,7 @@ static uint64_t try_seed(uint64_t seed, uint64_t *ret_events)
 	world_free(t.world);
 	core_free(t.follower);
 	buf_done(&t.log);
+	buf_done(&t.foretold);
 	arena_done(&t.arena);
 	return checked;
 }

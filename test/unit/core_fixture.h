@@ -52,7 +52,6 @@ struct world {
 	struct core *core, *follower;
 	struct plan_check *checker; /* sees every plan, but for centres whose cards are only counted */
 	bool unchecked;
-	bool learns;        /* a share of a card was asked for: where single nodes go is learned from arrivals (fill.h) */
 	struct step step;   /* of the latest input alone */
 	struct buf journal; /* every batch so far, one behind the other */
 	size_t batch[4096]; /* where each begins in it */
@@ -160,8 +159,6 @@ static inline void world_see(void *ctx, const struct core *core, uint64_t sequen
 	(void)core;
 	(void)sequence;
 	w->unchecked |= world_has_counted(event);
-	for (uint32_t i = 0; event->type == EVENT_SUBMITTED && i < event->submitted.group.n_requests; i++)
-		w->learns |= event->submitted.group.requests[i].cards_milli % 1000 != 0;
 	if (!w->unchecked && plan_check_event(w->checker, event, &err) < 0)
 		fail_msg("%s: %s", err.subject, err.text);
 }

@@ -221,9 +221,10 @@ static us_t arrive(struct search *s, struct core *core, struct trial *t, uint32_
 	const struct job_spec *job = want_spec(&kinds[kind], &spec);
 	struct arena arena = {0};
 	struct plan told;
-	uint32_t id;
+	uint32_t id, stopped;
 
-	assert_int_equal(core_dry_run(core, job, s->now_us, &arena, &told, NULL), 0);
+	assert_int_equal(core_dry_run(core, job, s->now_us, &arena, &told, &stopped, NULL), 0);
+	assert_int_equal(stopped, 0);
 	step(s, core, (struct input){.type = INPUT_SUBMIT, .submit = {job, NULL}});
 	id = s->step.job;
 	t->made[++t->n] = kind;

@@ -18,6 +18,21 @@ static struct world *world_on(const struct centre_spec *centre)
 	return world_new(&spec);
 }
 
+/* Submits a job, once it was told that so many would be stopped for it. */
+static uint32_t submit_told(struct world *w, struct want want, us_t start_us, uint32_t n_stopped)
+{
+	struct want_spec s;
+	struct arena arena = {0};
+	struct plan plan;
+	uint32_t stopped;
+
+	assert_int_equal(core_dry_run(w->core, want_spec(&want, &s), w->now_us, &arena, &plan, &stopped, NULL), 0);
+	assert_int_equal(plan.start_us, start_us);
+	assert_int_equal(stopped, n_stopped);
+	arena_done(&arena);
+	return world_submit(w, want);
+}
+
 /* Submits a job that starts at once, and runs. */
 static uint32_t runs(struct world *w, struct want want)
 {
@@ -87,6 +102,41 @@ static void test_makes_room(void **state)
 	world_end(w, winner, 0);
 	assert_state(w, second, JOB_STAGE_IN);
 	assert_int_equal(job_of(w, second)->attempt, 2);
+	world_free(w);
+}
+
+/* A dry run says who would be stopped: until when at the latest, and how many. Not for one behind another of its class. */
+static void test_told(void **state)
+{
+	struct world *w = world_on(x2);
+	us_t grace_us = core_config(w->core)->kill_grace_us;
+	uint32_t victim, first;
+
+	(void)state;
+	runs(w, (struct want){.cards_milli = 4000});
+	victim = runs(w, yields);
+	first = submit_told(w, urgent, w->now_us + grace_us, 1);
+	assert_stopped(w, CAUSE_PREEMPTED, STOPPED(victim));
+	assert_promised(w, first, w->now_us + grace_us);
+	submit_told(w, urgent, US_NEVER, 0);
+	world_free(w);
+}
+
+/* One that stands before all takes what was promised to others, where it starts as soon on that: nobody is stopped for it. */
+static void test_not_where_promises_go(void **state)
+{
+	struct world *w = world_on(x2);
+	us_t soon_us = w->now_us + 20 * US_SECOND;
+	uint32_t second, first;
+
+	(void)state;
+	runs(w, yields);
+	runs(w, (struct want){.cards_milli = 4000, .limit_us = 20 * US_SECOND});
+	second = world_submit(w, (struct want){.cards_milli = 4000});
+	assert_promised(w, second, soon_us);
+	first = submit_told(w, (struct want){.cards_milli = 4000, .priority = 500}, soon_us, 0);
+	assert_int_equal(count_events(w, EVENT_STOPPING), 0);
+	assert_promised(w, first, soon_us);
 	world_free(w);
 }
 
@@ -475,6 +525,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_makes_room),
+		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_not_where_promises_go),
 		cmocka_unit_test(test_who_may_be_preempted),
 		cmocka_unit_test(test_preemptible_later),
 		cmocka_unit_test(test_gang_spares),

@@ -70,8 +70,10 @@ static us_t told_start(const struct world *w, struct want want)
 	struct want_spec s;
 	struct arena arena = {0};
 	struct plan plan;
+	uint32_t stopped;
 
-	assert_int_equal(core_dry_run(w->core, want_spec(&want, &s), w->now_us, &arena, &plan, NULL), 0);
+	assert_int_equal(core_dry_run(w->core, want_spec(&want, &s), w->now_us, &arena, &plan, &stopped, NULL), 0);
+	assert_int_equal(stopped, 0);
 	arena_done(&arena);
 	return plan.start_us;
 }
