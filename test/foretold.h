@@ -131,17 +131,23 @@ static inline const struct job *foretold_next(const struct foretold *f, us_t *re
 	return next;
 }
 
-/* Whether some job that waits stands before the one that was asked about. */
-static inline bool foretold_behind(const struct foretold *f)
+/* Whether a job, which may have begun by now, stands before the one that was asked about. */
+static inline bool foretold_before(const struct foretold *f, const struct job *job)
 {
 	bool fair = core_config(f->copy)->policy == POLICY_FAIR; /* then shares, which move with time, go before arrival */
 	const struct job *own = core_job(f->copy, f->job);
 
-	for (const struct job *job = core_job_after(f->copy, 0); job; job = core_job_after(f->copy, job->id)) {
-		bool waits = job->eligible && (job->state == JOB_QUEUED || (job->array && !job_is_over(job)));
+	return job && job != own && job->eligible &&
+	       (job->priority > own->priority || (job->priority == own->priority && (fair || job->array_of || job->id < own->id)));
+}
 
-		if (waits && job != own &&
-		    (job->priority > own->priority || (job->priority == own->priority && (fair || job->id < own->id))))
+/* Whether some job that waits does, or one that was placed by the latest step. */
+static inline bool foretold_behind(const struct foretold *f)
+{
+	for (const struct job *job = core_job_after(f->copy, 0); job; job = core_job_after(f->copy, job->id)) {
+		bool waits = job->state == JOB_QUEUED || (job->array && !job_is_over(job));
+
+		if ((waits || job->placed_us == core_now(f->copy)) && foretold_before(f, job))
 			return true;
 	}
 	return false;
