@@ -171,6 +171,13 @@ static void put_aged(json_t *json, const struct core *core, const struct event *
 	put(json, "preemptible", json_boolean(event->aged.preemptible));
 }
 
+static void put_extended(json_t *json, const struct core *core, const struct event *event)
+{
+	(void)core;
+	put(json, "job", json_integer(event->extended.job));
+	put(json, "until", json_instant(event->extended.until_us));
+}
+
 static void (*const puts_of[EVENT_TYPE_COUNT])(json_t *json, const struct core *core, const struct event *event) = {
 	[EVENT_POOL] = put_pool,
 	[EVENT_CONFIG] = put_config,
@@ -189,6 +196,7 @@ static void (*const puts_of[EVENT_TYPE_COUNT])(json_t *json, const struct core *
 	[EVENT_BOOKED] = put_booked,
 	[EVENT_UNBOOKED] = put_unbooked,
 	[EVENT_AGED] = put_aged,
+	[EVENT_EXTENDED] = put_extended,
 };
 
 json_t *json_event(const struct core *core, uint64_t sequence, const struct event *event)

@@ -307,6 +307,7 @@ static void apply_placed(struct core *core, const struct event *e)
 static void apply_attempt(struct core *core, const struct event *e)
 {
 	struct job *job = job_at(core, e->attempt.job);
+	bool is_lent = job_is_lent(job);
 
 	assert(job->attempt == e->attempt.attempt);
 	assert(attempt_may_become(job->attempt_state, e->attempt.state));
@@ -318,7 +319,8 @@ static void apply_attempt(struct core *core, const struct event *e)
 	if (e->attempt.state != ATTEMPT_RUNNING)
 		return;
 	job->started_us = e->attempt.at_us;
-	move_until(core, job);
+	if (!is_lent)
+		move_until(core, job);
 	if (job->state == JOB_STAGE_IN)
 		set_state(core, job, JOB_ACTIVE);
 	job->preemptible = job->preemptible_after_us == 0;
@@ -560,6 +562,15 @@ static void apply_aged(struct core *core, const struct event *e)
 	came_free_all(core);
 }
 
+static void apply_extended(struct core *core, const struct event *e)
+{
+	struct job *job = job_at(core, e->extended.job);
+
+	move_until(core, job);
+	assert(job->plan.until_us == e->extended.until_us);
+	retime(core, job);
+}
+
 static void apply_forgotten(struct core *core, const struct event *e)
 {
 	struct job *job = job_at(core, e->forgotten.job);
@@ -596,6 +607,7 @@ void apply(struct core *core, const struct event *event)
 		[EVENT_BOOKED] = apply_booked,
 		[EVENT_UNBOOKED] = apply_unbooked,
 		[EVENT_AGED] = apply_aged,
+		[EVENT_EXTENDED] = apply_extended,
 	};
 
 	assert(event->at_us >= core->now_us);

@@ -613,6 +613,18 @@ static struct event aged(const struct core *core, const struct job *job, us_t no
 	return e;
 }
 
+/* What was lent is due: it is given back, or nobody needs it any more. */
+static struct event give_back(const struct core *core, const struct job *job)
+{
+	struct event e = {.type = EVENT_EXTENDED};
+
+	if (!job_may_stay(core, job))
+		return stopping(job, CAUSE_PREEMPTED, "");
+	e.extended.job = job->id;
+	e.extended.until_us = job_bound_us(job);
+	return e;
+}
+
 /* What a job whose timer has come does next: see job_timer() in waiting.c. */
 static struct event follow_up(const struct core *core, const struct job *job, us_t now_us)
 {
@@ -631,6 +643,8 @@ static struct event follow_up(const struct core *core, const struct job *job, us
 		return ended_waiting(job, array->cause, JOB_CANCELED);
 	if (job_is_live(job) && job_lost_node(core, job))
 		return stopping(job, CAUSE_NODE, "");
+	if (job_is_lent(job) && job_due_us(core, job) <= now_us)
+		return give_back(core, job);
 	if (job->state == JOB_ACTIVE && rank_ages(core, job) <= now_us)
 		return aged(core, job, now_us);
 	if (job->state == JOB_ACTIVE)

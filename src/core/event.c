@@ -537,6 +537,19 @@ static void read_aged(struct reader *r, struct arena *arena, struct event *e)
 	e->aged.preemptible = read_uint_max(r, 1);
 }
 
+static void put_extended(struct buf *buf, const struct event *e)
+{
+	buf_put_uint(buf, e->extended.job);
+	put_until(buf, e->extended.until_us);
+}
+
+static void read_extended(struct reader *r, struct arena *arena, struct event *e)
+{
+	(void)arena;
+	e->extended.job = read_u32(r);
+	e->extended.until_us = read_until(r);
+}
+
 typedef void read_fn(struct reader *r, struct arena *arena, struct event *event);
 
 /* before: reads version 1, where there is a version 2. */
@@ -563,6 +576,7 @@ static const struct {
 	[EVENT_BOOKED] = {"booked", 1, put_booked, read_booked},
 	[EVENT_UNBOOKED] = {"unbooked", 1, put_unbooked, read_unbooked},
 	[EVENT_AGED] = {"aged", 1, put_aged, read_aged},
+	[EVENT_EXTENDED] = {"extended", 1, put_extended, read_extended},
 };
 
 void event_encode(const struct event *event, us_t previous_us, struct buf *buf)

@@ -29,6 +29,7 @@ enum event_type {
 	EVENT_BOOKED,     /* whole nodes are kept over a window: for a project, or as a drain */
 	EVENT_UNBOOKED,   /* they aren't any more */
 	EVENT_AGED,       /* a job has run so long that it stands elsewhere: a level lower (las), or open to preemption */
+	EVENT_EXTENDED,   /* a job that was lent cards until somebody else's promise may keep them to its own bound */
 	EVENT_TYPE_COUNT
 };
 
@@ -243,6 +244,10 @@ struct event {
 			uint32_t level;   /* under las */
 			bool preemptible; /* from now on */
 		} aged;
+		struct {
+			uint32_t job;
+			us_t until_us; /* its plan's bound from now on */
+		} extended;
 	};
 };
 

@@ -436,6 +436,8 @@ static struct newcomer newcomer_of(const struct core *core, const struct submitt
 	n.job.name = (char *)(uintptr_t)s->name; /* read only */
 	n.job.user = user == STRTAB_NONE ? core->users.count : user;
 	n.job.eligible_us = now_us;
+	n.job.preemptible_after_us = s->preemptible_after_us;
+	n.job.stay_us = pass_stay_us(core, &n.job);
 	outlook_estimate(core, shape, &n.job);
 	n.job.rank = rank_waiting(core, shape, &n.job);
 	n.asker = (struct asker){.job = n.job.id, .project = n.job.project, .limit_us = n.job.limit_us};

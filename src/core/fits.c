@@ -218,6 +218,9 @@ bool apply_fits(const struct core *core, const struct event *e)
 	case EVENT_AGED:
 		job = known_job(core, e->aged.job);
 		return job && job_is_live(job) && job->state == JOB_ACTIVE && e->aged.level <= core->config.n_las_levels;
+	case EVENT_EXTENDED:
+		job = known_job(core, e->extended.job);
+		return job && job_is_lent(job) && e->extended.until_us == job_bound_us(job);
 	case EVENT_FORGOTTEN: job = known_job(core, e->forgotten.job); return job && job_is_over(job);
 	case EVENT_CENTRE: return e->centre.centre < core->centres.count;
 	default: return true;

@@ -202,24 +202,37 @@ static void yield_placed(const struct core *core, const struct job *job, us_t no
 	}
 }
 
+enum { LENT_LEAST_US = 60000000 }; /* for less nobody is lent anything */
+
+us_t pass_stay_us(const struct core *core, const struct job *job)
+{
+	us_t stay_us = job->preemptible_after_us > LENT_LEAST_US ? job->preemptible_after_us : LENT_LEAST_US;
+
+	if (job->preemptible_after_us == US_NEVER)
+		return job->limit_us;
+	stay_us = us_add(stay_us, core->config.kill_grace_us);
+	return stay_us < job->limit_us ? stay_us : job->limit_us;
+}
+
 /* The first job of a class that can start now: mostly its first; or one that ends, by its bound, before something is kept that
- * its first would delay. NULL: none. */
+ * its first would delay; or one that may be stopped by then, and is lent what is kept. NULL: none. */
 static const struct job *find_startable(struct core *core, const struct job_class *class, us_t now_us, struct plan *plan)
 {
 	const struct job *job = class_first(class);
 	const struct shape *shape = core_shape(core, job);
-	us_t before_us = US_NEVER;
+	us_t stay_us = US_NEVER, before_us;
 
 	while (job) {
 		struct asker asker = asker_of(job);
 
+		asker.limit_us = job->limit_us < stay_us ? job->limit_us : stay_us;
 		if (plan_now(core, shape, &asker, now_us, &core->scratch, plan))
 			return job;
 		if (!core->keep.withheld)
 			return NULL;
-		before_us = keep_start_before(&core->keep,
-		                              plan_end(now_us, job->limit_us) < before_us ? plan_end(now_us, job->limit_us) : before_us);
-		job = before_us > now_us ? class_first_within(class, before_us - now_us) : NULL;
+		before_us = keep_start_before(&core->keep, plan_end(now_us, asker.limit_us));
+		stay_us = before_us - now_us;
+		job = before_us > now_us ? class_first_within(class, stay_us) : NULL;
 	}
 	return NULL;
 }
@@ -644,12 +657,29 @@ bool pass_goes_first(const struct core *core, const struct job *job, us_t now_us
 	return true;
 }
 
+/* A start now, for as long as its limit says, or as it can be lent something: as find_startable() has it. */
+static bool plan_start(const struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct plan *ret)
+{
+	struct asker asker = n->asker;
+	us_t before_us;
+
+	while (!plan_now(core, n->shape, &asker, now_us, arena, ret)) {
+		if (!core->keep.withheld)
+			return false;
+		before_us = keep_start_before(&core->keep, plan_end(now_us, asker.limit_us));
+		if (before_us <= now_us || before_us - now_us < n->job.stay_us)
+			return false;
+		asker.limit_us = before_us - now_us;
+	}
+	return true;
+}
+
 /* Whether a newcomer starts, or others make room for it, as try_class() would have it. */
 static bool try_newcomer(const struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct event *ret)
 {
 	struct plan plan;
 
-	if (!plan_now(core, n->shape, &n->asker, now_us, arena, &plan))
+	if (!plan_start(core, n, now_us, arena, &plan))
 		return n->leads && preempt_for(core, n->shape, &n->job, now_us, arena, ret);
 	yield_placed(core, &n->job, now_us, &plan, ret);
 	return true;

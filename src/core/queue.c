@@ -128,13 +128,13 @@ static uint32_t class_part(const struct tree_node *node)
 
 static void update_part(struct tree_node *node)
 {
-	us_t least = job_in_class(node)->limit_us;
+	us_t least = job_in_class(node)->stay_us;
 
-	if (node->left && job_in_class(node->left)->limit_least_us < least)
-		least = job_in_class(node->left)->limit_least_us;
-	if (node->right && job_in_class(node->right)->limit_least_us < least)
-		least = job_in_class(node->right)->limit_least_us;
-	job_in_class(node)->limit_least_us = least;
+	if (node->left && job_in_class(node->left)->stay_least_us < least)
+		least = job_in_class(node->left)->stay_least_us;
+	if (node->right && job_in_class(node->right)->stay_least_us < least)
+		least = job_in_class(node->right)->stay_least_us;
+	job_in_class(node)->stay_least_us = least;
 	job_in_class(node)->class_part = class_part(node->left) + 1 + class_part(node->right);
 }
 
@@ -150,16 +150,16 @@ struct job *class_next(const struct job *job)
 	return node ? job_in_class(node) : NULL;
 }
 
-struct job *class_first_within(const struct job_class *class, us_t limit_us)
+struct job *class_first_within(const struct job_class *class, us_t stay_us)
 {
 	struct tree_node *node = class->jobs.root;
 
-	if (!node || job_in_class(node)->limit_least_us > limit_us)
+	if (!node || job_in_class(node)->stay_least_us > stay_us)
 		return NULL;
 	for (;;) {
-		if (node->left && job_in_class(node->left)->limit_least_us <= limit_us)
+		if (node->left && job_in_class(node->left)->stay_least_us <= stay_us)
 			node = node->left;
-		else if (job_in_class(node)->limit_us <= limit_us)
+		else if (job_in_class(node)->stay_us <= stay_us)
 			return job_in_class(node);
 		else
 			node = node->right;
@@ -186,7 +186,7 @@ static void update_class(struct tree_node *node)
 
 	class->passed_least = class->passed_over;
 	class->nodes_least = class->nodes;
-	class->limit_least_us = class->limit_us;
+	class->stay_least_us = class->stay_us;
 	for (int i = 0; i < 2; i++) {
 		const struct tree_node *child = i ? node->right : node->left;
 
@@ -196,14 +196,14 @@ static void update_class(struct tree_node *node)
 			class->passed_least = class_in_lane(child)->passed_least;
 		if (class_in_lane(child)->nodes_least < class->nodes_least)
 			class->nodes_least = class_in_lane(child)->nodes_least;
-		if (class_in_lane(child)->limit_least_us < class->limit_least_us)
-			class->limit_least_us = class_in_lane(child)->limit_least_us;
+		if (class_in_lane(child)->stay_least_us < class->stay_least_us)
+			class->stay_least_us = class_in_lane(child)->stay_least_us;
 	}
 }
 
-static bool is_worth(const struct worth *worth, uint32_t nodes, us_t limit_us)
+static bool is_worth(const struct worth *worth, uint32_t nodes, us_t stay_us)
 {
-	return nodes <= worth->nodes || (nodes <= worth->nodes_within && limit_us <= worth->limit_us);
+	return nodes <= worth->nodes || (nodes <= worth->nodes_within && stay_us <= worth->stay_us);
 }
 
 static struct job_class *find_open(const struct tree_node *node, uint64_t stamp, const struct worth *worth)
@@ -213,12 +213,12 @@ static struct job_class *find_open(const struct tree_node *node, uint64_t stamp,
 	if (!node)
 		return NULL;
 	class = class_in_lane(node);
-	if (class->passed_least > stamp || !is_worth(worth, class->nodes_least, class->limit_least_us))
+	if (class->passed_least > stamp || !is_worth(worth, class->nodes_least, class->stay_least_us))
 		return NULL;
 	found = find_open(node->left, stamp, worth);
 	if (found)
 		return found;
-	if (class->passed_over <= stamp && is_worth(worth, class->nodes, class->limit_us))
+	if (class->passed_over <= stamp && is_worth(worth, class->nodes, class->stay_us))
 		return class;
 	return find_open(node->right, stamp, worth);
 }
@@ -530,7 +530,7 @@ static void enter_lane(struct queue *queue, struct job_class *class)
 	class->lane = lane_of(queue, class);
 	lane = queue->lanes[class->lane];
 	class->passed_over = 0;
-	class->limit_us = job_in_class(class->jobs.root)->limit_least_us;
+	class->stay_us = job_in_class(class->jobs.root)->stay_least_us;
 	lane_insert(lane, class);
 	lane->exhausted = 0;
 }
@@ -598,15 +598,15 @@ static bool stays_between(const struct job_class *class, const struct job *first
 	return (!before || class_before(class_in_lane(before), &like)) && (!after || class_before(&like, class_in_lane(after)));
 }
 
-/* Sets what a class's lane is told of it: the stamp at which it was passed over, and the least limit of its jobs. */
+/* Sets what a class's lane is told of it: the stamp at which it was passed over, and the least stay of its jobs. */
 static void tell_lane(struct queue *queue, struct job_class *class, uint64_t passed_over)
 {
-	us_t limit_us = job_in_class(class->jobs.root)->limit_least_us;
+	us_t stay_us = job_in_class(class->jobs.root)->stay_least_us;
 
-	if (class->passed_over == passed_over && class->limit_us == limit_us)
+	if (class->passed_over == passed_over && class->stay_us == stay_us)
 		return;
 	class->passed_over = passed_over;
-	class->limit_us = limit_us;
+	class->stay_us = stay_us;
 	tree_updated(&queue->lanes[class->lane]->classes, &class->in_lane);
 }
 
@@ -787,7 +787,7 @@ static uint32_t check_lane(const struct queue *queue, uint32_t id)
 		assert(class->head == job_in_class(tree_first(&class->jobs)));
 		assert(class_first(class)->id == class->first && class_first(class)->rank == class->rank);
 		assert(class_part(class->jobs.root) == class->jobs.count);
-		assert(class->limit_us == job_in_class(class->jobs.root)->limit_least_us);
+		assert(class->stay_us == job_in_class(class->jobs.root)->stay_least_us);
 		assert(!queue->shapes[class->shape]->never);
 		waiting += class->jobs.count;
 	}

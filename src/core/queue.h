@@ -40,15 +40,15 @@ struct place {
 struct job_class {
 	uint32_t shape, project, priority;
 	uint32_t lane;    /* among the queue's lanes */
-	struct tree jobs; /* that wait, by rank and number, with the least limit of each part */
+	struct tree jobs; /* that wait, by rank and number, with the least stay of each part */
 	struct tree_node in_lane;
 	uint64_t rank;        /* of its first job, as it stands in the lane */
 	uint32_t first;       /* the number of that job */
 	struct job *head;     /* that job */
 	uint32_t nodes;       /* of its shape's gang */
-	us_t limit_us;        /* the least of its jobs */
+	us_t stay_us;         /* the least of its jobs */
 	uint32_t nodes_least; /* in this node's part of the lane: the fewest nodes, */
-	us_t limit_least_us;  /* and the least limit */
+	us_t stay_least_us;   /* and the least stay */
 	/* Memos, no part of the state: at which stamp (queue_stamp) plus 1 none of its jobs could start; the least in this node's
 	 * part of the lane; at which count of `freed` no start could be promised to its first. */
 	uint64_t passed_over, passed_least, unplanned;
@@ -161,11 +161,11 @@ struct job_class *queue_walk_next(struct queue_walk *walk);
 struct job_class *bucket_first(const struct queue *queue, struct bucket *bucket);
 /* Whether class a goes before b, both in buckets of equal standing. */
 bool class_before(const struct job_class *a, const struct job_class *b);
-/* Which classes of a lane are worth a look: gangs of at most so many nodes; and of jobs with a limit of at most limit_us, those
- * of at most so many. */
+/* Which classes of a lane are worth a look: gangs of at most so many nodes; and where a job can make do with a stay of stay_us,
+ * those of at most so many. */
 struct worth {
 	uint32_t nodes, nodes_within;
-	us_t limit_us;
+	us_t stay_us;
 };
 /* The lane's first class that wasn't passed over at this stamp, and is worth a look; NULL: none. */
 struct job_class *lane_open(const struct lane *lane, uint64_t stamp, const struct worth *worth);
@@ -176,8 +176,8 @@ void class_pass_over(struct queue *queue, struct job_class *class, uint64_t stam
 struct job *class_first(const struct job_class *class);
 /* The one after it, or NULL. */
 struct job *class_next(const struct job *job);
-/* A class's first job whose limit is at most limit_us, or NULL. Cost: O(log n). */
-struct job *class_first_within(const struct job_class *class, us_t limit_us);
+/* A class's first job that can make do with a stay of stay_us, or NULL. Cost: O(log n). */
+struct job *class_first_within(const struct job_class *class, us_t stay_us);
 
 /* Jobs that stand before this one, by the order of the last queue_sort. Cost: O(1) for the last to come under fair and fifo, else
  * O(classes × log n). */

@@ -567,6 +567,24 @@ void keep_hide(struct keep *keep, const struct capacity *live)
 			refresh(keep, keep->nodes[i], live);
 }
 
+bool keep_spares(const struct keep *keep, uint32_t node, const struct share *share, uint32_t project, us_t from_us, us_t until_us)
+{
+	const struct kept_node *n = find_node(keep, node);
+
+	/* What began before was declared over it: a drain, or a cordon, lets it end by itself. */
+	for (uint32_t i = 0; n && i < n->n_windows; i++)
+		if (n->windows[i].from_us >= from_us && n->windows[i].from_us < until_us && n->windows[i].project != project)
+			return false;
+	for (uint32_t i = 0; n && i < n->n_holds; i++) {
+		struct room future = n->holds[i].future;
+		us_t start_us = n->holds[i].of->plan.start_us;
+
+		if (start_us == US_NEVER || (start_us >= from_us && start_us < until_us && room_change(&future, share, -1)))
+			return false;
+	}
+	return true;
+}
+
 /* ---- The future ---- */
 
 void keep_then_begin(struct keep *keep, const struct capacity *live)

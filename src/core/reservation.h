@@ -86,6 +86,11 @@ void keep_given(struct keep *keep, uint32_t node, const struct share *share, us_
 void keep_moved(struct keep *keep, uint32_t node, const struct share *share, us_t old_until_us, us_t until_us,
                 const struct capacity *live);
 
+/* Whether a share of a node that ends at from_us by its bound could as well end at until_us: nothing that is kept of the node
+ * begins in between and needs it. project: whose it is. */
+bool keep_spares(const struct keep *keep, uint32_t node, const struct share *share, uint32_t project, us_t from_us,
+                 us_t until_us);
+
 /* For whom, and until when: a job of a project that would end, by its bound, at until_us. */
 struct keep_view {
 	uint32_t job, project; /* job: whose own promise doesn't count; 0: none */

@@ -274,9 +274,38 @@ void set_until(struct core *core, struct job *job, us_t until_us)
 	enter_ends(core, job);
 }
 
+us_t job_bound_us(const struct job *job)
+{
+	return plan_end(job->started_us != US_NEVER ? job->started_us : job->plan.start_us, job->limit_us);
+}
+
+bool job_is_lent(const struct job *job)
+{
+	return job_is_live(job) && job->state != JOB_CLEANUP && job->plan.until_us < job_bound_us(job);
+}
+
+us_t job_due_us(const struct core *core, const struct job *job)
+{
+	us_t due_us = job->plan.until_us - core->config.kill_grace_us;
+
+	return due_us > job->placed_us ? due_us : job->placed_us;
+}
+
+bool job_may_stay(const struct core *core, const struct job *job)
+{
+	struct share share;
+	uint32_t node;
+
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
+		if (job_holds(core, job, i, &node, &share) &&
+		    !keep_spares(&core->keep, node, &share, job->project, job->plan.until_us, job_bound_us(job)))
+			return false;
+	return true;
+}
+
 void move_until(struct core *core, struct job *job)
 {
-	set_until(core, job, plan_end(job->started_us, job->limit_us));
+	set_until(core, job, job_bound_us(job));
 }
 
 /* ---- When the pool changes ---- */

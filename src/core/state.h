@@ -137,6 +137,8 @@ struct shape plan_shape(const struct core *core, const struct group *group, stru
 bool pass_next(struct core *core, us_t now_us, struct event *ret);
 /* When a job that waits first is to be promised what comes free; US_NEVER: none is. */
 us_t pass_wake(const struct core *core, us_t now_us);
+/* The shortest stay that a job can be placed for, where others were promised its cards, or booked them, after that. */
+us_t pass_stay_us(const struct core *core, const struct job *job);
 /* Whether jobs that wait first are promised anything, under this policy. */
 bool pass_promises(const struct core *core);
 /* Of a state that was loaded or replayed: between steps all has been decided, so for every class others have been asked to make
@@ -190,6 +192,12 @@ struct estimate_key core_estimate_key(const struct shape *shape, const struct jo
 struct project_amount job_amount(const struct core *core, const struct job *job);
 /* nodes.c: whether a node under a job's attempt is down. */
 bool job_lost_node(const struct core *core, const struct job *job);
+/* running.c: when an attempt is over by its job's own limit; whether it was lent cards only until somebody else's promise, or
+ * window, before that; when it is told to go then, and whether it may stay instead: nobody needs them any more. */
+us_t job_bound_us(const struct job *job);
+bool job_is_lent(const struct job *job);
+us_t job_due_us(const struct core *core, const struct job *job);
+bool job_may_stay(const struct core *core, const struct job *job);
 struct job *running_job(const struct tree_node *in_live);
 /* explain.c: whether a job stands before another, both in line, by the order of the last sort. */
 bool job_stands_before(const struct core *core, const struct job *a, const struct job *b);

@@ -67,9 +67,10 @@ us_t job_timer(const struct core *core, const struct job *job)
 		return job->waits_for == 0 ? job->begin_us : US_NEVER;
 	if (job_is_live(job) && job->state != JOB_CLEANUP && job_lost_node(core, job))
 		return 0;
+	at_us = job_is_lent(job) ? job_due_us(core, job) : US_NEVER;
 	if (job->state != JOB_ACTIVE || job->array)
-		return US_NEVER;
-	at_us = rank_ages(core, job);
+		return at_us;
+	at_us = rank_ages(core, job) < at_us ? rank_ages(core, job) : at_us;
 	centre = core->pool->centres[job->plan.tasks[0].centre].spec;
 	if (job->limit_us == US_NEVER || (centre && centre->capabilities & CAN_LIMIT))
 		return at_us;
@@ -129,6 +130,7 @@ void requeue(struct core *core, struct job *job)
 	if (stands && !stood) {
 		outlook_estimate(core, core_shape(core, job), job);
 		job->rank = rank_waiting(core, core_shape(core, job), job);
+		job->stay_us = pass_stay_us(core, job);
 		queue_add(&core->queue, job);
 		outlook_enter(core, job);
 	}

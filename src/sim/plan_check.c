@@ -249,25 +249,50 @@ static int take_placed(struct plan_check *c, const struct placed *p, struct err 
 	return start_plan(c, p->job, job, &p->plan, err);
 }
 
-/* It runs since then, and so by its bound until later than was planned. */
+/* Whether a job has its cards only until something else needs them, before its own bound. */
+static bool is_lent(const struct book_job *job)
+{
+	us_t from_us = job->started_us != US_NEVER ? job->started_us : job->live->start_us;
+
+	return job->stopped == CAUSE_NONE && job->live->until_us < us_add(from_us, job->limit_us);
+}
+
+/* It runs since then, and so by its bound, where that isn't lent, until later than was planned. */
 static int take_attempt(struct plan_check *c, uint32_t number, uint32_t attempt, enum attempt_state state, us_t at_us,
                         struct err *err)
 {
 	struct book_job *job = book_job(&c->book, number);
-	us_t until_us;
+	bool lent;
 
 	if (!job || job->state != BOOK_LIVE || job->attempt != attempt)
 		return plan_broken(c, err, "job %" PRIu32 " has no attempt %" PRIu32 " in force", number, attempt);
 	if (state != ATTEMPT_RUNNING)
 		return 0;
-	until_us = us_add(at_us, job->limit_us);
+	lent = is_lent(job);
 	if (at_us < job->live->start_us)
 		return plan_broken(c, err, "job %" PRIu32 " runs before it was placed", number);
 	job->started_us = at_us;
 	if (job->stopped != CAUSE_NONE)
 		return 0; /* it is over by the grace all the same */
-	job->live->until_us = until_us;
+	if (!lent)
+		job->live->until_us = us_add(at_us, job->limit_us);
 	break_promises(c, job->live);
+	return 0;
+}
+
+/* What it was lent is its own from now on, where that breaks no promise and runs into no booking. */
+static int take_extended(struct plan_check *c, uint32_t number, us_t until_us, struct err *err)
+{
+	struct book_job *job = book_job(&c->book, number);
+	us_t from_us;
+
+	if (!job || job->state != BOOK_LIVE || !is_lent(job))
+		return plan_broken(c, err, "job %" PRIu32 " was lent nothing", number);
+	from_us = job->started_us != US_NEVER ? job->started_us : job->live->start_us;
+	if (until_us != us_add(from_us, job->limit_us))
+		return plan_broken(c, err, "job %" PRIu32 " is extended to %" PRId64 ", which isn't its bound", number, until_us);
+	if (rule_extended(c, job, until_us, err) < 0)
+		return ERR_CORRUPT;
 	return 0;
 }
 
@@ -341,12 +366,20 @@ static int take_ended(struct plan_check *c, const struct ended *e, struct err *e
 
 /* ---- Being stopped ---- */
 
+/* Whether what a job was lent is due, so that it is gone by the grace. */
+static bool is_due(const struct plan_check *c, const struct book_job *job)
+{
+	return is_lent(job) && us_add(c->event->at_us, c->config.kill_grace_us) >= job->live->until_us;
+}
+
 static int check_stopping(const struct plan_check *c, uint32_t number, const struct book_job *job, enum cause cause,
                           struct err *err)
 {
 	const struct book_job *winner = job->victim_of ? &c->book.jobs[job->victim_of] : NULL;
 	bool lost = false;
 
+	if (is_due(c, job) && cause == CAUSE_PREEMPTED)
+		return 0;
 	if ((cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED) && (!winner || !winner->promise || job->may_leave != cause))
 		return plan_broken(c, err, "job %" PRIu32 " makes room (%s) for nobody who was promised it", number, cause_word(cause));
 	for (uint32_t i = 0; i < job->live->n_tasks; i++)
@@ -575,6 +608,7 @@ int plan_check_event(struct plan_check *c, const struct event *event, struct err
 	case EVENT_NODE: return take_node(c, event->node.centre, event->node.range, event->node.state, err);
 	case EVENT_BOOKED: return take_booked(c, &event->booked, err);
 	case EVENT_UNBOOKED: return take_unbooked(c, event->unbooked.booking, event->unbooked.cause, err);
+	case EVENT_EXTENDED: return take_extended(c, event->extended.job, event->extended.until_us, err);
 	case EVENT_AGED: return take_aged(c, event->aged.job, event->aged.preemptible, err);
 	case EVENT_ELIGIBLE:
 	case EVENT_TYPE_COUNT: break;

@@ -241,3 +241,33 @@ int rule_moves(const struct plan_check *c, const struct book_plan *promise, enum
 		                   promise->start_us, promise->job, cause_word(cause));
 	return 0;
 }
+
+static int task_extended(const struct plan_check *c, const struct book_job *job, const struct book_task *task, us_t from_us,
+                         struct err *err)
+{
+	us_t until_us = job->live->until_us;
+
+	for (const struct book_task *p = task->node->promised; p; p = p->next)
+		if (!p->plan->broken && leaves_promise(c, task, p, err) < 0)
+			return ERR_CORRUPT;
+	for (uint32_t i = 0; task->node->bookings && i < c->book.n_bookings; i++) {
+		const struct book_booking *b = &c->book.bookings[i];
+
+		if (b->project != job->project && b->from_us >= from_us && b->from_us < until_us &&
+		    book_booking_has(b, task->centre, task->number))
+			return plan_broken(c, err, "job %" PRIu32 " stays until %" PRId64 " on a node that is booked from %" PRId64,
+			                   job->live->job, until_us, b->from_us);
+	}
+	return 0;
+}
+
+int rule_extended(const struct plan_check *c, struct book_job *job, us_t until_us, struct err *err)
+{
+	us_t from_us = job->live->until_us;
+
+	job->live->until_us = until_us;
+	for (uint32_t i = 0; i < job->live->n_tasks; i++)
+		if (job->live->tasks[i].node && task_extended(c, job, &job->live->tasks[i], from_us, err) < 0)
+			return ERR_CORRUPT;
+	return 0;
+}

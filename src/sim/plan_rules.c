@@ -128,6 +128,14 @@ static int check_claims(const struct plan_check *c, const struct request *reques
 	return 0;
 }
 
+/* Whether a plan ends before the job's bound because it was lent: only to one that may be stopped then, having run for as long as
+ * it asks for. */
+static bool rule_lent(const struct plan_check *c, const struct book_job *job, const struct plan *plan)
+{
+	return job->preemptible_after_us != US_NEVER && plan->until_us < us_add(plan->start_us, job->limit_us) &&
+	       plan->until_us - plan->start_us >= us_add(job->preemptible_after_us, c->config.kill_grace_us);
+}
+
 int rule_shape(struct plan_check *c, const struct book_job *job, const struct plan *plan, struct err *err)
 {
 	const struct group *group = book_group(&c->book, job);
@@ -143,7 +151,7 @@ int rule_shape(struct plan_check *c, const struct book_job *job, const struct pl
 		return plan_broken(c, err, "kind %" PRIu32 ", and %" PRIu32 " was asked for", plan->kind, request->kind);
 	if (!request->cards_milli != (plan->kind == KIND_NONE))
 		return plan_broken(c, err, "a kind without cards, or cards without a kind");
-	if (plan->until_us != us_add(plan->start_us, job->limit_us))
+	if (plan->until_us != us_add(plan->start_us, job->limit_us) && !rule_lent(c, job, plan))
 		return plan_broken(c, err, "until %" PRId64 " isn't its start %" PRId64 " and its bound %" PRId64, plan->until_us,
 		                   plan->start_us, job->limit_us);
 	for (uint32_t i = 0; i < plan->n_tasks; i++)

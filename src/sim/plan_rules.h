@@ -46,6 +46,9 @@ int rule_promise(const struct plan_check *c, const struct book_task *promise, st
 int rule_promises(const struct plan_check *c, const struct book_task *task, struct err *err);
 /* The same of a promise that is being made. */
 int rule_other_promises(const struct plan_check *c, const struct book_task *promise, struct err *err);
+/* A job that was lent cards keeps them until then, by its own bound: that breaks no promise, and runs into no booking. Sets it.
+ */
+int rule_extended(const struct plan_check *c, struct book_job *job, us_t until_us, struct err *err);
 
 /* ---- Who makes room ---- */
 

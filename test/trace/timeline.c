@@ -189,6 +189,14 @@ static uint32_t passed_over(const struct timeline *t, uint32_t number)
 	return t->n_promised ? t->promised[0] : 0;
 }
 
+/* When a job that is placed now is over by its own limit. */
+static us_t job_ends(const struct core *core, uint32_t number)
+{
+	const struct job *job = core_job(core, number);
+
+	return job->limit_us == US_NEVER ? US_NEVER : us_add(job->placed_us, job->limit_us);
+}
+
 static void tell_placed(struct timeline *t, const struct core *core, const struct placed *p, us_t at_us)
 {
 	uint32_t number = p->array ? p->array : p->job; /* that stood in line */
@@ -204,6 +212,8 @@ static void tell_placed(struct timeline *t, const struct core *core, const struc
 		buf_printf(t->out, ", attempt %" PRIu32, p->attempt);
 	if (passed)
 		buf_printf(t->out, ", before job %" PRIu32 " (backfill)", passed);
+	if (job_ends(core, p->job) != p->plan.until_us)
+		buf_printf(t->out, ", lent until %" PRId64 "s", p->plan.until_us / US_SECOND);
 	buf_printf(t->out, "\n");
 }
 
@@ -309,6 +319,7 @@ static void see(void *ctx, const struct core *core, const struct event *event)
 		say(t, event->at_us, 0, "booking %" PRIu32 " is over (%s)\n", event->unbooked.booking, cause_word(event->unbooked.cause));
 		break;
 	case EVENT_AGED: tell_aged(t, event); break;
+	case EVENT_EXTENDED: say(t, event->at_us, event->extended.job, "keeps what it was lent\n"); break;
 	case EVENT_CONFIG:
 	case EVENT_ATTEMPT:
 	case EVENT_BOUND:

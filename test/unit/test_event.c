@@ -308,6 +308,13 @@ static void any_unbooked(struct rng *rng, struct arena *arena, struct event *e)
 	e->unbooked.cause = (enum cause)below(rng, CAUSE_COUNT);
 }
 
+static void any_extended(struct rng *rng, struct arena *arena, struct event *e)
+{
+	(void)arena;
+	e->extended.job = any_u32(rng);
+	e->extended.until_us = chance(rng, 20) ? US_NEVER : any_us(rng);
+}
+
 static void any_aged(struct rng *rng, struct arena *arena, struct event *e)
 {
 	(void)arena;
@@ -492,6 +499,11 @@ static void same_unbooked(const struct event *a, const struct event *b)
 	same(unbooked.booking), same(unbooked.cause);
 }
 
+static void same_extended(const struct event *a, const struct event *b)
+{
+	same(extended.job), same(extended.until_us);
+}
+
 static void same_aged(const struct event *a, const struct event *b)
 {
 	same(aged.job), same(aged.level), same(aged.preemptible);
@@ -521,6 +533,7 @@ static const struct {
 	{EVENT_BOOKED, any_booked, same_booked},
 	{EVENT_UNBOOKED, any_unbooked, same_unbooked},
 	{EVENT_AGED, any_aged, same_aged},
+	{EVENT_EXTENDED, any_extended, same_extended},
 };
 
 static void there_and_back(const struct event *event, us_t previous_us, size_t type)

@@ -1270,6 +1270,118 @@ static void reclaiming_ends_at_the_nominal(void **state)
 	}
 }
 
+/* ---- Lending ---- */
+
+/* Job 1 runs on node 0 until 100 s, and job 2 was promised that and node 1 from then on. */
+static void promise_two_nodes(struct story *s)
+{
+	bring(s, 1, 8, 0);
+	assert_right(place(s));
+	assert_right(runs(s, 1, 1));
+	ask(s, 2, 2, 8000);
+	assert_right(submit(s));
+	plan(s, 0, 0);
+	assert_right(reserve(s, 100 * US_SECOND, CAUSE_FIRST));
+}
+
+/* Job 3, of up to 1000 s, takes node 1 until then. */
+static int lend(struct story *s, us_t preemptible_after_us, us_t until_us)
+{
+	ask(s, 3, 1, 8000);
+	s->submitted.limit_us = 1000 * US_SECOND;
+	s->submitted.preemptible_after_us = preemptible_after_us;
+	assert_right(submit(s));
+	plan(s, 0, 1);
+	s->placed.plan.until_us = until_us;
+	for (int i = 0; i < 3; i++)
+		s->claims[i].until_us = until_us;
+	return place(s);
+}
+
+static int extend(struct story *s, us_t until_us)
+{
+	struct event event = {.type = EVENT_EXTENDED};
+
+	event.extended.job = 3;
+	event.extended.until_us = until_us;
+	return tell(s, event);
+}
+
+static void lent_to_those_that_yield(void **state)
+{
+	static const struct {
+		us_t after_us, until_us;
+		const char *says; /* NULL: it is right */
+	} cases[] = {
+		{0, 100 * US_SECOND, NULL},
+		{70 * US_SECOND, 100 * US_SECOND, NULL},
+		{71 * US_SECOND, 100 * US_SECOND, "isn't its start"}, /* and the grace */
+		{US_NEVER, 100 * US_SECOND, "isn't its start"},
+		{0, 101 * US_SECOND, "promised to job 2"},
+		{0, 1000 * US_SECOND, "promised to job 2"},
+		{0, 1001 * US_SECOND, "isn't its start"},
+	};
+	struct story *s = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		promise_two_nodes(s);
+		if (cases[i].says)
+			assert_wrong(lend(s, cases[i].after_us, cases[i].until_us), cases[i].says);
+		else
+			assert_right(lend(s, cases[i].after_us, cases[i].until_us));
+		again(s);
+	}
+}
+
+static void lent_cards_go_back_in_time(void **state)
+{
+	struct story *s = *state;
+
+	promise_two_nodes(s);
+	assert_right(lend(s, 0, 100 * US_SECOND));
+	s->now_us = 5 * US_SECOND;
+	assert_right(runs(s, 3, 1)); /* which lends it no longer */
+	s->now_us = 70 * US_SECOND - 1;
+	assert_wrong(stop(s, 3, CAUSE_PREEMPTED), "for nobody");
+	assert_wrong(extend(s, 1005 * US_SECOND), "promised to job 2");
+	again(s);
+	s->now_us = 0;
+	promise_two_nodes(s);
+	assert_right(lend(s, 0, 100 * US_SECOND));
+	s->now_us = 70 * US_SECOND;
+	assert_right(stop(s, 3, CAUSE_PREEMPTED));
+	assert_wrong(extend(s, 1000 * US_SECOND), "was lent nothing");
+}
+
+static void lent_cards_are_kept_if_nobody_wants_them(void **state)
+{
+	struct story *s = *state;
+	struct event booked = {.type = EVENT_BOOKED};
+
+	promise_two_nodes(s);
+	assert_right(lend(s, 0, 100 * US_SECOND));
+	assert_wrong(extend(s, 999 * US_SECOND), "isn't its bound");
+	again(s);
+	promise_two_nodes(s);
+	assert_right(lend(s, 0, 100 * US_SECOND));
+	assert_right(unreserve(s, 2, CAUSE_ORDER));
+	assert_right(extend(s, 1000 * US_SECOND));
+	assert_wrong(extend(s, 1000 * US_SECOND), "was lent nothing");
+	again(s);
+	promise_two_nodes(s);
+	assert_right(lend(s, 0, 100 * US_SECOND));
+	assert_right(unreserve(s, 2, CAUSE_ORDER));
+	booked.booked = (struct booked){.booking = 1,
+	                                .name = "b",
+	                                .project = "",
+	                                .ranges = &(struct node_range){1, 1},
+	                                .n_ranges = 1,
+	                                .from_us = 100 * US_SECOND,
+	                                .until_us = US_NEVER};
+	assert_right(tell(s, booked));
+	assert_wrong(extend(s, 1000 * US_SECOND), "is booked from 100000000");
+}
+
 static void ageing_takes_its_time(void **state)
 {
 	struct story *s = *state;
@@ -1400,6 +1512,9 @@ int main(void)
 		CASE(stopped_jobs_end_by_the_grace),
 		CASE(only_what_is_borrowed_is_reclaimed),
 		CASE(reclaiming_ends_at_the_nominal),
+		CASE(lent_to_those_that_yield),
+		CASE(lent_cards_go_back_in_time),
+		CASE(lent_cards_are_kept_if_nobody_wants_them),
 		CASE(ageing_takes_its_time),
 		CASE(silent_centres_get_nothing),
 		CASE(a_new_pool_keeps_what_runs),

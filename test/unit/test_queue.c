@@ -42,7 +42,7 @@ static void model_init(struct model *m, struct rng *rng)
 		                          .project = below(rng, PROJECTS),
 		                          .priority = (uint16_t)(below(rng, 3) * 500),
 		                          .rank = chance(rng, 50) ? 0 : below(rng, 4),
-		                          .limit_us = chance(rng, 20) ? US_NEVER : 1 + below(rng, 20)};
+		                          .stay_us = chance(rng, 20) ? US_NEVER : 1 + below(rng, 20)};
 }
 
 static bool same_class(const struct job *a, const struct job *b)
@@ -74,7 +74,7 @@ static bool is_in_line(const struct model *m, uint32_t i)
 	return m->waits[i] && m->jobs[i].shape != m->shapes[NEVER];
 }
 
-/* The first waiting job of a class after another one (NULL: of all) with a limit within; NULL: none. */
+/* The first waiting job of a class after another one (NULL: of all) with a stay within; NULL: none. */
 static const struct job *next_alike(const struct model *m, const struct job *like, const struct job *after, us_t within_us)
 {
 	const struct job *found = NULL;
@@ -82,7 +82,7 @@ static const struct job *next_alike(const struct model *m, const struct job *lik
 	for (uint32_t i = 0; i < JOBS; i++) {
 		const struct job *job = &m->jobs[i];
 
-		if (m->waits[i] && same_class(job, like) && job->limit_us <= within_us && (!after || job_before(after, job)) &&
+		if (m->waits[i] && same_class(job, like) && job->stay_us <= within_us && (!after || job_before(after, job)) &&
 		    (!found || job_before(job, found)))
 			found = job;
 	}
@@ -150,12 +150,12 @@ static void compare_ahead(const struct model *m)
 	assert_int_equal(m->queue.waiting, waiting);
 }
 
-static us_t least_limit(const struct job_class *class)
+static us_t least_stay(const struct job_class *class)
 {
 	us_t least_us = US_NEVER;
 
 	for (const struct job *job = class_first(class); job; job = class_next(job))
-		least_us = job->limit_us < least_us ? job->limit_us : least_us;
+		least_us = job->stay_us < least_us ? job->stay_us : least_us;
 	return least_us;
 }
 
@@ -165,8 +165,7 @@ static void compare_lane_open(const struct lane *lane, uint64_t stamp, const str
 
 	for (const struct tree_node *node = tree_first(&lane->classes); node && !want; node = tree_next(node)) {
 		const struct job_class *class = tree_entry(node, struct job_class, in_lane);
-		bool fits = class->nodes <= worth->nodes ||
-		            (class->nodes <= worth->nodes_within && least_limit(class) <= worth->limit_us);
+		bool fits = class->nodes <= worth->nodes || (class->nodes <= worth->nodes_within && least_stay(class) <= worth->stay_us);
 
 		want = class->passed_over <= stamp && fits ? class : NULL;
 	}
@@ -180,7 +179,7 @@ static void compare_open(const struct model *m, uint64_t stamp, struct rng *rng)
 		for (uint32_t nodes = 0; m->queue.lanes[i] && nodes <= SHAPES; nodes++) {
 			struct worth worth = {.nodes = nodes, .nodes_within = nodes + (uint32_t)rng_below(rng, SHAPES)};
 
-			worth.limit_us = m->jobs[rng_below(rng, JOBS)].limit_us;
+			worth.stay_us = m->jobs[rng_below(rng, JOBS)].stay_us;
 			compare_lane_open(m->queue.lanes[i], stamp, &worth);
 		}
 }

@@ -164,6 +164,34 @@ static void operate(struct world *w)
 	world_tick(w, 500 * MINUTE);
 }
 
+/* A job is lent nodes until a drain, and keeps them once there is none. */
+static void lend(struct world *w)
+{
+	static const struct node_range all = {0, 5};
+	const struct booking_spec drain = {.name = "power",
+	                                   .centre = "exact",
+	                                   .ranges = &all,
+	                                   .n_ranges = 1,
+	                                   .from_us = w->now_us + 60 * MINUTE,
+	                                   .until_us = US_NEVER};
+	struct input unbook = {.type = INPUT_UNBOOK};
+	uint32_t job;
+
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_BOOK, .book = &drain}), 0);
+	unbook.unbook.booking = w->step.job;
+	job = world_submit(w, (struct want){.cards_milli = 8000,
+	                                    .limit_us = 600 * MINUTE,
+	                                    .preemptible = true,
+	                                    .preemptible_after_us = 5 * MINUTE});
+	world_tick(w, MINUTE);
+	run(w, job); /* late, which lends it no longer */
+	assert_int_equal(job_of(w, job)->plan.until_us, drain.from_us);
+	assert_int_equal(world_step(w, unbook), 0);
+	world_tick(w, 60 * MINUTE);
+	assert_int_equal(job_of(w, job)->plan.until_us, job_of(w, job)->started_us + 600 * MINUTE);
+	end(w, job, 0);
+}
+
 static void change_the_pool(struct world *w)
 {
 	struct line_spec fewer[2] = {lines[0], lines[1]};
@@ -240,6 +268,7 @@ static void write_corpus(const char *dir)
 
 	live_a_day(w, 6);
 	operate(w);
+	lend(w);
 	change_the_pool(w);
 	live_a_day(w, 5);
 	if (store_open(dir, &store, &err) < 0)
