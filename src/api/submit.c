@@ -269,6 +269,10 @@ static json_t *json_dry_run(const struct core *core, const struct job_file *file
 	else if (plan->start_us > now_us)
 		snprintf(text, sizeof text, "by the limits of what runs, it can start at %s",
 		         us_format_instant(plan->start_us, at, sizeof at));
+	else if (plan->until_us < us_add(plan->start_us, file->spec.limit_us))
+		snprintf(text, sizeof text,
+		         "it would start at once, on what is kept for later: it is stopped before %s if that is needed then",
+		         us_format_instant(plan->until_us, at, sizeof at));
 	else
 		snprintf(text, sizeof text, "it would start at once");
 	return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "dry_run", 1, "state", job_state_word(JOB_NEW), "start_at",

@@ -179,10 +179,8 @@ static void lend(struct world *w)
 
 	assert_int_equal(world_step(w, (struct input){.type = INPUT_BOOK, .book = &drain}), 0);
 	unbook.unbook.booking = w->step.job;
-	job = world_submit(w, (struct want){.cards_milli = 8000,
-	                                    .limit_us = 600 * MINUTE,
-	                                    .preemptible = true,
-	                                    .preemptible_after_us = 5 * MINUTE});
+	job = world_submit(
+		w, (struct want){.cards_milli = 8000, .limit_us = 600 * MINUTE, .preemptible = true, .preemptible_after_us = 5 * MINUTE});
 	world_tick(w, MINUTE);
 	run(w, job); /* late, which lends it no longer */
 	assert_int_equal(job_of(w, job)->plan.until_us, drain.from_us);
