@@ -306,7 +306,14 @@ enum quota_verdict plan_quota(const struct core *core, const struct asker *a, co
 
 static bool within_quota(const struct core *core, const struct shape *shape, const struct asker *a, struct candidate c)
 {
-	return a->quota_waived || plan_quota(core, a, shape, c, NULL) == QUOTA_OK;
+	struct quota_view view = {.project = PROJECT_NONE};
+	uint64_t milli = (uint64_t)shape->group.nodes * shape->group.requests[c.request].cards_milli;
+
+	if (a->quota_waived)
+		return true;
+	if (plan_quota(core, a, shape, c, a->owns ? &view : NULL) != QUOTA_OK)
+		return false;
+	return view.project == PROJECT_NONE || view.used_milli + milli <= view.nominal_milli;
 }
 
 /* The ways in the order of how much of each centre's cards is in use, weighed against the rest of the score; in the arena. */

@@ -240,7 +240,9 @@ static void yield(const struct search *s, const struct plan *plan, enum cause ca
 
 static bool try_search(struct search *s, enum cause cause, struct event *ret)
 {
-	const struct asker asker = {.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us};
+	/* Of several ways one that takes back no more than is its own: for what it borrowed others would take back at once. */
+	const struct asker asker = {
+		.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us, .owns = s->reclaims};
 	us_t start_us = us_add(s->now_us, s->core->config.kill_grace_us);
 	struct plan plan;
 

@@ -88,6 +88,7 @@ struct asker {
 	uint32_t project;
 	us_t limit_us;
 	bool quota_waived;               /* others are to make room in it first */
+	bool owns;                       /* its project is to hold no more than its own nominal */
 	bool first;                      /* it would go before all who were promised anything */
 	bool by_value;                   /* a start now: of nodes that will do the one whose rest is worth most, see fill.h */
 	us_t from_us;                    /* set by plan_find: from when on; 0: not told */
