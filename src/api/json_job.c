@@ -82,6 +82,7 @@ static void add_times(json_t *json, const struct job *job)
 	json_object_set_new(json, "eligible_at", json_instant(job->eligible_us));
 	json_object_set_new(json, "begin_at", json_instant(job->begin_us));
 	json_object_set_new(json, "placed_at", json_instant(job->placed_us));
+	json_object_set_new(json, "lent_until", json_instant(core_lent_until(job)));
 	json_object_set_new(json, "started_at", json_instant(job->started_us));
 	json_object_set_new(json, "ended_at", json_instant(job->ended_us));
 }
@@ -157,6 +158,7 @@ json_t *json_unplaced_element(const struct core *core, const struct job *array, 
 	if (!job_is_over(array))
 		json_object_set_new(json, "state", json_string(job_state_word(JOB_QUEUED)));
 	json_object_set_new(json, "placed_at", json_null());
+	json_object_set_new(json, "lent_until", json_null());
 	json_object_set_new(json, "started_at", json_null());
 	json_object_set_new(json, "array", json_null());
 	json_object_set_new(json, "array_id", json_integer(array->id));

@@ -251,6 +251,7 @@ static json_t *json_dry_run(const struct core *core, const struct job_file *file
                             us_t now_us)
 {
 	enum reason reason = REASON_NONE;
+	us_t lent_until_us = US_NEVER;
 	char at[32], text[200];
 
 	if (file->spec.n_dependencies)
@@ -259,6 +260,8 @@ static json_t *json_dry_run(const struct core *core, const struct job_file *file
 		reason = REASON_BEGIN;
 	else if (plan->start_us > now_us || stopped)
 		reason = REASON_RESOURCES;
+	else if (plan->until_us < us_add(plan->start_us, file->spec.limit_us))
+		lent_until_us = plan->until_us;
 	if (plan->start_us == US_NEVER)
 		snprintf(text, sizeof text,
 		         "when it can start can't be told: it wouldn't be among the first, which are promised a start, or jobs without a "
@@ -269,14 +272,13 @@ static json_t *json_dry_run(const struct core *core, const struct job_file *file
 	else if (plan->start_us > now_us)
 		snprintf(text, sizeof text, "by the limits of what runs, it can start at %s",
 		         us_format_instant(plan->start_us, at, sizeof at));
-	else if (plan->until_us < us_add(plan->start_us, file->spec.limit_us))
-		snprintf(text, sizeof text,
-		         "it would start at once, on what is kept for later: it is stopped before %s if that is needed then",
-		         us_format_instant(plan->until_us, at, sizeof at));
+	else if (lent_until_us != US_NEVER)
+		snprintf(text, sizeof text, "on what is kept for later: it is stopped before %s, if that is needed then",
+		         us_format_instant(lent_until_us, at, sizeof at));
 	else
 		snprintf(text, sizeof text, "it would start at once");
-	return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "dry_run", 1, "state", job_state_word(JOB_NEW), "start_at",
-	                 json_instant(plan->start_us), "centre",
+	return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "dry_run", 1, "state", job_state_word(JOB_NEW),
+	                 "start_at", json_instant(plan->start_us), "lent_until", json_instant(lent_until_us), "centre",
 	                 plan->n_tasks ? json_text(pool_centre_name(core_pool(core), plan->tasks[0].centre)) : json_null(),
 	                 "placement", json_placement(core, plan), "kind",
 	                 plan->kind == KIND_NONE ? json_null() : json_text(pool_kind_name(core_pool(core), plan->kind)), "reason",

@@ -317,6 +317,7 @@ static void print_job(const json_t *job)
 	print_instant(job, "begins", "begin_at", now);
 	print_instant(job, "submitted", "submitted_at", now);
 	print_instant(job, "placed", "placed_at", now);
+	print_instant(job, "lent until", "lent_until", now);
 	print_instant(job, "started", "started_at", now);
 	print_instant(job, "ended", "ended_at", now);
 	print_service(job);

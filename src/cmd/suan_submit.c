@@ -115,7 +115,7 @@ static void print_dry_run(const json_t *plan, const json_t *simulated)
 		print_line("would start %s", print_when(start, now_us(), when, sizeof when));
 	else
 		print_line("when it would start can't be told");
-	if (text_of(plan, "reason", NULL))
+	if (text_of(plan, "reason", NULL) || text_of(plan, "lent_until", NULL))
 		print_field("because", "%s", text_of(plan, "text", text_of(plan, "reason", "")));
 	job_print_placement(plan, simulated);
 }

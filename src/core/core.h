@@ -105,6 +105,9 @@ const struct booking *core_booking_after(const struct core *core, uint32_t after
 enum node_state core_node_state(const struct core *core, uint32_t node, const char **ret_note);
 /* Shares, quotas and what is held: project.h. */
 const struct projects *core_projects(const struct core *core);
+/* Until when a job has what others were promised, or booked, from then on: it is stopped before, if that is needed then.
+ * US_NEVER: it was lent nothing. */
+us_t core_lent_until(const struct job *job);
 /* The service that a job has had, all attempts together: time × cards, in card-microseconds; and the part of its work that was
  * kept at its last checkpoint, in microseconds of running. */
 us_t core_attained_us(const struct core *core, const struct job *job, us_t now_us);

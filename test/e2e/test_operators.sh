@@ -208,6 +208,20 @@ becomes "$long" .state active
 run "take it back" 0 unbook "$drain"
 run "end the job" 0 cancel "$long"
 run "it is over" 1 wait "$long"
+job yields 'resources: {accelerators: test-card:1}' 'time: 5h' 'preemptible_after: 10m' 'run: sleep 300'
+run "a drain of all that begins later" 0 drain here/0-1 --from +1h
+drain=$(cat "$work/out1")
+run "who may be stopped is told" 0 submit --dry-run "$work/yields.yaml"
+said "until when" 'because +on what is kept for later: it is stopped before .*Z, if that is needed then'
+run "the same in JSON" 0 submit --dry-run "$work/yields.yaml" --json
+json "a start, and an end" '[.start_at, .lent_until] | map(type)' '["string","string"]'
+run "who may be stopped" 0 submit "$work/yields.yaml"
+yields=$(cat "$work/out1")
+run "is lent them" 0 job "$yields"
+said "and it is told so" '^ *lent until +in 1h'
+run "take it back" 0 unbook "$drain"
+run "end it" 0 cancel "$yields"
+run "it is over too" 1 wait "$yields"
 
 # ---- By HTTP ----
 
