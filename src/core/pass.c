@@ -214,13 +214,22 @@ us_t pass_stay_us(const struct core *core, const struct job *job)
 	return stay_us < job->limit_us ? stay_us : job->limit_us;
 }
 
+/* A job that can't start for as long as limit_us: the longest stay, shorter than that, which something that is kept leaves room
+ * for; 0: none. */
+static us_t shorter_stay(const struct core *core, us_t now_us, us_t limit_us)
+{
+	us_t before_us = core->keep.withheld ? keep_start_before(&core->keep, plan_end(now_us, limit_us)) : 0;
+
+	return before_us > now_us ? before_us - now_us : 0;
+}
+
 /* The first job of a class that can start now: mostly its first; or one that ends, by its bound, before something is kept that
  * its first would delay; or one that may be stopped by then, and is lent what is kept. NULL: none. */
 static const struct job *find_startable(struct core *core, const struct job_class *class, us_t now_us, struct plan *plan)
 {
 	const struct job *job = class_first(class);
 	const struct shape *shape = core_shape(core, job);
-	us_t stay_us = US_NEVER, before_us;
+	us_t stay_us = US_NEVER;
 
 	while (job) {
 		struct asker asker = asker_of(job);
@@ -228,11 +237,8 @@ static const struct job *find_startable(struct core *core, const struct job_clas
 		asker.limit_us = job->limit_us < stay_us ? job->limit_us : stay_us;
 		if (plan_now(core, shape, &asker, now_us, &core->scratch, plan))
 			return job;
-		if (!core->keep.withheld)
-			return NULL;
-		before_us = keep_start_before(&core->keep, plan_end(now_us, asker.limit_us));
-		stay_us = before_us - now_us;
-		job = before_us > now_us ? class_first_within(class, stay_us) : NULL;
+		stay_us = shorter_stay(core, now_us, asker.limit_us);
+		job = stay_us ? class_first_within(class, stay_us) : NULL;
 	}
 	return NULL;
 }
@@ -662,15 +668,11 @@ bool pass_goes_first(const struct core *core, const struct job *job, us_t now_us
 static bool plan_start(const struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct plan *ret)
 {
 	struct asker asker = n->asker;
-	us_t before_us;
 
 	while (!plan_now(core, n->shape, &asker, now_us, arena, ret)) {
-		if (!core->keep.withheld)
+		asker.limit_us = shorter_stay(core, now_us, asker.limit_us);
+		if (!asker.limit_us || asker.limit_us < n->job.stay_us)
 			return false;
-		before_us = keep_start_before(&core->keep, plan_end(now_us, asker.limit_us));
-		if (before_us <= now_us || before_us - now_us < n->job.stay_us)
-			return false;
-		asker.limit_us = before_us - now_us;
 	}
 	return true;
 }

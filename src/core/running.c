@@ -284,11 +284,6 @@ bool job_is_lent(const struct job *job)
 	return job_is_live(job) && job->state != JOB_CLEANUP && job->plan.until_us < job_bound_us(job);
 }
 
-us_t core_lent_until(const struct job *job)
-{
-	return job_is_lent(job) ? job->plan.until_us : US_NEVER;
-}
-
 us_t job_due_us(const struct core *core, const struct job *job)
 {
 	us_t due_us = job->plan.until_us - core->config.kill_grace_us;

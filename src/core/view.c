@@ -137,6 +137,11 @@ static bool is_out_of_sight(const struct core *core, uint32_t centre)
 	return core->silent[centre] || !core->pool->centres[centre].spec;
 }
 
+us_t core_lent_until(const struct job *job)
+{
+	return job_is_lent(job) ? job->plan.until_us : US_NEVER;
+}
+
 enum job_state core_job_state(const struct core *core, const struct job *job)
 {
 	return job_is_live(job) && is_out_of_sight(core, job->plan.tasks[0].centre) ? JOB_UNKNOWN : job->state;

@@ -291,9 +291,7 @@ static int take_extended(struct plan_check *c, uint32_t number, us_t until_us, s
 	from_us = job->started_us != US_NEVER ? job->started_us : job->live->start_us;
 	if (until_us != us_add(from_us, job->limit_us))
 		return plan_broken(c, err, "job %" PRIu32 " is extended to %" PRId64 ", which isn't its bound", number, until_us);
-	if (rule_extended(c, job, until_us, err) < 0)
-		return ERR_CORRUPT;
-	return 0;
+	return rule_extended(c, job, until_us, err);
 }
 
 static int take_bound(struct plan_check *c, uint32_t number, uint32_t attempt, const struct task *tasks, uint32_t n,

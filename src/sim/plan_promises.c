@@ -247,9 +247,8 @@ static int task_extended(const struct plan_check *c, const struct book_job *job,
 {
 	us_t until_us = job->live->until_us;
 
-	for (const struct book_task *p = task->node->promised; p; p = p->next)
-		if (!p->plan->broken && leaves_promise(c, task, p, err) < 0)
-			return ERR_CORRUPT;
+	if (rule_promises(c, task, err) < 0)
+		return ERR_CORRUPT;
 	for (uint32_t i = 0; task->node->bookings && i < c->book.n_bookings; i++) {
 		const struct book_booking *b = &c->book.bookings[i];
 
