@@ -14,19 +14,17 @@
 
 /* ---- Lookups ---- */
 
+/* Quotas and cohorts' lines begin with their kind, and are sorted by it. */
+static int compare_kind(const void *kind, const void *row)
+{
+	uint32_t a = *(const uint32_t *)kind, b = *(const uint32_t *)row;
+
+	return a < b ? -1 : a > b;
+}
+
 static const struct quota *quota_of(const struct project *project, uint32_t kind)
 {
-	uint32_t low = 0, high = project->n_quotas;
-
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-
-		if (project->quotas[middle].kind < kind)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < project->n_quotas && project->quotas[low].kind == kind ? &project->quotas[low] : NULL;
+	return project->n_quotas ? bsearch(&kind, project->quotas, project->n_quotas, sizeof *project->quotas, compare_kind) : NULL;
 }
 
 /* What a project has of a kind that it doesn't list. */
@@ -39,17 +37,7 @@ static struct quota quota_or_none(const struct project *project, uint32_t kind)
 
 static struct cohort_line *line_of(const struct cohort *cohort, uint32_t kind)
 {
-	uint32_t low = 0, high = cohort->n_lines;
-
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-
-		if (cohort->lines[middle].kind < kind)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < cohort->n_lines && cohort->lines[low].kind == kind ? &cohort->lines[low] : NULL;
+	return cohort->n_lines ? bsearch(&kind, cohort->lines, cohort->n_lines, sizeof *cohort->lines, compare_kind) : NULL;
 }
 
 static uint64_t over(uint64_t amount, uint64_t bound)
