@@ -13,7 +13,7 @@
 /* 100,000 jobs within a day: none of them is old enough for a daemon that starts on this journal to forget it. */
 enum { POOL_CARDS = 10240, BATCH_BYTES = 4096, GAP_US = 800000, GANG_EVERY = 20, RUN_LEAST_S = 200, RUN_SPREAD_S = 2800 };
 
-static int keep_batch(void *ctx, const struct core *core, const struct world_batch *from, struct err *err)
+static int keep_batch(void *ctx, const struct core *core, const struct batch *from, struct err *err)
 {
 	struct lives *lives = ctx;
 	struct batch batch = {.sequence = from->sequence, .n_events = from->n_events, .at_us = from->at_us, .len = from->len};

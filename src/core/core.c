@@ -148,6 +148,8 @@ static void emit(struct core *core, const struct event *event, struct step *step
 	step->n_events++;
 	add_effects_before(core, event, step);
 	apply(core, event);
+	if (step->applied)
+		step->applied(step->ctx, core, event);
 	add_effects_of(core, event, step);
 }
 

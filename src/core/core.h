@@ -32,6 +32,10 @@ struct step {
 	us_t wake_us;  /* when to call again with INPUT_CLOCK; US_NEVER: only when something comes in */
 	uint32_t job;  /* of a submit: the job's number */
 	bool repeated; /* of a submit: this key was used before, and `job` is what it made then */
+	/* Called with each event as soon as it was applied, which it and what it points to are good for; may be NULL. It stays
+	 * through step_reset. */
+	void (*applied)(void *ctx, const struct core *core, const struct event *event);
+	void *ctx;
 };
 
 /* An empty core. Never NULL. */

@@ -538,10 +538,11 @@ int sim_run(const struct sim_config *config, struct sim_result *ret, struct err 
 
 	sim.world = world_new(&(struct world_config){.ctx = &sim,
 	                                             .fate = fate_of,
-	                                             .see = see,
+	                                             .applied = see,
 	                                             .settled = settled,
 	                                             .batch_bytes = BATCH_BYTES,
-	                                             .unchecked = config->unchecked});
+	                                             .unchecked = config->unchecked,
+	                                             .threaded = true});
 	start_result(&sim);
 	sim.faults = faults_new(config->pool, &config->faults, config->config->seed, sim.result.first_us);
 	code = run(&sim, err);

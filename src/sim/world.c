@@ -3,7 +3,7 @@
  *
  * What is to come is in one heap, by time and then by when it was put there: four children to a parent, which lie in one line of
  * the cache, and what is to be reported beside it. Answers to the effects of a step wait in a queue and go in one by one, before
- * anything else happens. */
+ * anything else happens. Hashing and checking is the auditor's (audit.h), batch by batch. */
 #include "sim/world.h"
 
 #include <assert.h>
@@ -11,8 +11,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "core/journal.h"
-#include "sim/plan_check.h"
+#include "sim/audit.h"
 
 enum { EXIT_BY_TERM = 128 + 15 };
 
@@ -35,14 +34,12 @@ struct coming {
 struct world {
 	struct world_config config;
 	struct core *core;
-	struct plan_check *checker; /* NULL: left out */
+	struct audit *audit;
 	struct step step;
 	size_t events_seen; /* bytes of step.events that have been shown */
 	uint32_t effects_seen;
 	us_t seen_us;      /* time of the last event shown, as the next one's is relative to it; 0 in a new batch */
 	uint64_t sequence; /* of the last event of a closed batch */
-	uint64_t shown;    /* events shown */
-	struct hash digest;
 	struct arena arena;
 	us_t now_us;
 	struct coming *heap;
@@ -61,7 +58,9 @@ struct world *world_new(const struct world_config *config)
 
 	world->config = *config;
 	world->core = core_new();
-	world->checker = config->unchecked ? NULL : plan_check_new();
+	world->audit = audit_new(config->unchecked, config->threaded);
+	world->step.applied = config->applied;
+	world->step.ctx = config->ctx;
 	return world;
 }
 
@@ -70,7 +69,7 @@ struct world *world_free(struct world *world)
 	if (!world)
 		return NULL;
 	core_free(world->core);
-	plan_check_free(world->checker);
+	audit_free(world->audit);
 	step_done(&world->step);
 	arena_done(&world->arena);
 	free(world->heap);
@@ -88,7 +87,7 @@ const struct core *world_core(const struct world *world)
 
 uint64_t world_checked(const struct world *world)
 {
-	return world->checker ? plan_check_count(world->checker) : 0;
+	return audit_count(world->audit);
 }
 
 /* ---- What is to come ---- */
@@ -232,11 +231,7 @@ static int show_events(struct world *world, struct err *err)
 		if (event_decode(&r, world->seen_us, &world->arena, &event) < 0)
 			return err_set(err, ERR_CORRUPT, "event", "what the core wrote can't be read again");
 		world->seen_us = event.at_us;
-		world->shown++;
-		if (world->checker && plan_check_event(world->checker, &event, err) < 0)
-			return err ? err->code : ERR_CORRUPT;
-		if (world->config.see)
-			world->config.see(world->config.ctx, world->core, &event);
+		world->config.see(world->config.ctx, world->core, &event);
 	}
 	world->events_seen = world->step.events.len;
 	return 0;
@@ -245,15 +240,17 @@ static int show_events(struct world *world, struct err *err)
 static int close_batch(struct world *world, struct err *err)
 {
 	struct step *step = &world->step;
-	struct world_batch batch = {world->sequence + 1, step->n_events, step->last_us, step->events.data, step->events.len};
+	struct batch batch = {
+		.sequence = world->sequence + 1, .n_events = step->n_events, .at_us = step->last_us, .len = step->events.len};
 	int code = 0;
 
 	if (!step->n_events)
 		return 0;
-	assert(world->events_seen == step->events.len);
-	world->digest = journal_hash(&world->digest, batch.sequence, batch.n_events, batch.at_us, batch.events, batch.len);
+	batch.events = step->events.data;
 	if (world->config.commit)
 		code = world->config.commit(world->config.ctx, world->core, &batch, err);
+	if (code == 0)
+		code = audit_take(world->audit, &step->events, &batch, err);
 	world->sequence += step->n_events;
 	step_reset(step);
 	world->events_seen = 0;
@@ -268,7 +265,8 @@ static int step_once(struct world *world, const struct input *input, struct err 
 
 	if (code < 0)
 		return code;
-	code = show_events(world, err);
+	if (world->config.see)
+		code = show_events(world, err);
 	for (; code == 0 && world->effects_seen < world->step.n_effects; world->effects_seen++)
 		take_effect(world, &world->step.effects[world->effects_seen]);
 	if (code == 0 && world->step.events.len >= world->config.batch_bytes)
@@ -404,10 +402,10 @@ us_t world_next(const struct world *world)
 
 static int give_clock(struct world *world, us_t now_us, struct err *err)
 {
-	uint64_t shown = world->shown;
+	uint64_t events = core_sequence(world->core);
 	int code = world_input(world, &(struct input){.type = INPUT_CLOCK, .now_us = now_us}, err);
 
-	if (code == 0 && world->shown == shown && core_wake(world->core) <= now_us)
+	if (code == 0 && core_sequence(world->core) == events && core_wake(world->core) <= now_us)
 		return err_set(err, ERR_CORRUPT, "wake-up", "at %" PRId64 " us the core did nothing, and wants to be called at %" PRId64,
 		               now_us, core_wake(world->core));
 	return code;
@@ -439,7 +437,5 @@ int world_finish(struct world *world, struct hash *ret_digest, struct err *err)
 {
 	int code = close_batch(world, err);
 
-	if (code == 0)
-		*ret_digest = world->digest;
-	return code;
+	return code < 0 ? code : audit_finish(world->audit, ret_digest, err);
 }

@@ -7,6 +7,7 @@
 #define SUAN_SIM_WORLD_H
 
 #include "core/core.h"
+#include "core/journal.h"
 
 struct world;
 
@@ -19,30 +20,24 @@ struct fate {
 	int32_t exit_code;
 };
 
-/* A batch of events, as it would be committed. */
-struct world_batch {
-	uint64_t sequence; /* of its first event */
-	uint32_t n_events;
-	us_t at_us;
-	const void *events;
-	size_t len;
-};
-
 /* How a world behaves, and who watches. Every function but `fate` may be NULL; what it is given is good for the call. */
 struct world_config {
 	void *ctx;
 	/* Asked when an attempt begins to run. The world itself ends it at its limit. */
 	struct fate (*fate)(void *ctx, const struct core *core, const struct job *job);
-	/* Each event; the state has it already, and all that its step decided. */
+	/* Each event as soon as it was applied. */
+	void (*applied)(void *ctx, const struct core *core, const struct event *event);
+	/* Each event, read from its bytes; the state has it already, and all that its step decided. */
 	void (*see)(void *ctx, const struct core *core, const struct event *event);
 	/* When an input and all the answers that it led to have been taken. */
 	void (*settled)(void *ctx, const struct core *core, us_t now_us);
-	/* Each batch, once it is closed. */
-	int (*commit)(void *ctx, const struct core *core, const struct world_batch *batch, struct err *err);
+	/* Each batch, once it is closed; it has no hash yet. */
+	int (*commit)(void *ctx, const struct core *core, const struct batch *batch, struct err *err);
 	us_t startup_us;    /* from release to running; 0: an attempt runs as soon as it is placed */
 	us_t kill_us;       /* from a kill to the end that it brings about; 0: it ends at once */
 	size_t batch_bytes; /* a batch is closed once it has that many; 0: after each step */
 	bool unchecked;     /* leaves out the plan checker: for measuring the core alone */
+	bool threaded;      /* hashes and checks on a thread of its own: what breaks a rule shows some batches later */
 };
 
 /* A world with an empty core, at instant 0. config is copied. Never NULL. */
@@ -51,8 +46,8 @@ struct world *world_free(struct world *world);
 const struct core *world_core(const struct world *world);
 
 /* Gives the core an input, and then every answer that its effects call for. Returns 0; what core_step returned where it
- * refused the input (nothing has changed); ERR_CORRUPT where the plan checker objects. After the latter the world is
- * only good for being freed. */
+ * refused the input (nothing has changed); ERR_CORRUPT where the plan checker objects, at the latest at the end of the run. After
+ * the latter the world is only good for being freed. */
 int world_input(struct world *world, const struct input *input, struct err *err);
 
 /* Submits a job now; *ret_job is its number. */
@@ -65,10 +60,10 @@ int world_run(struct world *world, us_t until_us, struct err *err);
 /* The instant of the next end or wake-up; US_NEVER: none. */
 us_t world_next(const struct world *world);
 
-/* Closes the batch, and gives the hash of the chain of all batches. */
+/* Closes the batch, waits for the auditor, and gives the hash of the chain of all batches. */
 int world_finish(struct world *world, struct hash *ret_digest, struct err *err);
 
-/* Plans and reservations that the checker has passed; 0 where it is left out. */
+/* Plans and reservations that the checker has passed, once the world is finished; 0 where it is left out. */
 uint64_t world_checked(const struct world *world);
 
 #endif

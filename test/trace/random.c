@@ -303,7 +303,7 @@ static void check_reasons(const struct core *core)
 
 /* ---- Watching ---- */
 
-static int commit(void *ctx, const struct core *core, const struct world_batch *batch, struct err *err)
+static int commit(void *ctx, const struct core *core, const struct batch *batch, struct err *err)
 {
 	struct trial *t = ctx;
 	struct hash ours, theirs;
