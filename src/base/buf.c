@@ -56,10 +56,14 @@ void buf_put_u8(struct buf *buf, uint8_t value)
 
 void buf_put_uint(struct buf *buf, uint64_t value)
 {
-	make_room(buf, 10);
-	for (; value >= 0x80; value >>= 7)
-		buf->data[buf->len++] = (uint8_t)(value | 0x80);
-	buf->data[buf->len++] = (uint8_t)value;
+	uint8_t *at;
+
+	if (buf->cap - buf->len < 10)
+		make_room(buf, 10);
+	for (at = buf->data + buf->len; value >= 0x80; value >>= 7)
+		*at++ = (uint8_t)(value | 0x80);
+	*at++ = (uint8_t)value;
+	buf->len = (size_t)(at - buf->data);
 }
 
 void buf_put_int(struct buf *buf, int64_t value)

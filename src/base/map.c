@@ -9,12 +9,10 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-enum slot_state { SLOT_FREE, SLOT_TAKEN, SLOT_GONE };
-
 struct map_slot {
 	uint64_t key;
 	uint32_t value;
-	uint32_t state;
+	uint32_t taken; /* 0: free */
 };
 
 /* The slot that holds the key, or the free one where the search ended. The table is never full. */
@@ -22,7 +20,7 @@ static struct map_slot *map_slot_of(const struct map *map, uint64_t key)
 {
 	uint32_t i = (uint32_t)rng_mix(key) & (map->cap - 1);
 
-	while (map->slots[i].state != SLOT_FREE && !(map->slots[i].state == SLOT_TAKEN && map->slots[i].key == key))
+	while (map->slots[i].taken && map->slots[i].key != key)
 		i = (i + 1) & (map->cap - 1);
 	return &map->slots[i];
 }
@@ -35,9 +33,8 @@ static void map_rehash(struct map *map)
 	while (map->cap < old.count * 2 + 2)
 		map->cap *= 2;
 	map->slots = mem_new(map->cap, sizeof *map->slots);
-	map->used = map->count;
 	for (uint32_t i = 0; i < old.cap; i++)
-		if (old.slots[i].state == SLOT_TAKEN)
+		if (old.slots[i].taken)
 			*map_slot_of(map, old.slots[i].key) = old.slots[i];
 	free(old.slots);
 }
@@ -46,30 +43,39 @@ uint32_t map_get(const struct map *map, uint64_t key, uint32_t otherwise)
 {
 	const struct map_slot *slot = map->cap ? map_slot_of(map, key) : NULL;
 
-	return slot && slot->state == SLOT_TAKEN ? slot->value : otherwise;
+	return slot && slot->taken ? slot->value : otherwise;
 }
 
 void map_set(struct map *map, uint64_t key, uint32_t value)
 {
 	struct map_slot *slot;
 
-	if (map->used + 1 > map->cap / 4 * 3)
+	if (map->count + 1 > map->cap / 4 * 3)
 		map_rehash(map);
 	slot = map_slot_of(map, key);
-	if (slot->state == SLOT_FREE) {
-		map->used++;
-		map->count++;
-	}
-	*slot = (struct map_slot){key, value, SLOT_TAKEN};
+	map->count += !slot->taken;
+	*slot = (struct map_slot){key, value, 1};
 }
 
+/* What stands behind the gap, and was put there since the gap was taken, closes it (Knuth, volume 3, algorithm 6.4 R): so there
+ * are no marks of what is gone, which would have to be cleared away. */
 bool map_remove(struct map *map, uint64_t key)
 {
 	struct map_slot *slot = map->cap ? map_slot_of(map, key) : NULL;
+	uint32_t last = map->cap - 1, gap;
 
-	if (!slot || slot->state != SLOT_TAKEN)
+	if (!slot || !slot->taken)
 		return false;
-	slot->state = SLOT_GONE;
+	gap = (uint32_t)(slot - map->slots);
+	for (uint32_t i = (gap + 1) & last; map->slots[i].taken; i = (i + 1) & last) {
+		uint32_t home = (uint32_t)rng_mix(map->slots[i].key) & last;
+
+		if (((i - home) & last) < ((i - gap) & last))
+			continue;
+		map->slots[gap] = map->slots[i];
+		gap = i;
+	}
+	map->slots[gap].taken = 0;
 	map->count--;
 	return true;
 }

@@ -12,8 +12,7 @@
 /* From a 64-bit key to a 32-bit value; all zero is an empty one. */
 struct map {
 	struct map_slot *slots;
-	uint32_t cap, used; /* used counts the tombstones too */
-	uint32_t count;
+	uint32_t cap, count;
 };
 
 /* The value, or `otherwise` where the key isn't there. Cost: O(1). */

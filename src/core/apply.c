@@ -31,10 +31,11 @@ struct job *job_at(struct core *core, uint32_t id)
 static void use_payload(struct core *core, const struct hash *payload, int change)
 {
 	static const struct hash none;
-	uint32_t users = core_payload_users(core, payload) + (uint32_t)change;
+	uint32_t users;
 
 	if (!memcmp(payload, &none, sizeof none))
 		return;
+	users = core_payload_users(core, payload) + (uint32_t)change;
 	if (users)
 		map_set(&core->payloads, hash_word(payload->bytes), users);
 	else
@@ -43,7 +44,7 @@ static void use_payload(struct core *core, const struct hash *payload, int chang
 
 static struct job *add_job(struct core *core, uint32_t id)
 {
-	struct job *job = mem_new(1, sizeof *job);
+	struct job *job = job_new(&core->memory);
 
 	assert(id == core->last_job + 1);
 	core->last_job = id;
@@ -68,26 +69,6 @@ static struct job *add_job(struct core *core, uint32_t id)
 static char *copy_or_null(const char *text)
 {
 	return text && *text ? mem_strdup(text) : NULL;
-}
-
-static void copy_plan(struct plan *to, const struct plan *from)
-{
-	free(to->tasks);
-	free(to->claims);
-	*to = *from;
-	to->tasks = mem_new(from->n_tasks, sizeof *to->tasks);
-	if (from->n_tasks)
-		memcpy(to->tasks, from->tasks, from->n_tasks * sizeof *to->tasks);
-	to->claims = mem_new(from->n_claims, sizeof *to->claims);
-	if (from->n_claims)
-		memcpy(to->claims, from->claims, from->n_claims * sizeof *to->claims);
-}
-
-static void drop_plan(struct plan *plan)
-{
-	free(plan->tasks);
-	free(plan->claims);
-	*plan = (struct plan){0};
 }
 
 /* ---- One function an event ---- */
@@ -288,7 +269,7 @@ static void apply_placed(struct core *core, const struct event *e)
 	job->placed_us = e->at_us;
 	job->started_us = job->ended_us = US_NEVER;
 	job->cause = CAUSE_NONE;
-	copy_plan(&job->plan, &p->plan);
+	plan_keep(&job->plan, &p->plan);
 	set_state(core, job, JOB_STAGE_IN);
 	requeue(core, job);
 	job->preemptible = false;
@@ -457,7 +438,7 @@ static void apply_ended(struct core *core, const struct event *e)
 		add_service(core, job, x);
 	if (x->then == JOB_QUEUED) {
 		job->restarts_left -= x->cause != CAUSE_PREEMPTED && x->cause != CAUSE_RECLAIMED;
-		drop_plan(&job->plan);
+		plan_drop(&job->plan);
 		job->placed_us = job->started_us = US_NEVER;
 		job->preemptible = false;
 	}
@@ -500,7 +481,7 @@ static void apply_reserved(struct core *core, const struct event *e)
 	r->job = e->reserved.job;
 	r->cause = e->reserved.cause;
 	r->request = core_shape(core, job_at(core, r->job))->group.requests[e->reserved.plan.request];
-	copy_plan(&r->plan, &e->reserved.plan);
+	plan_keep(&r->plan, &e->reserved.plan);
 	r->n_victims = e->reserved.n_victims;
 	r->victims = mem_new(r->n_victims, sizeof *r->victims);
 	if (r->n_victims)
@@ -584,7 +565,7 @@ static void apply_forgotten(struct core *core, const struct event *e)
 	queue_leave_shape(&core->queue, job->shape);
 	core->in_state[job->state]--;
 	core->n_jobs--;
-	core->jobs[job->id] = job_free(job);
+	core->jobs[job->id] = job_free(&core->memory, job);
 }
 
 void apply(struct core *core, const struct event *event)

@@ -26,7 +26,8 @@ struct core *core_free(struct core *core)
 	if (!core)
 		return NULL;
 	for (uint32_t id = 1; id <= core->last_job; id++)
-		job_free(core->jobs[id]);
+		job_free(&core->memory, core->jobs[id]);
+	job_memory_done(&core->memory);
 	for (uint32_t i = 0; i < core->n_calendars; i++)
 		calendar_done(&core->calendars[i]);
 	free(core->calendars);

@@ -7,7 +7,10 @@
 #include "core/event.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 /* ---- Parts ---- */
 
@@ -120,6 +123,28 @@ void plan_decode(struct reader *r, struct arena *arena, struct plan *plan)
 		plan->claims[i].from_us = read_until(r);
 		plan->claims[i].until_us = read_until(r);
 	}
+}
+
+void plan_keep(struct plan *to, const struct plan *from)
+{
+	size_t claims = from->n_claims * sizeof *from->claims, tasks = from->n_tasks * sizeof *from->tasks;
+	char *kept = mem_resize(NULL, claims + tasks, 1);
+
+	_Static_assert(_Alignof(struct task) <= _Alignof(struct claim), "tasks may lie behind claims");
+	if (claims)
+		memcpy(kept, from->claims, claims);
+	if (tasks)
+		memcpy(kept + claims, from->tasks, tasks);
+	free(to->claims);
+	*to = *from;
+	to->claims = (struct claim *)(void *)kept;
+	to->tasks = (struct task *)(void *)(kept + claims);
+}
+
+void plan_drop(struct plan *plan)
+{
+	free(plan->claims);
+	*plan = (struct plan){0};
 }
 
 void group_encode(const struct group *group, struct buf *buf)

@@ -261,6 +261,11 @@ int event_decode(struct reader *r, us_t previous_us, struct arena *arena, struct
 /* The parts that also stand elsewhere. Decoding fills what is pointed to in the arena, and sets r->bad where it must. */
 void plan_encode(const struct plan *plan, struct buf *buf);
 void plan_decode(struct reader *r, struct arena *arena, struct plan *plan);
+/* Makes *to a copy that is its owner's, in one piece of memory; what it owned before goes. plan_drop frees that, and leaves it
+ * empty.
+ */
+void plan_keep(struct plan *to, const struct plan *from);
+void plan_drop(struct plan *plan);
 void booked_encode(const struct booked *booked, struct buf *buf);
 void booked_decode(struct reader *r, struct arena *arena, struct booked *booked);
 void group_encode(const struct group *group, struct buf *buf);

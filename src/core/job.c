@@ -84,7 +84,43 @@ struct job_extra *job_extra(struct job *job)
 	return job->extra;
 }
 
-struct job *job_free(struct job *job)
+struct job *job_new(struct job_memory *memory)
+{
+	return slab_new(&memory->jobs, sizeof(struct job));
+}
+
+/* Most have one task; only these are of one size. */
+static size_t running_size(uint32_t n_tasks)
+{
+	return sizeof(struct running) + n_tasks * sizeof(struct tenant);
+}
+
+struct running *running_new(struct job_memory *memory, struct job *job, uint32_t n_tasks)
+{
+	struct running *running = n_tasks == 1 ? slab_new(&memory->running, running_size(1)) : mem_new(1, running_size(n_tasks));
+
+	running->job = job;
+	running->id = job->id;
+	running->n_tasks = n_tasks;
+	return running;
+}
+
+struct running *running_free(struct job_memory *memory, struct running *running)
+{
+	if (running && running->n_tasks == 1)
+		slab_free(&memory->running, running);
+	else
+		free(running);
+	return NULL;
+}
+
+void job_memory_done(struct job_memory *memory)
+{
+	slab_done(&memory->jobs);
+	slab_done(&memory->running);
+}
+
+struct job *job_free(struct job_memory *memory, struct job *job)
 {
 	if (!job)
 		return NULL;
@@ -102,13 +138,10 @@ struct job *job_free(struct job *job)
 		free(job->extra->stopped_by);
 		free(job->extra);
 	}
-	if (job->running)
-		free(job->running->tenants);
-	free(job->running);
+	running_free(memory, job->running);
 	free(job->name);
 	free(job->held);
-	free(job->plan.tasks);
-	free(job->plan.claims);
-	free(job);
+	plan_drop(&job->plan);
+	slab_free(&memory->jobs, job);
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #ifndef SUAN_CORE_JOB_H
 #define SUAN_CORE_JOB_H
 
+#include "base/slab.h"
 #include "base/tree.h"
 #include "core/capacity.h"
 #include "core/event.h"
@@ -39,23 +40,26 @@ struct job_extra {
 	us_t attained_us; /* service of earlier attempts: time × cards */
 };
 
-/* What only a job has whose attempt its engine may hold or run. All of it follows from the rest. */
-struct running {
-	struct job *job;
-	struct tree_node in_live;    /* by number */
-	struct tree_node in_ends;    /* where it has a bound: by it */
-	struct tree_node in_victims; /* where it may be preempted: the first to go first */
-	us_t until_us;               /* as it stands in the ends */
-	bool in_line;                /* it stands among the victims */
-	uint64_t rank;               /* as it stands there */
-	struct tenant *tenants;      /* by task: what it has of a node */
-};
-
 /* A task on its node, in the list of what runs there. */
 struct tenant {
 	struct tenant *next, **link; /* link NULL: its node left the pool */
 	struct running *of;
 	uint32_t task;
+};
+
+/* What only a job has whose attempt its engine may hold or run. All of it follows from the rest. What one tree compares lies in
+ * one line of the cache. */
+struct running {
+	struct tree_node in_ends; /* where it has a bound: by it */
+	us_t until_us;            /* as it stands there */
+	struct job *job;
+	uint32_t id;                 /* of the job */
+	uint32_t n_tasks;            /* tenants */
+	struct tree_node in_live;    /* by number */
+	bool in_line;                /* it stands among the victims */
+	uint64_t rank;               /* as it stands there */
+	struct tree_node in_victims; /* where it may be preempted: the first to go first */
+	struct tenant tenants[];     /* by task: what it has of a node */
 };
 
 #define SHELF_NONE UINT16_MAX
@@ -129,7 +133,16 @@ uint32_t ranges_value(const struct range *ranges, uint32_t n, uint32_t nth);
 
 /* The job's extra part, made where it hasn't one. */
 struct job_extra *job_extra(struct job *job);
-/* Frees a job and all that it owns. */
-struct job *job_free(struct job *job);
+/* Where jobs lie, and what those have that run; all zero is empty. job_memory_done frees what is left of both at once, but
+ * nothing that a job owns, and no running of several tasks. */
+struct job_memory {
+	struct slab jobs, running;
+};
+struct job *job_new(struct job_memory *memory);
+/* Frees a job and all that it owns. Accepts NULL, and returns it. */
+struct job *job_free(struct job_memory *memory, struct job *job);
+struct running *running_new(struct job_memory *memory, struct job *job, uint32_t n_tasks);
+struct running *running_free(struct job_memory *memory, struct running *running);
+void job_memory_done(struct job_memory *memory);
 
 #endif

@@ -59,7 +59,10 @@ static void rank_buckets(struct core *core, us_t now_us)
 
 	if (!queue->sorted)
 		list_entrants(core);
-	projects_rank(core->tree, now_us, core->entrants, core->n_entrants, &core->ranking, core->ranks);
+	if (core->n_entrants == 1)
+		core->ranks[0] = 0;
+	else
+		projects_rank(core->tree, now_us, core->entrants, core->n_entrants, &core->ranking, core->ranks);
 	for (uint32_t i = 0; i < queue->n_buckets; i++)
 		if (queue->buckets[i])
 			queue->buckets[i]->share = core->ranks[queue->buckets[i]->entrant];

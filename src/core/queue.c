@@ -252,7 +252,7 @@ static uint32_t bucket_of(struct queue *queue, uint32_t priority, uint32_t proje
 		return id;
 	id = take_number(queue->free_buckets, &queue->n_free_buckets, (void **)&queue->buckets, &queue->buckets_cap,
 	                 &queue->n_buckets);
-	queue->buckets[id] = mem_new(1, sizeof *queue->buckets[id]);
+	queue->buckets[id] = slab_new(&queue->bucket_memory, sizeof *queue->buckets[id]);
 	*queue->buckets[id] = (struct bucket){.priority = priority, .project = project};
 	map_set(&queue->bucket_of, bucket_key(priority, project), id);
 	queue->sorted = false;
@@ -265,7 +265,7 @@ static void drop_bucket(struct queue *queue, uint32_t id)
 
 	map_remove(&queue->bucket_of, bucket_key(bucket->priority, bucket->project));
 	free(bucket->lanes);
-	free(bucket);
+	slab_free(&queue->bucket_memory, bucket);
 	queue->buckets[id] = NULL;
 	give_number(&queue->free_buckets, &queue->free_buckets_cap, &queue->n_free_buckets, id);
 	queue->sorted = false;
@@ -319,10 +319,12 @@ static void list_buckets(struct queue *queue)
 	queue->n_order = 0;
 	for (uint32_t i = 0; i < queue->n_buckets; i++)
 		if (queue->buckets[i]) {
-			mem_grow((void **)&queue->order, &queue->order_cap, queue->n_order, sizeof *queue->order);
+			if (queue->n_order == queue->order_cap) {
+				mem_grow((void **)&queue->order, &queue->order_cap, queue->n_order, sizeof *queue->order);
+				queue->equal_to = mem_resize(queue->equal_to, queue->order_cap, sizeof *queue->equal_to);
+			}
 			queue->order[queue->n_order++] = i;
 		}
-	queue->equal_to = mem_resize(queue->equal_to, queue->order_cap, sizeof *queue->equal_to);
 }
 
 void queue_sort(struct queue *queue, us_t now_us)
@@ -442,7 +444,7 @@ static uint32_t site_of(struct queue *queue, const struct shape *shape)
 
 	if (id == UINT32_MAX) {
 		id = take_number(queue->free_sites, &queue->n_free_sites, (void **)&queue->sites, &queue->sites_cap, &queue->n_sites);
-		queue->sites[id] = mem_new(1, sizeof *queue->sites[id]);
+		queue->sites[id] = slab_new(&queue->site_memory, sizeof *queue->sites[id]);
 		queue->sites[id]->key = shape->place;
 		list_places(queue->sites[id], shape);
 		map_set(&queue->site_of, shape->place, id);
@@ -451,19 +453,13 @@ static uint32_t site_of(struct queue *queue, const struct shape *shape)
 	return id;
 }
 
-static void site_free(struct site *site)
-{
-	if (site)
-		free(site->places);
-	free(site);
-}
-
 static void leave_site(struct queue *queue, uint32_t id)
 {
 	if (--queue->sites[id]->users)
 		return;
 	map_remove(&queue->site_of, queue->sites[id]->key);
-	site_free(queue->sites[id]);
+	free(queue->sites[id]->places);
+	slab_free(&queue->site_memory, queue->sites[id]);
 	queue->sites[id] = NULL;
 	give_number(&queue->free_sites, &queue->free_sites_cap, &queue->n_free_sites, id);
 }
@@ -480,7 +476,7 @@ static uint32_t lane_of(struct queue *queue, const struct job_class *class)
 	if (id != UINT32_MAX)
 		return id;
 	id = take_number(queue->free_lanes, &queue->n_free_lanes, (void **)&queue->lanes, &queue->lanes_cap, &queue->n_lanes);
-	lane = queue->lanes[id] = mem_new(1, sizeof *lane);
+	lane = queue->lanes[id] = slab_new(&queue->lane_memory, sizeof *lane);
 	*lane = (struct lane){.bucket = bucket, .site = site_of(queue, shape), .key = key};
 	lane->classes = (struct tree){.compare = compare_classes, .update = update_class};
 	map_set(&queue->lane_of, key, id);
@@ -502,7 +498,7 @@ static void drop_lane(struct queue *queue, uint32_t id)
 	bucket->lanes[i] = bucket->lanes[--bucket->n_lanes];
 	map_remove(&queue->lane_of, lane->key);
 	leave_site(queue, lane->site);
-	free(lane);
+	slab_free(&queue->lane_memory, lane);
 	queue->lanes[id] = NULL;
 	give_number(&queue->free_lanes, &queue->free_lanes_cap, &queue->n_free_lanes, id);
 }
@@ -568,7 +564,7 @@ static uint32_t class_of(struct queue *queue, const struct job *job)
 
 	if (id != UINT32_MAX)
 		return id;
-	class = mem_new(1, sizeof *class);
+	class = slab_new(&queue->class_memory, sizeof *class);
 	*class = (struct job_class){.shape = job->shape, .project = job->project, .priority = job->priority};
 	class->nodes = queue->shapes[job->shape]->group.nodes;
 	class->jobs = (struct tree){.compare = compare_jobs, .update = update_part};
@@ -584,7 +580,7 @@ static void drop_class(struct queue *queue, uint32_t id)
 	struct job_class *class = queue->classes[id];
 
 	map_remove(&queue->class_of, class_key(class->shape, class->project, class->priority));
-	free(class);
+	slab_free(&queue->class_memory, class);
 	queue->classes[id] = NULL;
 	give_number(&queue->free_classes, &queue->free_classes_cap, &queue->n_free_classes, id);
 }
@@ -743,17 +739,16 @@ void queue_done(struct queue *queue)
 {
 	for (uint32_t i = 0; i < queue->n_shapes; i++)
 		shape_free(queue->shapes[i]);
-	for (uint32_t i = 0; i < queue->n_classes; i++)
-		free(queue->classes[i]);
-	for (uint32_t i = 0; i < queue->n_lanes; i++)
-		free(queue->lanes[i]);
 	for (uint32_t i = 0; i < queue->n_sites; i++)
-		site_free(queue->sites[i]);
-	for (uint32_t i = 0; i < queue->n_buckets; i++) {
+		if (queue->sites[i])
+			free(queue->sites[i]->places);
+	for (uint32_t i = 0; i < queue->n_buckets; i++)
 		if (queue->buckets[i])
 			free(queue->buckets[i]->lanes);
-		free(queue->buckets[i]);
-	}
+	slab_done(&queue->class_memory);
+	slab_done(&queue->site_memory);
+	slab_done(&queue->lane_memory);
+	slab_done(&queue->bucket_memory);
 	free(queue->free_shapes);
 	free(queue->free_classes);
 	free(queue->free_sites);

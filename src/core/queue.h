@@ -11,6 +11,7 @@
 #ifndef SUAN_CORE_QUEUE_H
 #define SUAN_CORE_QUEUE_H
 
+#include "base/slab.h"
 #include "core/job.h"
 #include "core/pool.h"
 
@@ -94,7 +95,8 @@ struct bucket {
 };
 
 struct queue {
-	bool by_share;         /* fair: a bucket for each project */
+	bool by_share; /* fair: a bucket for each project */
+	struct slab class_memory, site_memory, lane_memory, bucket_memory;
 	struct shape **shapes; /* NULL for one that went */
 	uint32_t n_shapes, shapes_cap;
 	uint32_t *free_shapes;

@@ -269,8 +269,7 @@ struct reservation *reservation_free(struct reservation *r)
 {
 	if (!r)
 		return NULL;
-	free(r->plan.tasks);
-	free(r->plan.claims);
+	plan_drop(&r->plan);
 	free(r->victims);
 	free(r);
 	return NULL;

@@ -18,7 +18,7 @@
 
 int compare_live(const struct tree_node *a, const struct tree_node *b)
 {
-	uint32_t x = running_job(a)->id, y = running_job(b)->id;
+	uint32_t x = tree_entry(a, struct running, in_live)->id, y = tree_entry(b, struct running, in_live)->id;
 
 	return x < y ? -1 : x > y;
 }
@@ -29,7 +29,7 @@ static int compare_ends(const struct tree_node *a, const struct tree_node *b)
 
 	if (x->until_us != y->until_us)
 		return x->until_us < y->until_us ? -1 : 1;
-	return x->job->id < y->job->id ? -1 : x->job->id > y->job->id;
+	return x->id < y->id ? -1 : x->id > y->id;
 }
 
 /* The lowest priority first; of one priority what stands last in the policy's order, and came last. */
@@ -204,9 +204,7 @@ void take_plan(struct core *core, struct job *job, bool again)
 	struct share share;
 	uint32_t node;
 
-	job->running = mem_new(1, sizeof *job->running);
-	job->running->job = job;
-	job->running->tenants = mem_new(job->plan.n_tasks, sizeof *job->running->tenants);
+	job->running = running_new(&core->memory, job, job->plan.n_tasks);
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
 		if (!job_holds(core, job, i, &node, &share))
 			continue;
@@ -248,9 +246,7 @@ void give_plan(struct core *core, struct job *job)
 	outlook_release(core, job);
 	projects_give(core->tree, job->project, &amount, core->now_us);
 	core->relieved += core->projects_bounded;
-	free(job->running->tenants);
-	free(job->running);
-	job->running = NULL;
+	job->running = running_free(&core->memory, job->running);
 }
 
 void set_until(struct core *core, struct job *job, us_t until_us)
@@ -364,7 +360,5 @@ void forget_running(struct core *core, struct job *job)
 		return;
 	amount = job_amount(core, job);
 	projects_give(core->tree, job->project, &amount, core->now_us);
-	free(job->running->tenants);
-	free(job->running);
-	job->running = NULL;
+	job->running = running_free(&core->memory, job->running);
 }

@@ -236,9 +236,10 @@ static void save_job(const struct core *core, const struct job *job, struct buf 
 
 static void load_plan(struct job *job, struct reader *r, struct arena *arena)
 {
-	plan_decode(r, arena, &job->plan);
-	job->plan.tasks = copy_of(job->plan.tasks, job->plan.n_tasks, sizeof *job->plan.tasks);
-	job->plan.claims = copy_of(job->plan.claims, job->plan.n_claims, sizeof *job->plan.claims);
+	struct plan plan;
+
+	plan_decode(r, arena, &plan);
+	plan_keep(&job->plan, &plan);
 }
 
 static void load_flagged(struct job *job, unsigned flags, struct reader *r, struct arena *arena)
@@ -259,7 +260,7 @@ static void load_flagged(struct job *job, unsigned flags, struct reader *r, stru
 /* Reads a job into its place among the jobs, which is there. */
 static void load_job(struct core *core, struct reader *r, struct arena *arena)
 {
-	struct job *job = mem_new(1, sizeof *job);
+	struct job *job = job_new(&core->memory);
 	const void *payload;
 	struct group group;
 	unsigned flags;
@@ -291,7 +292,7 @@ static void load_job(struct core *core, struct reader *r, struct arena *arena)
 	load_flagged(job, flags, r, arena);
 	r->bad |= job->id == 0 || core->jobs[job->id] || job->project >= core->projects.count || job->user >= core->users.count;
 	if (r->bad) {
-		job_free(job);
+		job_free(&core->memory, job);
 		return;
 	}
 	job->shape = queue_shape(&core->queue, &group, &new_shape);
@@ -399,9 +400,7 @@ static struct reservation *load_reservation(const struct core *core, struct read
 	for (uint32_t i = 0; i < r->n_victims; i++)
 		r->victims[i] = (uint32_t)read_uint(reader);
 	r->n_stopped = (uint32_t)read_uint_max(reader, r->n_victims);
-	r->plan = plan;
-	r->plan.tasks = copy_of(plan.tasks, plan.n_tasks, sizeof *plan.tasks);
-	r->plan.claims = copy_of(plan.claims, plan.n_claims, sizeof *plan.claims);
+	plan_keep(&r->plan, &plan);
 	reader->bad |= !r->job || !core->jobs[r->job] || plan.request >= core_job_group(core, core->jobs[r->job])->n_requests;
 	for (uint32_t i = 0; !reader->bad && i < plan.n_tasks; i++)
 		reader->bad |= plan.tasks[i].centre >= core->pool->n_centres ||

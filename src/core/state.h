@@ -27,6 +27,7 @@ struct core {
 	struct strtab kinds, centres, projects, users;
 	struct pool *pool;
 	struct job **jobs; /* by number, from 1; NULL where it left */
+	struct job_memory memory;
 	uint32_t last_job, jobs_cap;
 	bool *silent;              /* by centre */
 	struct keep keep;          /* its reservations, in order; the rest of it follows */

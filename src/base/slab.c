@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * slab.c: things of one size, in blocks that grow with their number; see slab.h. */
+#include "base/slab.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, size) ((void)(p), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(p, size) ((void)(p), (void)(size))
+#endif
+
+enum { LINE = 64, BLOCK_LEAST = 8, BLOCK_MOST = 128 }; /* bytes; things */
+
+/* A thing's room: whole lines of the cache, where it is larger than one. */
+static size_t stride_of(const struct slab *slab)
+{
+	size_t to = slab->size > LINE / 2 ? LINE : slab->size > LINE / 4 ? LINE / 2 : LINE / 4;
+
+	return (slab->size + to - 1) / to * to;
+}
+
+static void add_block(struct slab *slab)
+{
+	size_t n = slab->blocks ? BLOCK_MOST : BLOCK_LEAST;
+	char *block = mem_resize(NULL, n * stride_of(slab) + 2 * LINE, 1);
+
+	memcpy(block, &slab->blocks, sizeof slab->blocks);
+	slab->blocks = block;
+	slab->at = block + LINE + (LINE - (uintptr_t)block % LINE) % LINE;
+	slab->left = n;
+}
+
+void *slab_new(struct slab *slab, size_t size)
+{
+	void *thing = slab->free;
+
+	assert(size >= sizeof slab->free && (slab->size == size || !slab->size));
+	slab->size = size;
+	if (thing) {
+		ASAN_UNPOISON_MEMORY_REGION(thing, slab->size);
+		memcpy(&slab->free, thing, sizeof slab->free);
+		return memset(thing, 0, slab->size);
+	}
+	if (!slab->left)
+		add_block(slab);
+	thing = slab->at;
+	slab->at += stride_of(slab);
+	slab->left--;
+	return memset(thing, 0, slab->size);
+}
+
+void slab_free(struct slab *slab, void *thing)
+{
+	if (!thing)
+		return;
+	memcpy(thing, &slab->free, sizeof slab->free);
+	slab->free = thing;
+	ASAN_POISON_MEMORY_REGION(thing, slab->size);
+}
+
+void slab_done(struct slab *slab)
+{
+	while (slab->blocks) {
+		void *block = slab->blocks;
+
+		memcpy(&slab->blocks, block, sizeof slab->blocks);
+		free(block);
+	}
+	*slab = (struct slab){0};
+}
