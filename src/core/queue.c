@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 
 /* ---- Shapes ---- */
 
@@ -25,18 +26,57 @@ struct hash shape_key(const struct group *group)
 	return key;
 }
 
+static bool same_request(const struct request *a, const struct request *b)
+{
+	return a->kind == b->kind && a->cards_milli == b->cards_milli && a->cpus_milli == b->cpus_milli &&
+	       a->memory_mib == b->memory_mib && a->centre == b->centre && a->speed_milli == b->speed_milli && a->image == b->image;
+}
+
+static bool same_group(const struct group *a, const struct group *b)
+{
+	if (a->nodes != b->nodes || a->n_requests != b->n_requests || a->ordered != b->ordered || a->hard != b->hard ||
+	    a->highest != b->highest)
+		return false;
+	for (uint32_t i = 0; i < a->n_requests; i++)
+		if (!same_request(&a->requests[i], &b->requests[i]))
+			return false;
+	return true;
+}
+
+/* Of what mostly differs; shapes of one mix are told apart by same_group. Far cheaper than the key, which is for who is new. */
+static uint64_t mix_of(const struct group *group)
+{
+	uint64_t mix = (uint64_t)group->nodes << 32 | group->n_requests << 4 | (uint64_t)group->highest << 2 | group->hard;
+
+	for (uint32_t i = 0; i < group->n_requests; i++) {
+		const struct request *q = &group->requests[i];
+
+		mix = rng_mix(mix ^ ((uint64_t)q->kind << 32 | q->cards_milli));
+		mix = rng_mix(mix ^ ((uint64_t)q->cpus_milli << 32 | q->memory_mib));
+		mix = rng_mix(mix ^ ((uint64_t)q->centre << 32 | q->speed_milli));
+	}
+	return mix;
+}
+
+/* The shape, from the first of this mix on. */
+static uint32_t find_alike(const struct queue *queue, uint64_t mix, const struct group *group)
+{
+	uint32_t id = map_get(&queue->shape_of_mix, mix, UINT32_MAX);
+
+	while (id != UINT32_MAX && !same_group(&queue->shapes[id]->group, group))
+		id = queue->shapes[id]->alike;
+	return id;
+}
+
 uint32_t queue_find_shape(const struct queue *queue, const struct group *group)
 {
-	struct hash key = shape_key(group);
-	uint32_t id = map_get(&queue->shape_of_key, hash_word(key.bytes), UINT32_MAX);
-
-	assert(id == UINT32_MAX || !memcmp(&queue->shapes[id]->key, &key, sizeof key));
-	return id;
+	return find_alike(queue, mix_of(group), group);
 }
 
 uint32_t queue_shape(struct queue *queue, const struct group *group, bool *ret_new)
 {
-	uint32_t id = queue_find_shape(queue, group);
+	uint64_t mix = mix_of(group);
+	uint32_t id = find_alike(queue, mix, group);
 	struct shape *shape;
 
 	*ret_new = id == UINT32_MAX;
@@ -57,7 +97,9 @@ uint32_t queue_shape(struct queue *queue, const struct group *group, bool *ret_n
 		id = queue->n_shapes++;
 	}
 	queue->shapes[id] = shape;
-	map_set(&queue->shape_of_key, hash_word(shape->key.bytes), id);
+	shape->mix = mix;
+	shape->alike = map_get(&queue->shape_of_mix, mix, UINT32_MAX);
+	map_set(&queue->shape_of_mix, mix, id);
 	return id;
 }
 
@@ -70,13 +112,30 @@ static void shape_free(struct shape *shape)
 	free(shape);
 }
 
+/* Takes a shape out of those of its mix. */
+static void unlink_alike(struct queue *queue, uint32_t id)
+{
+	const struct shape *shape = queue->shapes[id];
+	uint32_t before = map_get(&queue->shape_of_mix, shape->mix, UINT32_MAX);
+
+	if (before != id) {
+		while (queue->shapes[before]->alike != id)
+			before = queue->shapes[before]->alike;
+		queue->shapes[before]->alike = shape->alike;
+	} else if (shape->alike != UINT32_MAX) {
+		map_set(&queue->shape_of_mix, shape->mix, shape->alike);
+	} else {
+		map_remove(&queue->shape_of_mix, shape->mix);
+	}
+}
+
 void queue_leave_shape(struct queue *queue, uint32_t id)
 {
 	struct shape *shape = queue->shapes[id];
 
 	if (--shape->users)
 		return;
-	map_remove(&queue->shape_of_key, hash_word(shape->key.bytes));
+	unlink_alike(queue, id);
 	shape_free(shape);
 	queue->shapes[id] = NULL;
 	mem_grow((void **)&queue->free_shapes, &queue->free_shapes_cap, queue->n_free_shapes, sizeof *queue->free_shapes);
@@ -761,7 +820,7 @@ void queue_done(struct queue *queue)
 	free(queue->buckets);
 	free(queue->order);
 	free(queue->equal_to);
-	map_done(&queue->shape_of_key);
+	map_done(&queue->shape_of_mix);
 	map_done(&queue->class_of);
 	map_done(&queue->site_of);
 	map_done(&queue->lane_of);

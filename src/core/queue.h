@@ -31,6 +31,8 @@ struct shape {
 	uint32_t users;  /* jobs of this shape; without any it goes */
 	uint64_t weight; /* under shortest: cards^power, in 1/65536 */
 	uint64_t place;  /* a hash of where its tasks could lie: shelves, and wholly free cards that a node needs there */
+	uint64_t mix;    /* of what it asks for, and the next shape of which it is the same; UINT32_MAX: none */
+	uint32_t alike;
 };
 
 /* Somewhere to look: nodes of this shelf with so many wholly free cards; 0: shares, and no cards. */
@@ -101,7 +103,7 @@ struct queue {
 	uint32_t n_shapes, shapes_cap;
 	uint32_t *free_shapes;
 	uint32_t n_free_shapes, free_shapes_cap;
-	struct map shape_of_key;    /* from the key's first 8 bytes */
+	struct map shape_of_mix;    /* from a mix of what is asked for to the first shape that has it */
 	struct job_class **classes; /* those in which a job waits; NULL: free */
 	uint32_t n_classes, classes_cap;
 	uint32_t *free_classes;
