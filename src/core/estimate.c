@@ -84,12 +84,27 @@ enum {
 	SHARE_LEAST = -22 * OCTAVE, /* of run / limit */
 };
 
+/* A bucket has a count. */
+static void widen_to(struct run_histogram *h, uint32_t bucket)
+{
+	if (h->first == h->end) {
+		h->first = (uint8_t)bucket;
+		h->end = (uint8_t)(bucket + 1);
+	}
+	h->first = bucket < h->first ? (uint8_t)bucket : h->first;
+	h->end = bucket >= h->end ? (uint8_t)(bucket + 1) : h->end;
+}
+
 static void fade_runs(struct run_histogram *h)
 {
-	h->total = 0;
-	for (int i = 0; i < ESTIMATE_BUCKETS; i++) {
+	uint32_t first = h->first, end = h->end;
+
+	h->total = h->first = h->end = 0;
+	for (uint32_t i = first; i < end; i++) {
 		h->counts[i] = (uint8_t)(h->counts[i] - (h->counts[i] + 3) / 4);
-		if (!h->counts[i])
+		if (h->counts[i])
+			widen_to(h, i);
+		else
 			h->places[i] = 0;
 		h->total += h->counts[i];
 	}
@@ -105,6 +120,7 @@ static void learn_run(struct run_histogram *h, int32_t at)
 	if (h->total + RUN_STEP > RUN_TOTAL_MAX)
 		fade_runs(h);
 	h->total += RUN_STEP;
+	widen_to(h, bucket);
 	h->counts[bucket] = (uint8_t)(h->counts[bucket] + RUN_STEP);
 	count = h->counts[bucket];
 	h->places[bucket] = (uint8_t)((h->places[bucket] * (count - RUN_STEP) + place * RUN_STEP + count / 2) / count);
@@ -204,20 +220,28 @@ enum { MIX_ONE = 1 << 23, OTHERS = 2 * RUN_STEP, TAIL = 25 };
 struct mixture {
 	uint32_t mass[ESTIMATE_BUCKETS];   /* sums to at most MIX_ONE */
 	uint32_t moment[ESTIMATE_BUCKETS]; /* mass × place */
+	int32_t first, end;                /* what isn't 0 lies in [first, end) */
 	uint32_t left;                     /* of MIX_ONE, for the levels that follow */
 	uint32_t most;                     /* the greatest total of those before */
 	enum estimate_level level;
 	uint32_t n;
 };
 
+static void widen_mix(struct mixture *mix, int32_t first, int32_t end)
+{
+	mix->first = first < mix->first ? first : mix->first;
+	mix->end = end > mix->end ? end : mix->end;
+}
+
 static void mix_shifted(struct mixture *mix, const struct run_histogram *h, uint32_t unit, int32_t shift)
 {
-	for (int32_t i = 0; i < ESTIMATE_BUCKETS; i++) {
+	for (int32_t i = h->first; i < h->end; i++) {
 		if (!h->counts[i])
 			continue;
 		int32_t at = clamp(i * BUCKET + h->places[i] + shift, 0, RUN_SPAN - 1);
 		uint32_t mass = h->counts[i] * unit;
 
+		widen_mix(mix, at / BUCKET, at / BUCKET + 1);
 		mix->mass[at / BUCKET] += mass;
 		mix->moment[at / BUCKET] += mass * (uint32_t)(at % BUCKET);
 	}
@@ -226,7 +250,8 @@ static void mix_shifted(struct mixture *mix, const struct run_histogram *h, uint
 /* restrict: so that the loop is made of vector instructions. */
 static void mix_straight(struct mixture *restrict mix, const struct run_histogram *restrict h, uint32_t unit)
 {
-	for (int i = 0; i < ESTIMATE_BUCKETS; i++) {
+	widen_mix(mix, h->first, h->end);
+	for (int i = h->first; i < h->end; i++) {
 		uint32_t mass = h->counts[i] * unit;
 
 		mix->mass[i] += mass;
@@ -276,7 +301,7 @@ static const struct run_histogram *runs_at(const struct estimates *e, const stru
 static void mix_all(struct mixture *mix, const struct estimates *e, const struct estimate_key *key, us_t limit_us,
                     uint32_t enough)
 {
-	*mix = (struct mixture){.left = MIX_ONE, .level = ESTIMATE_BY_NOTHING};
+	*mix = (struct mixture){.left = MIX_ONE, .level = ESTIMATE_BY_NOTHING, .first = ESTIMATE_BUCKETS};
 	for (enum estimate_level level = 0; level < ESTIMATE_BY_NOTHING && mix->left > enough; level++)
 		if (level != ESTIMATE_BY_LIMIT)
 			mix_level(mix, runs_at(e, key, level), level, 0);
@@ -287,20 +312,33 @@ static void mix_all(struct mixture *mix, const struct estimates *e, const struct
 /* Takes out what lies at `at` or before. */
 static void mix_only_after(struct mixture *mix, int32_t at)
 {
-	for (int32_t i = 0; i < ESTIMATE_BUCKETS && i * BUCKET <= at; i++)
+	for (int32_t i = mix->first; i < mix->end && i * BUCKET <= at; i++)
 		if (mix->mass[i] && i * BUCKET + (int32_t)(mix->moment[i] / mix->mass[i]) <= at)
 			mix->mass[i] = 0;
+}
+
+static uint32_t mix_sum(const struct mixture *mix)
+{
+	uint32_t sum = 0;
+
+	for (int32_t i = mix->first; i < mix->end; i++)
+		sum += mix->mass[i];
+	return sum;
+}
+
+/* Where all mass of a bucket lies. */
+static us_t mix_value(const struct mixture *mix, int32_t bucket)
+{
+	return value_of(RUN_LEAST + bucket * BUCKET + (int32_t)(mix->moment[bucket] / mix->mass[bucket]));
 }
 
 /* Reads the quantiles; returns whether there is anything to read them from. The tails of some 40 runs are shorter than those of
  * what they come from: 1 in 25 of them stands for 1 in 20. */
 static bool mix_quantiles(const struct mixture *mix, struct estimate *ret)
 {
-	uint32_t sum = 0, n = 0, targets[3];
+	uint32_t sum = mix_sum(mix), n = 0, targets[3];
 	us_t values[3];
 
-	for (int i = 0; i < ESTIMATE_BUCKETS; i++)
-		sum += mix->mass[i];
 	ret->level = mix->level;
 	ret->n = mix->n;
 	if (!sum)
@@ -309,9 +347,9 @@ static bool mix_quantiles(const struct mixture *mix, struct estimate *ret)
 	targets[1] = (sum + 1) / 2;
 	targets[2] = sum - sum / TAIL;
 	sum = 0;
-	for (int32_t i = 0; n < 3; i++)
+	for (int32_t i = mix->first; n < 3; i++)
 		for (sum += mix->mass[i]; n < 3 && sum >= targets[n]; n++)
-			values[n] = value_of(RUN_LEAST + i * BUCKET + (int32_t)(mix->moment[i] / mix->mass[i]));
+			values[n] = mix_value(mix, i);
 	ret->low_us = values[0];
 	ret->mid_us = values[1];
 	ret->high_us = values[2];
@@ -344,6 +382,23 @@ struct estimate estimate_run(const struct estimates *e, const struct estimate_ke
 	}
 	estimate_bound(&ret, limit_us);
 	return ret;
+}
+
+us_t estimate_run_mid(const struct estimates *e, const struct estimate_key *key, us_t limit_us)
+{
+	struct mixture mix;
+	uint32_t sum, target, below = 0;
+	int32_t i;
+
+	assert(limit_us > 0);
+	mix_all(&mix, e, key, limit_us, MIX_ONE / 64);
+	sum = mix_sum(&mix);
+	if (!sum)
+		return limit_us == US_NEVER ? US_HOUR : limit_us / 2;
+	target = (sum + 1) / 2;
+	for (i = mix.first; (below += mix.mass[i]) < target;)
+		i++;
+	return least_of(mix_value(&mix, i), limit_us);
 }
 
 struct estimate estimate_remaining(const struct estimates *e, const struct estimate_key *key, us_t limit_us, us_t ran_us)
@@ -405,6 +460,7 @@ static void load_runs(struct run_histogram *h, struct reader *r)
 			r->bad = true;
 			return;
 		}
+		widen_to(h, bucket);
 		h->counts[bucket] = count;
 		h->places[bucket] = place;
 		h->total += count;
@@ -451,6 +507,7 @@ static void check_runs(const struct run_histogram *h)
 	for (int i = 0; i < ESTIMATE_BUCKETS; i++) {
 		total += h->counts[i];
 		assert(h->counts[i] || !h->places[i]);
+		assert(!h->counts[i] || (i >= h->first && i < h->end));
 	}
 	assert(total == h->total);
 	assert(total <= RUN_TOTAL_MAX);

@@ -60,6 +60,7 @@ void outlook_init(struct outlook *outlook, const struct pool *pool)
 {
 	free(outlook->shelves);
 	outlook->n = pool->n_shelves;
+	outlook->chosen_for = 0;
 	outlook->shelves = mem_new(outlook->n, sizeof *outlook->shelves);
 	for (uint32_t i = 0; i < pool->n_nodes; i++)
 		if (pool->nodes[i].cpus_milli != UNCOUNTED)
@@ -157,6 +158,19 @@ static uint16_t choose_shelf(const struct core *core, const struct job *job, us_
 	return best;
 }
 
+/* The same, remembered: a job that comes is asked for what will be said of it, and again as it enters the queue. */
+static uint16_t shelf_for(struct core *core, const struct job *job)
+{
+	struct outlook *o = &core->outlook;
+
+	if (o->chosen_for != job->id || o->chosen_at != core->sequence) {
+		o->chosen = choose_shelf(core, job, core->now_us);
+		o->chosen_for = job->id;
+		o->chosen_at = core->sequence;
+	}
+	return o->chosen;
+}
+
 /* ---- Kept as jobs come and go ---- */
 
 void outlook_estimate(const struct core *core, const struct shape *shape, struct job *job)
@@ -166,7 +180,7 @@ void outlook_estimate(const struct core *core, const struct shape *shape, struct
 	if (job->outlook.run)
 		return;
 	key = core_estimate_key(shape, job);
-	job->outlook.run = code_down(estimate_run(&core->estimates, &key, job->limit_us).mid_us);
+	job->outlook.run = code_down(estimate_run_mid(&core->estimates, &key, job->limit_us));
 	if (!job->outlook.run)
 		job->outlook.run = 1;
 }
@@ -179,7 +193,7 @@ us_t outlook_run_us(const struct job *job)
 void outlook_enter(struct core *core, struct job *job)
 {
 	if (job->outlook.shelf == SHELF_NONE)
-		job->outlook.shelf = choose_shelf(core, job, core->now_us);
+		job->outlook.shelf = shelf_for(core, job);
 	if (job->outlook.shelf != SHELF_NONE)
 		core->outlook.shelves[job->outlook.shelf].waiting += work_of(core, job);
 }
@@ -280,7 +294,7 @@ static void interval_of(const struct core *core, us_t base_us, uint8_t state, us
 
 void outlook_say(struct core *core, struct job *job)
 {
-	uint16_t shelf = choose_shelf(core, job, core->now_us);
+	uint16_t shelf = shelf_for(core, job);
 	const struct shelf_work *work;
 	us_t low_us, high_us;
 

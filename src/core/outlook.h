@@ -32,6 +32,10 @@ struct shelf_work {
 struct outlook {
 	struct shelf_work *shelves;
 	uint32_t n;
+	/* A memo: the shelf that was chosen last, for this job, in the event of that number. */
+	uint32_t chosen_for;
+	uint64_t chosen_at;
+	uint16_t chosen;
 };
 
 /* The work of jobs that ended lately, and what it was estimated to be as they came; jobs that waited and started. A part of the
