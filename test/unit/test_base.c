@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/slab.h"
 #include "base/tree.h"
 
 /* ---- Bytes ---- */
@@ -397,9 +399,44 @@ static void hashes_are_blake2b(void **state)
 	assert_memory_equal(chained.bytes, joined.bytes, HASH_BYTES);
 }
 
+/* Things of a size, taken and given back in an order by a seed: none lies over another, each is zeroed, keeps what was written,
+ * and begins at a line of the cache; what was given back is used again. */
+static void slabs_hand_out_zeroed_things_again(void **state)
+{
+	enum { THINGS = 600, SIZE = 100 };
+	static const uint8_t zeros[SIZE];
+	uint8_t *things[THINGS] = {0}, *last;
+	struct rng rng = {5};
+	struct slab slab = {0};
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		uint32_t at = (uint32_t)rng_below(&rng, THINGS);
+
+		if (things[at]) {
+			for (int k = 0; k < SIZE; k++)
+				assert_int_equal(things[at][k], (uint8_t)at);
+			slab_free(&slab, things[at]);
+			last = things[at];
+			things[at] = NULL;
+			assert_ptr_equal(slab_new(&slab, SIZE), last);
+			slab_free(&slab, last);
+			continue;
+		}
+		things[at] = slab_new(&slab, SIZE);
+		assert_int_equal((uintptr_t)things[at] % 64, 0);
+		assert_memory_equal(things[at], zeros, SIZE);
+		memset(things[at], (int)at, SIZE);
+	}
+	slab_free(&slab, NULL);
+	slab_done(&slab); /* with some that were never given back */
+	assert_null(slab.blocks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(slabs_hand_out_zeroed_things_again),
 		cmocka_unit_test(integers_go_round),
 		cmocka_unit_test(the_extremes_go_round),
 		cmocka_unit_test(overlong_and_short_integers_are_bad),
