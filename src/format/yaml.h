@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * yaml.h: hostile text into a bounded tree of maps, lists and scalars.
  *
- * A subset of YAML 1.2 that holds all of JSON: one document, no anchors, aliases or tags, keys are scalars and
- * each stands once in its map. What a scalar means is up to whoever reads it; a tree keeps its text. */
+ * All of JSON, and of YAML what 1.1 and 1.2 read alike: one document, no anchors, aliases or tags, keys are scalars and each
+ * stands once in its map; no control characters, and none that 1.1 takes for the end of a line. What a scalar means is up to
+ * whoever reads it; a tree keeps its text. The end of a line in a scalar is a newline, however it was written (LF, CR LF, CR). */
 #ifndef SUAN_FORMAT_YAML_H
 #define SUAN_FORMAT_YAML_H
 
@@ -32,8 +33,8 @@ struct yaml_bounds {
 	uint32_t nodes;
 };
 
-/* Reads a text. *ret is the root; NULL for a text with nothing in it but comments. Returns 0, ERR_INVALID with the line, or
- * ERR_TOO_LARGE. Cost: O(len log len); a text over its bound isn't looked at. */
+/* Reads a text. *ret is the root; NULL for a text with nothing in it but comments. Returns 0, ERR_INVALID with the line,
+ * ERR_TOO_LARGE or ERR_NOMEM. Cost: O(len log len); a text over its bound isn't looked at. */
 int yaml_parse(const char *text, size_t len, const struct yaml_bounds *bounds, struct arena *arena, struct yaml **ret,
                struct err *err);
 

@@ -151,10 +151,17 @@ printf '{"run":"true","resources":{"accelerators":"cpu-core:1"},"envs":{"P":"%s"
 	"$pad" "$canary" "$pad" >"$work/long"
 printf '{"run":"true","secrets":{"A":"%s"},"nonsense":1}' "$canary" >"$work/refused"
 printf '%s' "$batch" >"$work/batch"
-for form in batch long refused; do
+# As YAML, which the daemon reads itself: in every style, folded, with escapes, and where the text turns out to be none.
+{
+	printf 'run: "true"\nresources: {accelerators: "cpu-core:1"}\nsecrets:\n  A: %s\n  B: "\\x20%s"\n' "$canary" "$escaped"
+	printf "  C: '%s'\n  D: |\n    a%s\n    %s\n  E: >-\n    %s\n    %s\n" "$canary" "$pad" "$canary" "$canary" "$canary"
+	printf '# %s\n' "$pad" # a thread that waits shows in its registers the end of what it copied last
+} >"$work/yaml"
+{ cat "$work/yaml" && printf 'a: [\n# %s\n' "$pad"; } >"$work/broken"
+for form in batch long refused yaml broken; do
 	code=$(curl -s -o "$work/answer" -w '%{http_code}' -H "Authorization: Bearer $(token)" -H 'Content-Type: application/json' \
 		--data-binary "@$work/$form" "$SUAN_URL/v1/jobs")
-	[ "$code" = 201 ] || [ "$form$code" = refused422 ] || { echo "# $form: $code"; false; }
+	[ "$code" = 201 ] || [ "$form$code" = refused422 ] || [ "$form$code" = broken400 ] || { echo "# $form: $code"; false; }
 	ok "with a secret: $form" $?
 	is "which isn't in the answer" "$(grep -cFf "$work/canary" "$work/answer")" 0
 done
@@ -174,7 +181,7 @@ if can_dump; then
 else
 	ok "nor in a core dump # SKIP needs root, gdb and no sanitizer" 0
 fi
-rm -f "$work/literal.yaml" "$work/long" "$work/refused" "$work/batch"
+rm -f "$work/literal.yaml" "$work/long" "$work/refused" "$work/batch" "$work/yaml" "$work/broken"
 
 stop_daemon
 

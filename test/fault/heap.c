@@ -3,8 +3,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libfyaml.h>
-#include <link.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <stdint.h>
@@ -17,25 +15,8 @@
 #include "control.h"
 
 static struct control *control;
-/* libfyaml and the C library's list of users don't survive a failure (src/format/yaml.c asks for room before it calls the first):
- * theirs don't count. */
-static uintptr_t spared_from, spared_to;
+/* The C library's list of users and a sanitizer's threads don't survive a failure: theirs don't count. */
 static _Thread_local bool is_spared;
-
-static int find_spared(struct dl_phdr_info *library, size_t size, void *ctx)
-{
-	(void)size;
-	(void)ctx;
-	for (int i = 0; strstr(library->dlpi_name, "libfyaml") && i < library->dlpi_phnum; i++) {
-		uintptr_t from = library->dlpi_addr + library->dlpi_phdr[i].p_vaddr, to = from + library->dlpi_phdr[i].p_memsz;
-
-		if (library->dlpi_phdr[i].p_type != PT_LOAD)
-			continue;
-		spared_from = spared_from && spared_from < from ? spared_from : from;
-		spared_to = to > spared_to ? to : spared_to;
-	}
-	return 0;
-}
 
 #define NEXT(name) \
 	static __typeof__(&name) next; \
@@ -48,7 +29,6 @@ __attribute__((constructor)) static void load(void)
 	int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC) : -1;
 	void *at;
 
-	dl_iterate_phdr(find_spared, NULL);
 	if (fd < 0)
 		return;
 	at = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -57,11 +37,11 @@ __attribute__((constructor)) static void load(void)
 		control = at;
 }
 
-static bool fails(const void *caller)
+static bool fails(void)
 {
 	uint64_t number;
 
-	if (!control || !control->heap_counts || is_spared || ((uintptr_t)caller >= spared_from && (uintptr_t)caller < spared_to))
+	if (!control || !control->heap_counts || is_spared)
 		return false;
 	number = atomic_fetch_add(&control->allocations, 1) + 1;
 	if (number < control->heap_from || number >= control->heap_until)
@@ -74,19 +54,19 @@ static bool fails(const void *caller)
 void *malloc(size_t n)
 {
 	NEXT(malloc);
-	return fails(__builtin_return_address(0)) ? NULL : next(n);
+	return fails() ? NULL : next(n);
 }
 
 void *calloc(size_t count, size_t n)
 {
 	NEXT(calloc);
-	return fails(__builtin_return_address(0)) ? NULL : next(count, n);
+	return fails() ? NULL : next(count, n);
 }
 
 void *realloc(void *old, size_t n)
 {
 	NEXT(realloc);
-	return n && fails(__builtin_return_address(0)) ? NULL : next(old, n);
+	return n && fails() ? NULL : next(old, n);
 }
 
 void *reallocarray(void *old, size_t count, size_t n)
@@ -98,39 +78,16 @@ void *reallocarray(void *old, size_t count, size_t n)
 		return NULL;
 	}
 	NEXT(realloc);
-	return bytes && fails(__builtin_return_address(0)) ? NULL : next(old, bytes);
+	return bytes && fails() ? NULL : next(old, bytes);
 }
 
 char *strdup(const char *text)
 {
 	size_t size = strlen(text) + 1;
 	NEXT(malloc);
-	char *copy = fails(__builtin_return_address(0)) ? NULL : next(size);
+	char *copy = fails() ? NULL : next(size);
 
 	return copy ? memcpy(copy, text, size) : NULL;
-}
-
-/* What it has the C library allocate for it. */
-int fy_parser_set_string(struct fy_parser *parser, const char *text, size_t len)
-{
-	int rc;
-	NEXT(fy_parser_set_string);
-
-	is_spared = true;
-	rc = next(parser, text, len);
-	is_spared = false;
-	return rc;
-}
-
-struct fy_event *fy_parser_parse(struct fy_parser *parser)
-{
-	struct fy_event *event;
-	NEXT(fy_parser_parse);
-
-	is_spared = true;
-	event = next(parser);
-	is_spared = false;
-	return event;
 }
 
 /* What a sanitizer asks at a thread's start, and can't do without. */
