@@ -85,6 +85,11 @@ const struct core *world_core(const struct world *world)
 	return world->core;
 }
 
+void world_slow(struct world *world, us_t kill_us)
+{
+	world->config.kill_us = kill_us;
+}
+
 uint64_t world_checked(const struct world *world)
 {
 	return audit_count(world->audit);

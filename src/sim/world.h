@@ -57,6 +57,9 @@ int world_submit(struct world *world, us_t now_us, const struct job_spec *spec, 
  * can change by itself any more. Returns 0, or fails as world_input. */
 int world_run(struct world *world, us_t until_us, struct err *err);
 
+/* From now on an end that is brought about by a kill comes so much later. */
+void world_slow(struct world *world, us_t kill_us);
+
 /* The instant of the next end or wake-up; US_NEVER: none. */
 us_t world_next(const struct world *world);
 

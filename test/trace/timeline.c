@@ -394,6 +394,28 @@ static int do_pool(struct timeline *t, us_t at_us, char *name, struct err *err)
 	return world_input(t->world, &(struct input){.type = INPUT_POOL, .now_us = at_us, .pool = &pool}, err);
 }
 
+static int parse_config(struct timeline *t, const char *path, struct config_spec *config, struct err *err)
+{
+	struct buf text = {0};
+	int code = timeline_read_file(path, &text, err);
+
+	if (code == 0)
+		code = config_file_parse((const char *)text.data, text.len, &t->arena, config, err);
+	buf_done(&text);
+	return code;
+}
+
+static int do_config(struct timeline *t, us_t at_us, char *name, struct err *err)
+{
+	struct config_spec config = config_default();
+	int code = parse_config(t, arena_printf(&t->arena, "%s/%s", t->folder, name), &config, err);
+
+	if (code < 0)
+		return code;
+	say(t, at_us, 0, "the configuration is %s\n", name);
+	return world_input(t->world, &(struct input){.type = INPUT_CONFIG, .now_us = at_us, .config = &config}, err);
+}
+
 static int do_cancel(struct timeline *t, us_t at_us, char *words, struct err *err)
 {
 	struct input input = {.type = INPUT_CANCEL, .now_us = at_us, .who = "somebody"};
@@ -440,6 +462,17 @@ static int do_late(struct timeline *t, us_t at_us, char *words, struct err *err)
 {
 	(void)at_us;
 	return us_parse_duration(words, &t->overrun_us, err);
+}
+
+static int do_slow(struct timeline *t, us_t at_us, char *words, struct err *err)
+{
+	us_t kill_us;
+
+	(void)at_us;
+	if (us_parse_duration(words, &kill_us, err) < 0)
+		return err->code;
+	world_slow(t->world, kill_us);
+	return 0;
 }
 
 static int do_lose(struct timeline *t, us_t at_us, char *words, struct err *err)
@@ -554,9 +587,10 @@ static const struct {
 	const char *word;
 	int (*act)(struct timeline *t, us_t at_us, char *words, struct err *err);
 } acts[] = {
-	{"submit", do_submit}, {"cancel", do_cancel}, {"end", do_end},     {"lose", do_lose},     {"late", do_late},
-	{"silent", do_silent}, {"heard", do_heard},   {"pool", do_pool},   {"cordon", do_cordon}, {"down", do_down},
-	{"up", do_up},         {"book", do_book},     {"drain", do_drain}, {"unbook", do_unbook},
+	{"submit", do_submit}, {"cancel", do_cancel}, {"end", do_end},     {"lose", do_lose},
+	{"late", do_late},     {"silent", do_silent}, {"heard", do_heard}, {"pool", do_pool},
+	{"cordon", do_cordon}, {"down", do_down},     {"up", do_up},       {"book", do_book},
+	{"drain", do_drain},   {"unbook", do_unbook}, {"slow", do_slow},   {"config", do_config},
 };
 
 static int do_line(struct timeline *t, char *line, struct err *err)
@@ -604,16 +638,8 @@ static void tell_rest(struct timeline *t)
 static int read_config(struct timeline *t, struct config_spec *config, struct err *err)
 {
 	const char *path = arena_printf(&t->arena, "%s/config.yaml", t->folder);
-	struct buf text = {0};
-	int code;
 
-	if (access(path, R_OK) != 0)
-		return 0;
-	code = timeline_read_file(path, &text, err);
-	if (code == 0)
-		code = config_file_parse((const char *)text.data, text.len, &t->arena, config, err);
-	buf_done(&text);
-	return code;
+	return access(path, R_OK) == 0 ? parse_config(t, path, config, err) : 0;
 }
 
 static int run(struct timeline *t, struct err *err)

@@ -15,11 +15,14 @@
  *   2m   end 3 exit 1      it ends now, with this exit code
  *   3m   lose 4            its engine lost it
  *   3m   late 30s          the centre of the next job that is submitted ends it only so long after its limit
+ *   3m   slow 20s          from now on a job that is killed is gone only so long after
+ *   3m   config other.yaml the configuration is this from now on
  *   4m   silent here       a centre is past its lease; heard here: it is back
  *   5m   pool other.yaml   the pool is this from now on
  *   6m   cordon here/0-3   nothing more is started there; down here/0: it failed; up here/0: it is back
  *   7m   book here/0 8m 9m lab    whole nodes from 8m to 9m for a project; drain here/0 8m never: for nobody; unbook 1: not any
- * more A job without simulated.run runs until something ends it. config.yaml, where there is one, is the configuration. */
+ *                          more
+ * A job without simulated.run runs until something ends it. config.yaml, where there is one, is the configuration. */
 int timeline_run(const char *folder, struct buf *ret, struct err *err);
 
 /* Reads a whole file into *ret, which is terminated and not counted so. Returns 0 or ERR_IO. */
