@@ -88,18 +88,32 @@ int rule_promise(const struct plan_check *c, const struct book_task *promise, st
 	return 0;
 }
 
-/* Others are made to leave for this promise: what they leave is not for the taking, however short the stay. */
+/* Whether a task that runs is on its way out, or is about to be told to make room. */
+static bool is_leaving(const struct plan_check *c, const struct book_task *task)
+{
+	const struct book_job *job = &c->book.jobs[task->plan->job];
+
+	return job->victim_of || job->stopped != CAUSE_NONE;
+}
+
+/* Others are made to leave for this promise: what they leave is not for the taking, however short the stay. So with them gone,
+ * and whoever else runs still there, there is room for it beside the task. What they hold until then is in nobody's way: beside a
+ * share of a card the rest of it is free as ever. */
 static int rule_victims_room(const struct plan_check *c, const struct book_task *task, const struct book_task *promise,
                              struct err *err)
 {
-	for (uint64_t left = task->cards & promise->cards; left; left &= left - 1) {
-		int card = __builtin_ctzll(left);
+	struct use use = {0};
+	bool over = add_use(&use, promise) >= 0;
 
-		if (task->node->used_milli[card] + book_share(promise) > CARD_MILLI)
-			return plan_broken(c, err,
-			                   "card %d of node %" PRIu32 " at centre %" PRIu32 ": others are made to leave it to job %" PRIu32,
-			                   card, task->number, task->centre, promise->plan->job);
-	}
+	for (const struct book_task *t = task->node->live; t; t = t->next)
+		if (t == task || !is_leaving(c, t))
+			over |= add_use(&use, t) >= 0;
+	for (const struct book_task *t = task->node->promised; t; t = t->next)
+		if (t->plan->n_victims && is_kept_then(t->plan, promise->plan))
+			over |= add_use(&use, t) >= 0;
+	if (over || !fits(&use, task->node))
+		return plan_broken(c, err, "node %" PRIu32 " at centre %" PRIu32 ": others are made to leave it to job %" PRIu32,
+		                   task->number, task->centre, promise->plan->job);
 	return 0;
 }
 

@@ -1168,6 +1168,38 @@ static void nobody_takes_what_victims_leave(void **state)
 	assert_right(place(s));
 }
 
+/* Beside a share that victims leave the rest of the card is free, to as many as it has room for. */
+static void what_victims_hold_is_in_nobodys_way(void **state)
+{
+	static const uint32_t victim = 1;
+	struct story *s = *state;
+
+	ask(s, 1, 1, 800);
+	s->submitted.priority = 50;
+	s->submitted.preemptible_after_us = 0;
+	assert_right(submit(s));
+	plan(s, 0, 0);
+	assert_right(place(s));
+	assert_right(runs(s, 1, 1));
+	s->now_us = 10 * US_SECOND;
+	ask(s, 2, 1, 800);
+	assert_right(submit(s));
+	plan(s, 0, 0);
+	assert_right(reserve_with(s, 40 * US_SECOND, CAUSE_PREEMPTED, &victim, 1));
+	for (uint32_t job = 3; job <= 4; job++) {
+		ask(s, job, 1, 200);
+		s->submitted.limit_us = US_SECOND;
+		assert_right(submit(s));
+	}
+	assert_right(stop(s, 1, CAUSE_PREEMPTED));
+	plan(s, 0, 0);
+	s->placed.job = 3;
+	assert_right(place(s));
+	assert_right(end_by(s, 1, 1, CAUSE_PREEMPTED, JOB_QUEUED));
+	s->placed.job = 4;
+	assert_wrong(place(s), "others are made to leave it to job 2");
+}
+
 /* Who takes longer than the grace is waited for: the promise is put off, for the same jobs; it is void once they are gone. */
 static void winners_wait_for_victims(void **state)
 {
@@ -1508,6 +1540,7 @@ int main(void)
 		CASE(victims_may_be_preempted),
 		CASE(preempted_jobs_wait_again),
 		CASE(nobody_takes_what_victims_leave),
+		CASE(what_victims_hold_is_in_nobodys_way),
 		CASE(winners_wait_for_victims),
 		CASE(stopped_jobs_end_by_the_grace),
 		CASE(only_what_is_borrowed_is_reclaimed),
