@@ -351,7 +351,9 @@ static void apply_stopping(struct core *core, const struct event *e)
 	if (job->running) {
 		us_t gone_us = us_add(e->at_us, core->config.kill_grace_us);
 
-		if (gone_us < job->plan.until_us && gone_us > job->plan.start_us) {
+		if (gone_us <= job->plan.start_us)
+			gone_us = job->plan.start_us + 1; /* without a grace, as it starts: a plan ends after it starts */
+		if (gone_us < job->plan.until_us) {
 			set_until(core, job, gone_us);
 			core->freed++; /* what had no bound has one: there may be a start to promise */
 		}
