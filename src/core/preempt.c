@@ -158,6 +158,23 @@ static bool fits(const struct search *s, const struct asker *asker, us_t start_u
 	return plan_find(s->core, s->shape, asker, &s->core->keep.open, start_us, s->arena, ret);
 }
 
+/* When those are gone that are made to leave now, and those that are on their way out. These have what the grace was when they
+ * were stopped, which may be longer than it is by now. */
+static us_t gone_us(const struct search *s)
+{
+	us_t last_us = us_add(s->now_us, s->core->config.kill_grace_us);
+
+	if (!s->core->in_state[JOB_CLEANUP])
+		return last_us;
+	for (const struct tree_node *node = tree_first(&s->core->live); node; node = tree_next(node)) {
+		const struct job *job = running_job(node);
+
+		if (job->state == JOB_CLEANUP && job->plan.until_us != US_NEVER && job->plan.until_us > last_us && is_near(s, job))
+			last_us = job->plan.until_us;
+	}
+	return last_us;
+}
+
 /* What is on its way out counts as gone, or again as there. */
 static void set_leaving_aside(const struct search *s, bool gone)
 {
@@ -177,7 +194,7 @@ bool preempt_waits(const struct core *core, const struct shape *shape, const str
 		return false;
 	keep_then_begin(keep_of(core), &core->capacity);
 	set_leaving_aside(&s, true);
-	found = fits(&s, &asker, us_add(now_us, core->config.kill_grace_us), &plan);
+	found = fits(&s, &asker, gone_us(&s), &plan);
 	set_leaving_aside(&s, false);
 	keep_then_end(keep_of(core), &core->capacity);
 	return found;
@@ -243,7 +260,7 @@ static bool try_search(struct search *s, enum cause cause, struct event *ret)
 	/* Of several ways one that takes back no more than is its own: for what it borrowed others would take back at once. */
 	const struct asker asker = {
 		.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us, .owns = s->reclaims};
-	us_t start_us = us_add(s->now_us, s->core->config.kill_grace_us);
+	us_t start_us = gone_us(s);
 	struct plan plan;
 
 	if (!s->n)
