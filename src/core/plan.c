@@ -271,7 +271,25 @@ static bool keeps_quota(const struct reservation *r, const struct asker *a)
 	return r->n_victims || (!a->first && a->from_us && r->plan.start_us < until_us && a->from_us < r->plan.until_us);
 }
 
-/* What was promised to others counts as held, or again not. */
+/* Those that make room for a winner count as gone, or again as there: it holds its share instead of them, and not beside them. */
+static void set_victims_aside(const struct core *core, const struct reservation *r, bool gone)
+{
+	for (uint32_t i = 0; i < r->n_victims; i++) {
+		const struct job *job = core_job(core, r->victims[i]);
+		struct project_amount amount;
+
+		if (!job || !job_is_live(job) || (job->state != JOB_CLEANUP && i < r->n_stopped)) /* it left, and may run again */
+			continue;
+		amount = job_amount(core, job);
+		if (gone)
+			projects_set_aside(core->tree, job->project, &amount);
+		else
+			projects_hold_again(core->tree, job->project, &amount);
+	}
+}
+
+/* What was promised to others counts as held, or again not. To one who isn't told from when on he would be there those count as
+ * gone that are on their way out for others: for the while that both are counted he would be denied what he was promised. */
 static void hold_promised(const struct core *core, const struct asker *a, bool held)
 {
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
@@ -280,7 +298,11 @@ static void hold_promised(const struct core *core, const struct asker *a, bool h
 		                                      .cards_milli = (uint64_t)r->plan.n_tasks * r->request.cards_milli};
 		uint32_t project = core_job(core, r->job)->project;
 
-		if (!amount.cards_milli || !keeps_quota(r, a))
+		if (!keeps_quota(r, a))
+			continue;
+		if (!a->from_us)
+			set_victims_aside(core, r, held);
+		if (!amount.cards_milli)
 			continue;
 		if (held)
 			projects_hold_again(core->tree, project, &amount);
