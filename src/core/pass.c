@@ -657,14 +657,26 @@ static bool goes_before(const struct core *core, const struct job *job, const st
 	return job->rank != other->rank ? job->rank < other->rank : job->id < other->id;
 }
 
-bool pass_goes_first(const struct core *core, const struct job *job, us_t now_us)
+bool pass_starts_by(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, us_t by_us,
+                    struct arena *arena)
 {
+	struct core *changed = (struct core *)(uintptr_t)core; /* what is open, for the question */
+	struct asker asker = asker_of(job);
+	uint32_t place = 0, there = 0;
 	const struct reservation *r;
+	struct plan plan;
+	bool found;
 
-	for (uint32_t i = 0; (r = ordinary(core, i)); i++)
-		if (r->job != job->id && goes_before(core, core_job(core, r->job), job, now_us))
-			return false;
-	return true;
+	for (; (r = ordinary(core, there)) && !r->behind; there++) /* for a question others may be behind already */
+		if (r->job == job->id || goes_before(core, core_job(core, r->job), job, now_us))
+			place = there + 1;
+	set_behind(changed, place, true);
+	found = (place < there && plan_now(core, shape, &asker, now_us, arena, &plan)) ||
+	        (plan_earliest(core, shape, &asker, now_us, arena, &plan) && plan.start_us <= by_us);
+	set_behind(changed, place, false);
+	set_behind(changed, there, true);
+	keep_then_end(&changed->keep, &core->capacity);
+	return found;
 }
 
 /* A start now, for as long as its limit says, or as it can be lent something: as find_startable() has it. */

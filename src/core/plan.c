@@ -268,7 +268,7 @@ static bool keeps_quota(const struct reservation *r, const struct asker *a)
 
 	if (r->job == a->job || r->behind || r->plan.start_us == US_NEVER)
 		return false;
-	return r->n_victims || (!a->first && a->from_us && r->plan.start_us < until_us && a->from_us < r->plan.until_us);
+	return r->n_victims || (a->from_us && r->plan.start_us < until_us && a->from_us < r->plan.until_us);
 }
 
 /* Those that make room for a winner count as gone, or again as there: it holds its share instead of them, and not beside them. */
@@ -508,7 +508,7 @@ bool plan_now(const struct core *core, const struct shape *shape, const struct a
               struct plan *ret)
 {
 	struct asker by_value = *who, *asker = &by_value;
-	const struct keep_view view = {asker->job, asker->project, now_us, plan_end(now_us, asker->limit_us), who->first};
+	const struct keep_view view = {asker->job, asker->project, now_us, plan_end(now_us, asker->limit_us)};
 	bool promised = asker->job && core->keep.n_reservations && keep_find(&core->keep, asker->job), shown, found;
 
 	asker->by_value = true;
@@ -682,7 +682,7 @@ bool plan_earliest(const struct core *core, const struct shape *shape, const str
 	keep_then_begin(keep_of(core), &core->capacity);
 	f = future_of(core, shape, now_us);
 	while (!found && future_next(&f)) {
-		struct keep_view view = {asker->job, asker->project, f.at_us, plan_end(f.at_us, asker->limit_us), asker->first};
+		struct keep_view view = {asker->job, asker->project, f.at_us, plan_end(f.at_us, asker->limit_us)};
 
 		if (f.at_us < from_us)
 			continue;

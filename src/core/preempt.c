@@ -152,7 +152,7 @@ static void set_aside(const struct search *s, const struct job *job, bool gone)
 
 static bool fits(const struct search *s, const struct asker *asker, us_t start_us, struct plan *ret)
 {
-	const struct keep_view view = {asker->job, asker->project, start_us, plan_end(start_us, asker->limit_us), false};
+	const struct keep_view view = {asker->job, asker->project, start_us, plan_end(start_us, asker->limit_us)};
 
 	keep_then_show(keep_of(s->core), &view);
 	return plan_find(s->core, s->shape, asker, &s->core->keep.open, start_us, s->arena, ret);
@@ -294,20 +294,15 @@ static bool reclaim(struct search *s, struct event *ret)
 	return false;
 }
 
-/* Whether the winner starts no later if nobody leaves for it: what ends by its bound within the grace does as well. Where it
- * stands before all who were promised anything those promises would go, and it may start at once. */
+/* Whether the winner starts no later if nobody leaves for it: what ends by its bound within the grace does as well. The promises
+ * of those that it goes before would be taken back for it. */
 static bool starts_sooner(const struct search *s, const struct plan *plan)
 {
-	struct asker asker = {.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us};
 	const struct reservation *own = keep_find(&s->core->keep, s->winner->id);
-	struct plan earliest;
 
 	if (own && own->broken == CAUSE_NONE)
 		return own->plan.start_us <= plan->start_us;
-	asker.first = pass_goes_first(s->core, s->winner, s->now_us);
-	if (asker.first && plan_now(s->core, s->shape, &asker, s->now_us, s->arena, &earliest))
-		return true;
-	return plan_earliest(s->core, s->shape, &asker, s->now_us, s->arena, &earliest) && earliest.start_us <= plan->start_us;
+	return pass_starts_by(s->core, s->shape, s->winner, s->now_us, plan->start_us, s->arena);
 }
 
 /* Whether the winner's project would hold more than its own nominal. Nobody is made to leave for that: whoever it would be

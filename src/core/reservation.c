@@ -111,12 +111,6 @@ static bool runs_at_start(const struct reservation *a, const struct reservation 
 	return a->plan.start_us <= b->plan.start_us && b->plan.start_us < a->plan.until_us;
 }
 
-/* Promises for which others were made to leave are kept for whoever comes. */
-static bool counts(const struct reservation *r, const struct keep_view *v)
-{
-	return !r->behind && (!v->first || r->n_victims);
-}
-
 static const struct hold *own_hold(const struct kept_node *n, uint32_t job)
 {
 	for (uint32_t i = 0; job && i < n->n_holds; i++)
@@ -136,26 +130,25 @@ static bool window_forbids(const struct kept_node *n, const struct keep_view *v)
 	return false;
 }
 
-/* Whether some promise of a node doesn't count for a view. */
-static bool any_left_out(const struct kept_node *n, const struct keep_view *v, const struct hold *own)
+/* Whether some promise of a node doesn't count for a view: the viewer's own, or one that is behind. */
+static bool any_left_out(const struct kept_node *n, const struct hold *own)
 {
 	bool any = own != NULL;
 
 	for (uint32_t i = 0; i < n->n_holds; i++)
-		any |= !counts(n->holds[i].of, v);
+		any |= n->holds[i].of->behind;
 	return any;
 }
 
 /* What is free at the start of a promise if those that don't count for a view weren't there. */
-static struct room future_without(const struct kept_node *n, const struct keep_view *v, const struct hold *own,
-                                  const struct hold *h)
+static struct room future_without(const struct kept_node *n, const struct hold *own, const struct hold *h)
 {
 	struct room future = h->future;
 
 	for (uint32_t i = 0; i < n->n_holds; i++) {
 		const struct hold *other = &n->holds[i];
 
-		if (other != h && (other == own || !counts(other->of, v)) && runs_at_start(other->of, h->of))
+		if (other != h && (other == own || other->of->behind) && runs_at_start(other->of, h->of))
 			room_change(&future, &other->share, 1);
 	}
 	return future;
@@ -166,7 +159,7 @@ static struct room future_without(const struct kept_node *n, const struct keep_v
 static bool lessen(const struct kept_node *n, const struct keep_view *v, bool is_then, struct room *room)
 {
 	const struct hold *own = own_hold(n, v->job);
-	bool left_out = any_left_out(n, v, own);
+	bool left_out = any_left_out(n, own);
 
 	if (window_forbids(n, v))
 		return false;
@@ -174,7 +167,7 @@ static bool lessen(const struct kept_node *n, const struct keep_view *v, bool is
 		const struct hold *h = &n->holds[i];
 		struct room future;
 
-		if (h == own || !counts(h->of, v))
+		if (h == own || h->of->behind)
 			continue;
 		if (h->of->plan.start_us == US_NEVER)
 			return false;
@@ -182,7 +175,7 @@ static bool lessen(const struct kept_node *n, const struct keep_view *v, bool is
 			continue;
 		if (h->of->plan.start_us >= v->until_us && !h->of->n_victims) /* what others leave is taken by nobody in between */
 			continue;
-		future = left_out ? future_without(n, v, own, h) : h->future;
+		future = left_out ? future_without(n, own, h) : h->future;
 		room_least(room, &future, n->cards);
 	}
 	return true;
@@ -550,7 +543,7 @@ bool keep_show(struct keep *keep, const struct keep_view *view, const struct cap
 		struct kept_node *n = keep->nodes[i];
 		struct room room;
 
-		if (!n->withheld || (!own && !view->first && !n->n_windows && view->until_us > last_us))
+		if (!n->withheld || (!own && !n->n_windows && view->until_us > last_us))
 			continue;
 		room = room_of(live, n->node);
 		room_set(&keep->open, n->node, lessen(n, view, false, &room) ? &room : NULL);
@@ -621,7 +614,7 @@ void keep_then_show(struct keep *keep, const struct keep_view *view)
 		for (uint32_t k = 0; k < n->n_holds; k++) {
 			const struct reservation *r = n->holds[k].of;
 
-			if (r->job != view->job && counts(r, view) && r->plan.start_us <= view->now_us && view->now_us < r->plan.until_us)
+			if (r->job != view->job && !r->behind && r->plan.start_us <= view->now_us && view->now_us < r->plan.until_us)
 				room_change(&room, &n->holds[k].share, -1);
 		}
 		room_set(&keep->open, n->node, lessen(n, view, true, &room) ? &room : NULL);

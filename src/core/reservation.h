@@ -95,7 +95,6 @@ bool keep_spares(const struct keep *keep, uint32_t node, const struct share *sha
 struct keep_view {
 	uint32_t job, project; /* job: whose own promise doesn't count; 0: none */
 	us_t now_us, until_us;
-	bool first; /* it goes before all who were promised anything: ordinary promises don't count */
 };
 
 /* Makes `open` what such a job may take, until keep_hide: no other step may lie between. Returns false, and changes nothing,

@@ -90,7 +90,6 @@ struct asker {
 	us_t limit_us;
 	bool quota_waived;               /* others are to make room in it first */
 	bool owns;                       /* its project is to hold no more than its own nominal */
-	bool first;                      /* it would go before all who were promised anything */
 	bool by_value;                   /* a start now: of nodes that will do the one whose rest is worth most, see fill.h */
 	us_t from_us;                    /* set by plan_find: from when on; 0: not told */
 	const struct arrivals *arrivals; /* by what was seen of these; NULL: of those that came */
@@ -149,8 +148,10 @@ void pass_settle(struct core *core);
 /* The order of buckets at an instant. */
 void pass_sort(struct core *core, us_t now_us);
 
-/* Whether a job, which may not be submitted yet, stands before all who were promised a start but by others that make room. */
-bool pass_goes_first(const struct core *core, const struct job *job, us_t now_us);
+/* Whether a job, which may not be submitted yet, and can't start now, would start by an instant though nobody made room for it:
+ * now, or as it would be promised, with the promises taken back that are of jobs behind it. */
+bool pass_starts_by(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, us_t by_us,
+                    struct arena *arena);
 
 /* A job that isn't there: what preempt_for needs of it, and where it would stand. */
 struct newcomer {
