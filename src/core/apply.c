@@ -339,6 +339,7 @@ static void note_stopped(struct core *core, uint32_t job, enum cause cause)
 static void apply_stopping(struct core *core, const struct event *e)
 {
 	struct job *job = job_at(core, e->stopping.job);
+	struct stay before = stay_of(job);
 
 	if (job->state != JOB_CLEANUP)
 		set_state(core, job, JOB_CLEANUP);
@@ -353,10 +354,9 @@ static void apply_stopping(struct core *core, const struct event *e)
 
 		if (gone_us <= job->plan.start_us)
 			gone_us = job->plan.start_us + 1; /* without a grace, as it starts: a plan ends after it starts */
-		if (gone_us < job->plan.until_us) {
-			set_until(core, job, gone_us);
+		if (gone_us < before.until_us)
 			core->freed++; /* what had no bound has one: there may be a start to promise */
-		}
+		set_stay(core, job, before, gone_us < before.until_us ? gone_us : before.until_us);
 		line_up(core, job);
 		note_stopped(core, job->id, e->stopping.cause);
 		if (core->victims.count || core->projects_bounded)
@@ -468,7 +468,7 @@ void apply_reservation(struct core *core, struct reservation *r)
 			uint32_t same;
 
 			if (job->plan.until_us <= r->plan.start_us && job_holds(core, job, t->task, &same, &share))
-				keep_ends(&core->keep, node, &share, job->plan.until_us, r->job, &core->capacity);
+				keep_ends(&core->keep, node, &share, stay_of(job), r->job, &core->capacity);
 		}
 		/* A job that ends before the start may pass where one before it may not. */
 		if (has_something_free(core, node))

@@ -42,8 +42,10 @@ int compare_live(const struct tree_node *a, const struct tree_node *b);
 /* A job's attempt holds what its plan says. again: the books of its project know of it already. */
 void take_plan(struct core *core, struct job *job, bool again);
 void give_plan(struct core *core, struct job *job);
-/* By its bound the attempt is there until then. */
-void set_until(struct core *core, struct job *job, us_t until_us);
+/* How long the attempt holds that. */
+struct stay stay_of(const struct job *job);
+/* By its bound the attempt is there until then; before: its stay as it was, before it may have begun to leave. */
+void set_stay(struct core *core, struct job *job, struct stay before, us_t until_us);
 /* The attempt runs since started_us, so by its bound it is there until then plus its limit. */
 void move_until(struct core *core, struct job *job);
 /* Brings the victims in line with a job's state. */

@@ -4,7 +4,8 @@
  * For each node of a promise its future is kept: what will be free there at the promised start, with the promised job running,
  * everything ended whose bound is at or before the start, and what other promises take then taken. Since between starts things
  * only end, a later job delays no promise if at each promised start before its own end its share fits in that future. A future
- * only changes for claims that last longer than the start; when it falls below 0, the promise is broken.
+ * only changes for claims that last longer than the start; when it falls below 0, the promise is broken. Where others are made to
+ * leave for the promise, all last longer but those who are leaving.
  *
  * Invariant: open = the lesser of live and of every future, on every node and card; nothing, on a node with a window. */
 #include "core/reservation.h"
@@ -57,7 +58,7 @@ static struct room room_of(const struct capacity *c, uint32_t id)
 	return room;
 }
 
-/* sign 1 frees the share, −1 takes it. Returns whether anything is below 0 then. */
+/* sign 1 frees the share, −1 takes it, 0 changes nothing. Returns whether anything is below 0 then. */
 static bool room_change(struct room *room, const struct share *share, int sign)
 {
 	bool below = false;
@@ -148,7 +149,11 @@ static struct room future_without(const struct kept_node *n, const struct hold *
 	for (uint32_t i = 0; i < n->n_holds; i++) {
 		const struct hold *other = &n->holds[i];
 
-		if (other != h && (other == own || other->of->behind) && runs_at_start(other->of, h->of))
+		if (other == h || !(other == own || other->of->behind))
+			continue;
+		/* Of what others are made to leave one may take, who is gone by then, what it was promised before. */
+		if (runs_at_start(other->of, h->of) ||
+		    (other == own && h->of->n_victims && own->of->plan.until_us <= h->of->plan.start_us))
 			room_change(&future, &other->share, 1);
 	}
 	return future;
@@ -456,7 +461,14 @@ bool keep_forbids(const struct keep *keep, const struct plan *plan, us_t start_u
 
 /* ---- What starts and ends ---- */
 
-void keep_ends(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, uint32_t only,
+/* Whether what is in use still is at a promise's start. For one for which others leave all stay but those: its job starts as soon
+ * as they are gone, which who has come for a short while would put off. */
+static bool lasts_past(struct stay stay, const struct reservation *r)
+{
+	return stay.until_us > r->plan.start_us || (r->n_victims && !stay.leaving);
+}
+
+void keep_ends(struct keep *keep, uint32_t node, const struct share *share, struct stay stay, uint32_t only,
                const struct capacity *live)
 {
 	struct kept_node *n = find_node(keep, node);
@@ -465,7 +477,7 @@ void keep_ends(struct keep *keep, uint32_t node, const struct share *share, us_t
 	for (uint32_t i = 0; n && i < n->n_holds; i++) {
 		struct hold *h = &n->holds[i];
 
-		if ((only && h->of->job != only) || until_us > h->of->plan.start_us)
+		if ((only && h->of->job != only) || lasts_past(stay, h->of))
 			continue;
 		room_change(&h->future, share, 1);
 		changed = true;
@@ -474,7 +486,7 @@ void keep_ends(struct keep *keep, uint32_t node, const struct share *share, us_t
 		refresh(keep, n, live);
 }
 
-void keep_taken(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, const struct capacity *live,
+void keep_taken(struct keep *keep, uint32_t node, const struct share *share, struct stay stay, const struct capacity *live,
                 enum cause cause)
 {
 	struct kept_node *n = find_node(keep, node);
@@ -484,12 +496,13 @@ void keep_taken(struct keep *keep, uint32_t node, const struct share *share, us_
 		return;
 	}
 	for (uint32_t i = 0; i < n->n_holds; i++)
-		if (until_us > n->holds[i].of->plan.start_us && room_change(&n->holds[i].future, share, -1))
+		if (lasts_past(stay, n->holds[i].of) && room_change(&n->holds[i].future, share, -1) &&
+		    stay.until_us > n->holds[i].of->plan.start_us)
 			break_promise(n->holds[i].of, cause);
 	refresh(keep, n, live);
 }
 
-void keep_given(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, const struct capacity *live)
+void keep_given(struct keep *keep, uint32_t node, const struct share *share, struct stay stay, const struct capacity *live)
 {
 	struct kept_node *n = find_node(keep, node);
 
@@ -498,23 +511,23 @@ void keep_given(struct keep *keep, uint32_t node, const struct share *share, us_
 		return;
 	}
 	for (uint32_t i = 0; i < n->n_holds; i++)
-		if (until_us > n->holds[i].of->plan.start_us)
+		if (lasts_past(stay, n->holds[i].of))
 			room_change(&n->holds[i].future, share, 1);
 	refresh(keep, n, live);
 }
 
-void keep_moved(struct keep *keep, uint32_t node, const struct share *share, us_t old_until_us, us_t until_us,
+void keep_moved(struct keep *keep, uint32_t node, const struct share *share, struct stay before, struct stay after,
                 const struct capacity *live)
 {
 	struct kept_node *n = find_node(keep, node);
 	bool changed = false;
 
 	for (uint32_t i = 0; n && i < n->n_holds; i++) {
-		us_t start_us = n->holds[i].of->plan.start_us;
+		bool lasts = lasts_past(after, n->holds[i].of);
 
-		if ((old_until_us > start_us) == (until_us > start_us))
+		if (lasts_past(before, n->holds[i].of) == lasts)
 			continue;
-		room_change(&n->holds[i].future, share, until_us > start_us ? -1 : 1);
+		room_change(&n->holds[i].future, share, lasts ? -1 : 1);
 		changed = true;
 	}
 	if (changed)
@@ -570,8 +583,9 @@ bool keep_spares(const struct keep *keep, uint32_t node, const struct share *sha
 	for (uint32_t i = 0; n && i < n->n_holds; i++) {
 		struct room future = n->holds[i].future;
 		us_t start_us = n->holds[i].of->plan.start_us;
+		int sign = n->holds[i].of->n_victims ? 0 : -1; /* where others leave it counts as staying already */
 
-		if (start_us == US_NEVER || (start_us >= from_us && start_us < until_us && room_change(&future, share, -1)))
+		if (start_us == US_NEVER || (start_us >= from_us && start_us < until_us && room_change(&future, share, sign)))
 			return false;
 	}
 	return true;

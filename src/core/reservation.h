@@ -73,17 +73,23 @@ bool keep_has(const struct keep *keep, uint32_t node);
 /* Whether something is kept of it but for this job. */
 bool keep_has_other(const struct keep *keep, uint32_t node, uint32_t job);
 
-/* A share that is in use now is free from until_us on: for reservations made after it was taken. only: of that job's, 0: of all.
- */
-void keep_ends(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, uint32_t only,
+/* How long a share is in use. A promise for which others are made to leave counts on the end of those alone that are leaving. */
+struct stay {
+	us_t until_us; /* its bound */
+	bool leaving;  /* who has it is on its way out */
+};
+
+/* A share that is in use now is free once the stay is over: for reservations made after it was taken. only: of that job's, 0: of
+ * all. */
+void keep_ends(struct keep *keep, uint32_t node, const struct share *share, struct stay stay, uint32_t only,
                const struct capacity *live);
-/* A share was taken, or given back, after `live` was changed; until_us: its bound. cause: why, where it breaks a promise. */
-void keep_taken(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, const struct capacity *live,
+/* A share was taken, or given back, after `live` was changed. cause: why, where it breaks a promise. */
+void keep_taken(struct keep *keep, uint32_t node, const struct share *share, struct stay stay, const struct capacity *live,
                 enum cause cause);
-void keep_given(struct keep *keep, uint32_t node, const struct share *share, us_t until_us, const struct capacity *live);
-/* A claim's bound moved, with nothing taken or given. That breaks no plan: should it last past the start, the reservation
+void keep_given(struct keep *keep, uint32_t node, const struct share *share, struct stay stay, const struct capacity *live);
+/* A stay is another now, with nothing taken or given. That breaks no plan: should it last past the start, the reservation
  * moves then, once, and not with every job that comes up a little late. */
-void keep_moved(struct keep *keep, uint32_t node, const struct share *share, us_t old_until_us, us_t until_us,
+void keep_moved(struct keep *keep, uint32_t node, const struct share *share, struct stay before, struct stay after,
                 const struct capacity *live);
 
 /* Whether a share of a node that ends at from_us by its bound could as well end at until_us: nothing that is kept of the node

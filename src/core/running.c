@@ -198,6 +198,11 @@ void line_up(struct core *core, struct job *job)
 		tree_insert(&core->victims, &running->in_victims, job->id);
 }
 
+struct stay stay_of(const struct job *job)
+{
+	return (struct stay){.until_us = job->plan.until_us, .leaving = job->state == JOB_CLEANUP};
+}
+
 void take_plan(struct core *core, struct job *job, bool again)
 {
 	struct project_amount amount = job_amount(core, job);
@@ -209,7 +214,7 @@ void take_plan(struct core *core, struct job *job, bool again)
 		if (!job_holds(core, job, i, &node, &share))
 			continue;
 		capacity_take(&core->capacity, node, &share);
-		keep_taken(&core->keep, node, &share, job->plan.until_us, &core->capacity, CAUSE_ORDER);
+		keep_taken(&core->keep, node, &share, stay_of(job), &core->capacity, CAUSE_ORDER);
 		enter_tenant(core, job->running, i, node);
 	}
 	add_claims(core, &job->plan);
@@ -239,7 +244,7 @@ void give_plan(struct core *core, struct job *job)
 		if (!job_holds(core, job, i, &node, &share))
 			continue;
 		capacity_give(&core->capacity, node, &share);
-		keep_given(&core->keep, node, &share, job->plan.until_us, &core->capacity);
+		keep_given(&core->keep, node, &share, stay_of(job), &core->capacity);
 		came_free(core, node);
 	}
 	remove_claims(core, &job->plan);
@@ -249,18 +254,21 @@ void give_plan(struct core *core, struct job *job)
 	job->running = running_free(&core->memory, job->running);
 }
 
-void set_until(struct core *core, struct job *job, us_t until_us)
+void set_stay(struct core *core, struct job *job, struct stay before, us_t until_us)
 {
+	struct stay after = {.until_us = until_us, .leaving = stay_of(job).leaving};
 	struct share share;
 	uint32_t node;
 
-	if (until_us == job->plan.until_us)
+	if (after.until_us == before.until_us && after.leaving == before.leaving)
 		return;
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
 		if (job_holds(core, job, i, &node, &share) && keep_has(&core->keep, node)) {
-			keep_moved(&core->keep, node, &share, job->plan.until_us, until_us, &core->capacity);
+			keep_moved(&core->keep, node, &share, before, after, &core->capacity);
 			came_free(core, node); /* what is promised there may need less of what is free */
 		}
+	if (after.until_us == before.until_us)
+		return;
 	remove_claims(core, &job->plan);
 	leave_ends(core, job);
 	job->plan.until_us = until_us;
@@ -301,7 +309,7 @@ bool job_may_stay(const struct core *core, const struct job *job)
 
 void move_until(struct core *core, struct job *job)
 {
-	set_until(core, job, job_bound_us(job));
+	set_stay(core, job, stay_of(job), job_bound_us(job));
 }
 
 /* ---- When the pool changes ---- */

@@ -29,6 +29,7 @@ struct book_node {
 	uint16_t *used_milli;                         /* of each card */
 	uint64_t cards_milli, cpus_milli, memory_mib; /* in use */
 	uint64_t seen;                                /* the last plan that was counted here */
+	uint64_t own_event, own_cards;                /* the last event that places who was promised this node, and what of it */
 	uint32_t cards, cpus_max, memory_max;
 	uint32_t kind, rack, pod; /* rack, pod: numbers in the pool */
 	uint32_t bookings;        /* that name it */

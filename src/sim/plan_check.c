@@ -223,6 +223,16 @@ static int start_plan(struct plan_check *c, uint32_t number, struct book_job *jo
 	return rule_capacity(c, kept, err) < 0 ? ERR_CORRUPT : rule_quota(c, job, kept, err);
 }
 
+/* What the job at hand was promised it may take, whoever leaves for others. */
+static void note_own_promise(struct plan_check *c, const struct book_plan *promise)
+{
+	for (uint32_t i = 0; promise && i < promise->n_tasks; i++)
+		if (promise->tasks[i].node) {
+			promise->tasks[i].node->own_event = c->n_events;
+			promise->tasks[i].node->own_cards = promise->tasks[i].cards;
+		}
+}
+
 static int take_placed(struct plan_check *c, const struct placed *p, struct err *err)
 {
 	struct book_job *job = book_job(&c->book, p->job);
@@ -243,6 +253,7 @@ static int take_placed(struct plan_check *c, const struct placed *p, struct err 
 	job->attempt = p->attempt;
 	job->state = BOOK_LIVE;
 	job->started_us = US_NEVER;
+	note_own_promise(c, c->book.jobs[in_line(c, p->job)].promise);
 	book_end_promise(&c->book, &c->book.jobs[in_line(c, p->job)]);
 	if (count_element(c, job, 1, err) < 0)
 		return ERR_CORRUPT;

@@ -105,6 +105,8 @@ static int rule_victims_room(const struct plan_check *c, const struct book_task 
 	struct use use = {0};
 	bool over = add_use(&use, promise) >= 0;
 
+	if (task->node->own_event == c->n_events && !(task->cards & ~task->node->own_cards))
+		return 0; /* it was promised that, and is gone by then: or else this promise would not be possible */
 	for (const struct book_task *t = task->node->live; t; t = t->next)
 		if (t == task || !is_leaving(c, t))
 			over |= add_use(&use, t) >= 0;
