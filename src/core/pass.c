@@ -308,16 +308,22 @@ static bool yield_unreserved(const struct reservation *r, enum cause cause, us_t
 	return true;
 }
 
-/* Whether what was to make room for a promise, or anything else that its plan counted on, is on its way out still. */
-static bool waits_for_victims(struct core *core, const struct reservation *r, us_t now_us)
+/* Whether what was to make room for a promise, or anything else that its plan counted on, is on its way out still; or is gone,
+ * and there is room by the promised start, if not yet: until then its nodes may be booked for others, or held by one who was
+ * promised that before. */
+static bool waits_for_victims(struct core *core, const struct reservation *r, const struct asker *asker, us_t now_us)
 {
+	const struct job *waits = core_job(core, r->job);
+
 	for (uint32_t i = 0; i < r->n_victims; i++) {
 		const struct job *job = core_job(core, r->victims[i]);
 
 		if (job && job->state == JOB_CLEANUP && job_is_live(job))
 			return true;
 	}
-	return preempt_waits(core, core_shape(core, core_job(core, r->job)), core_job(core, r->job), now_us, &core->scratch);
+	if (r->plan.start_us > now_us && preempt_left_at(core, core_shape(core, waits), asker, r->plan.start_us, &core->scratch))
+		return true;
+	return preempt_waits(core, core_shape(core, waits), waits, now_us, &core->scratch);
 }
 
 static bool share_a_node(const struct plan *a, const struct plan *b)
@@ -355,7 +361,7 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 		yield_placed(core, job, now_us, &plan, ret);
 		return true;
 	}
-	if (r->broken != CAUSE_NONE || !waits_for_victims(core, r, now_us))
+	if (r->broken != CAUSE_NONE || !waits_for_victims(core, r, &asker, now_us))
 		return yield_unreserved(r, r->broken != CAUSE_NONE ? r->broken : CAUSE_CAPACITY, now_us, ret);
 	if (r->plan.start_us >= now_us)
 		return false;

@@ -175,29 +175,45 @@ static us_t gone_us(const struct search *s)
 	return last_us;
 }
 
-/* What is on its way out counts as gone, or again as there. */
-static void set_leaving_aside(const struct search *s, bool gone)
+/* What is on its way out, or ends by its bound by an instant, counts as gone, or again as there. */
+static void set_leaving_aside(const struct search *s, us_t by_us, bool gone)
 {
-	for (const struct tree_node *node = tree_first(&s->core->live); node; node = tree_next(node))
-		if (running_job(node)->state == JOB_CLEANUP)
-			set_aside(s, running_job(node), gone);
+	for (const struct tree_node *node = tree_first(&s->core->live); node; node = tree_next(node)) {
+		const struct job *job = running_job(node);
+
+		if (job->state == JOB_CLEANUP || job->plan.until_us <= by_us)
+			set_aside(s, job, gone);
+	}
+}
+
+/* Whether it fits at an instant with those gone that leave, or end by their bound by by_us. */
+static bool fits_without(const struct search *s, const struct asker *asker, us_t by_us, us_t start_us)
+{
+	struct plan plan;
+	bool found;
+
+	keep_then_begin(keep_of(s->core), &s->core->capacity);
+	set_leaving_aside(s, by_us, true);
+	found = fits(s, asker, start_us, &plan);
+	set_leaving_aside(s, by_us, false);
+	keep_then_end(keep_of(s->core), &s->core->capacity);
+	return found;
+}
+
+bool preempt_left_at(const struct core *core, const struct shape *shape, const struct asker *asker, us_t start_us,
+                     struct arena *arena)
+{
+	const struct search s = {.core = core, .shape = shape, .arena = arena};
+
+	return fits_without(&s, asker, start_us, start_us);
 }
 
 bool preempt_waits(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena)
 {
-	const struct search s = {.core = core, .shape = shape, .winner = job, .now_us = now_us, .arena = arena};
+	const struct search s = {.core = core, .shape = shape, .now_us = now_us, .arena = arena};
 	const struct asker asker = {.job = job->id, .project = job->project, .limit_us = job->limit_us};
-	struct plan plan;
-	bool found;
 
-	if (!core->in_state[JOB_CLEANUP])
-		return false;
-	keep_then_begin(keep_of(core), &core->capacity);
-	set_leaving_aside(&s, true);
-	found = fits(&s, &asker, gone_us(&s), &plan);
-	set_leaving_aside(&s, false);
-	keep_then_end(keep_of(core), &core->capacity);
-	return found;
+	return core->in_state[JOB_CLEANUP] && fits_without(&s, &asker, 0, gone_us(&s));
 }
 
 /* Adds victims until the winner fits, and spares those that it doesn't need. Returns whether it does fit; *ret is its plan. */
@@ -208,7 +224,7 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 
 	keep_then_begin(keep_of(s->core), &s->core->capacity);
 	if (s->core->in_state[JOB_CLEANUP])
-		set_leaving_aside(s, true);
+		set_leaving_aside(s, 0, true);
 	for (; n < s->n && !found; n++) {
 		struct victim *v = &s->victims[n];
 
@@ -234,7 +250,7 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 		if (!s->victims[i].spared)
 			set_aside(s, s->victims[i].job, false);
 	if (s->core->in_state[JOB_CLEANUP])
-		set_leaving_aside(s, false);
+		set_leaving_aside(s, 0, false);
 	keep_then_end(keep_of(s->core), &s->core->capacity);
 	s->n = n;
 	return found;

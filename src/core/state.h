@@ -169,6 +169,9 @@ bool pass_newcomer(const struct core *core, const struct newcomer *newcomer, us_
 /* preempt.c: whether jobs that run can make room for one that waits, the plan and who; in *ret, in the arena. */
 bool preempt_for(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena,
                  struct event *ret);
+/* Whether there is room for a job at an instant to come, with those gone that are on their way out or end by their bound. */
+bool preempt_left_at(const struct core *core, const struct shape *shape, const struct asker *asker, us_t start_us,
+                     struct arena *arena);
 /* Whether it is enough for a job to wait for those that are on their way out. */
 bool preempt_waits(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena);
 /* rank.c: the policy's order of a job of a shape; what it is when it runs; when it next stands elsewhere, and how (US_NEVER:
