@@ -715,7 +715,7 @@ struct seat {
 	uint32_t stay;  /* and those behind it whose jobs are still among the first: the others go, even if it is promised nothing */
 };
 
-/* Returns whether it would be among the first. */
+/* Returns whether it would be among the first, and those still stand in the order in which they were promised theirs. */
 static bool find_seat(struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct seat *ret)
 {
 	struct line line = line_of(core, arena);
@@ -735,10 +735,13 @@ static bool find_seat(struct core *core, const struct newcomer *n, us_t now_us, 
 		}
 		if (!seated && job->array && at->class == n->class)
 			return false; /* an array stands for all of its class that are behind it */
-		if (is_first && !may_be_promised(core, core_shape(core, job), job))
+		if (is_first && !may_be_promised(core, core_shape(core, job), job)) {
 			line_drop(&line);
-		else if (r && is_ordinary(r))
+		} else if (r && is_ordinary(r)) {
+			if (ordinary(core, ret->place + ret->stay) != r)
+				return false; /* they have passed each other: what they are promised then is to be decided first */
 			*(seated ? &ret->stay : &ret->place) += 1;
+		}
 	}
 	return seated || line.left;
 }
