@@ -237,6 +237,7 @@ static const struct job *find_startable(struct core *core, const struct job_clas
 	while (job) {
 		struct asker asker = asker_of(job);
 
+		asker.quota_us = job->limit_us;
 		asker.limit_us = job->limit_us < stay_us ? job->limit_us : stay_us;
 		if (plan_now(core, shape, &asker, now_us, &core->scratch, plan))
 			return job;
@@ -690,6 +691,7 @@ static bool plan_start(const struct core *core, const struct newcomer *n, us_t n
 {
 	struct asker asker = n->asker;
 
+	asker.quota_us = asker.limit_us;
 	while (!plan_now(core, n->shape, &asker, now_us, arena, ret)) {
 		asker.limit_us = shorter_stay(core, now_us, asker.limit_us);
 		if (!asker.limit_us || asker.limit_us < n->job.stay_us)

@@ -264,7 +264,7 @@ us_t plan_end(us_t start_us, us_t limit_us)
 /* Whether what is promised counts as held by its job's project, to one who would be there from a->from_us on. */
 static bool keeps_quota(const struct reservation *r, const struct asker *a)
 {
-	us_t until_us = plan_end(a->from_us, a->limit_us);
+	us_t until_us = plan_end(a->from_us, a->quota_us ? a->quota_us : a->limit_us);
 
 	if (r->job == a->job || r->behind || r->plan.start_us == US_NEVER)
 		return false;

@@ -88,6 +88,7 @@ struct asker {
 	uint32_t job; /* 0: not submitted yet */
 	uint32_t project;
 	us_t limit_us;
+	us_t quota_us;                   /* for how long it may hold quota: cards are lent for less, and quota isn't; 0: limit_us */
 	bool quota_waived;               /* others are to make room in it first */
 	bool owns;                       /* its project is to hold no more than its own nominal */
 	bool by_value;                   /* a start now: of nodes that will do the one whose rest is worth most, see fill.h */
