@@ -717,13 +717,13 @@ struct seat {
 	uint32_t stay;  /* and those behind it whose jobs are still among the first: the others go, even if it is promised nothing */
 };
 
-/* Returns whether it would be among the first, and those still stand in the order in which they were promised theirs. */
+/* Returns whether it would be among the first, and those before it stand in the order in which they were promised theirs. */
 static bool find_seat(struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct seat *ret)
 {
 	struct line line = line_of(core, arena);
 	struct standing *at;
 	const struct job *job;
-	bool is_first, seated = false;
+	bool is_first, seated = false, in_order = true;
 
 	*ret = (struct seat){0};
 	while ((job = line_next(&line, &at, &is_first))) {
@@ -740,9 +740,10 @@ static bool find_seat(struct core *core, const struct newcomer *n, us_t now_us, 
 		if (is_first && !may_be_promised(core, core_shape(core, job), job)) {
 			line_drop(&line);
 		} else if (r && is_ordinary(r)) {
-			if (ordinary(core, ret->place + ret->stay) != r)
+			in_order = in_order && ordinary(core, ret->place + ret->stay) == r;
+			if (!in_order && !seated)
 				return false; /* they have passed each other: what they are promised then is to be decided first */
-			*(seated ? &ret->stay : &ret->place) += 1;
+			*(seated ? &ret->stay : &ret->place) += in_order;
 		}
 	}
 	return seated || line.left;

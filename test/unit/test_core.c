@@ -1068,6 +1068,32 @@ static void test_dry_run(void **state)
 	world_free(w);
 }
 
+/* Shares move with time: two that hold promises have passed each other since, which nothing was decided on yet. Where one would
+ * stand between them no start is told; before both it is. */
+static void test_dry_run_among_shares(void **state)
+{
+	struct config_spec config = config_default();
+	struct pool_spec spec = pool_of(x_and_y, 2);
+	struct world *w;
+	uint32_t job;
+
+	(void)state;
+	config.policy = POLICY_FAIR;
+	config.reservations = 3;
+	w = world_of(&spec, config);
+	job = world_submit(w, (struct want){.nodes = 4, .cards_milli = 4000, .limit_us = US_HOUR, .project = "left"});
+	world_run(w, job);
+	world_tick(w, 10 * US_MINUTE);
+	world_end(w, job, 0);
+	world_run(w, world_submit(w, (struct want){.nodes = 4, .cards_milli = 4000, .limit_us = 2 * US_HOUR, .project = "right"}));
+	world_submit(w, (struct want){.nodes = 4, .cards_milli = 4000, .limit_us = US_HOUR, .project = "left"});
+	world_submit(w, (struct want){.nodes = 4, .cards_milli = 4000, .limit_us = 30 * US_MINUTE, .project = "right"});
+	w->now_us += 20 * US_MINUTE;
+	submit_as_told(w, &(struct want){.nodes = 4, .cards_milli = 4000, .limit_us = US_HOUR, .project = "left"});
+	submit_as_told(w, &(struct want){.nodes = 4, .cards_milli = 4000, .limit_us = US_HOUR, .project = "newest"});
+	world_free(w);
+}
+
 /* ---- Effects again, after a restart ---- */
 
 static void test_outstanding(void **state)
@@ -1399,6 +1425,7 @@ int main(void)
 		cmocka_unit_test(test_projects),
 		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_dry_run),
+		cmocka_unit_test(test_dry_run_among_shares),
 		cmocka_unit_test(test_outstanding),
 		cmocka_unit_test(test_random_days),
 	};
