@@ -697,7 +697,7 @@ void queue_add(struct queue *queue, struct job *job)
 	tree_insert(&class->jobs, &job->in_class, job->id);
 	if (!class->head || compare_jobs(&job->in_class, &class->head->in_class) < 0) {
 		class->head = job;
-		class->unhelped = 0;
+		class->unhelped = class->unplanned = 0;
 	}
 	queue->waiting++;
 	if (queue->shapes[class->shape]->never) {
@@ -716,8 +716,10 @@ void queue_remove(struct queue *queue, struct job *job)
 	uint32_t id = job->queue_class - 1, bucket;
 	struct job_class *class = queue->classes[id];
 
-	if (class->head == job)
+	if (class->head == job) {
 		class->head = class_next(job);
+		class->unplanned = 0; /* the next one's limit may be another */
+	}
 	tree_remove(&class->jobs, &job->in_class);
 	job->queue_class = 0;
 	queue->waiting--;
