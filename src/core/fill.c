@@ -11,11 +11,13 @@
  * fragmentation", USENIX ATC 2023) keeps large.
  * Pressure: what is still to come for a few kinds only, over what is free of them, at most 1: so who may go
  * anywhere leaves those alone.
- * Q: the slots for requests of several cards, each at its size times a price, 11/64 · min(1, expected / slots there are)²: slots
+ * Q: the slots for requests of several cards, each at its size times a price, 11/64 · min(1, may come / slots there are)⁴: slots
  * get dear as they get rare, and large requests aren't crowded out by small ones. An idle node is such a slot too, for half a
- * request that nobody has seen yet.
+ * request that nobody has seen yet, at 11/64 · min(1, expected / idle nodes alike)².
  *
- * How many requests are to come: as many as fit into what is free, going by the mean size.
+ * How many requests are to come: as many as fit into what is free, going by the mean size. As many as are expected of a type, and
+ * three standard deviations more, may come: what comes seldom is known from few, and once the last of the nodes that hold it is
+ * broken up, it has to wait however much else is free.
  *
  * Nodes in the same state (kind, free CPUs in steps of CPU_STEP, free cards) have the same value, so states are interned, and
  * of each state only the first node is tried. Everything kept between choices follows from states and from what was learned:
@@ -40,6 +42,8 @@ enum {
 	CPU_STEPS_MANY = INT32_MAX, /* CPUs aren't counted */
 	NEXT_WEIGHT = 96,           /* of F, in 1024ths */
 	SLOT_WEIGHT = 176,          /* of Q */
+	DEVIATIONS = 3,             /* above what is expected that may come for a slot */
+	RATIO_MAX = 1 << 24,        /* of what is to come to what was seen, in 1024ths */
 	IDLE_WEIGHT = 512,          /* of a request for an idle node that nobody has seen, against one that was seen */
 	PRESSURE_WEIGHT = 192,      /* of a kind's pressure */
 	TYPE_KINDS_MAX = 8,         /* a request for more kinds may as well take any */
@@ -770,14 +774,41 @@ static int64_t kind_factor(const struct fill *f, uint32_t kind)
 	return ONE + (int64_t)(pressure < ONE ? pressure : ONE) * PRESSURE_WEIGHT / ONE;
 }
 
-/* The price of a slot of so many thousandths, where `count` 1024ths of a request are expected for it out of all that were seen.
- */
-static int64_t price(const struct fill *f, uint64_t free_milli, uint64_t count, uint64_t there, uint32_t milli)
+/* How many requests are expected, where `count` came out of all that did; both in 1024ths. */
+static uint64_t expected(const struct fill *f, uint64_t free_milli, uint64_t count)
 {
-	uint64_t expected = f->total_milli ? count * free_milli / f->total_milli : 0;
-	uint64_t scarcity = expected >= there * ONE ? ONE : expected / there;
+	return f->total_milli ? count * free_milli / f->total_milli : 0;
+}
 
-	return (int64_t)(scarcity * scarcity / ONE * SLOT_WEIGHT * milli / ONE);
+/* How many of a type may come: as many as are expected, and DEVIATIONS standard deviations more; in 1024ths, at most `most`.
+ *
+ * r times as many as came are still to come, so of one that came n times n · r are expected. How often it comes is known from
+ * these n alone: with a rate distributed as they say (gamma), the number to come is distributed as negative binomial, and its
+ * variance is n · r · (1 + r). */
+static uint64_t may_come(const struct fill *f, uint64_t free_milli, uint64_t count, uint64_t most)
+{
+	uint64_t coming = expected(f, free_milli, count), ratio;
+
+	if (coming > 0 && coming < most) {
+		ratio = free_milli * ONE / f->total_milli;
+		ratio = ratio < RATIO_MAX ? ratio : RATIO_MAX; /* that no product overflows */
+		coming += DEVIATIONS * root(coming * (ONE + ratio));
+	}
+	return coming < most ? coming : most;
+}
+
+/* What comes over the slots there are for it, at most 1; all in 1024ths but the slots. */
+static uint64_t scarcity(uint64_t coming, uint64_t there)
+{
+	return coming >= there * ONE ? ONE : coming / there;
+}
+
+/* The price of a slot for a type. */
+static int64_t slot_price(const struct fill *f, uint64_t free_milli, const struct type *t, uint64_t there)
+{
+	uint64_t s = scarcity(may_come(f, free_milli, (uint64_t)t->used * ONE, there * ONE), there), square = s * s / ONE;
+
+	return (int64_t)(square * square / ONE * SLOT_WEIGHT * t->cards_milli / ONE);
 }
 
 /* The prices of large types, by what the choice looked at. Returns its free thousandths. */
@@ -794,11 +825,8 @@ static uint64_t set_prices(struct fill *f, int64_t *prices)
 		for (uint32_t k = 0; k < f->n_large; k++)
 			there[k] += (uint64_t)seen->count * room[k];
 	}
-	for (uint32_t k = 0; k < f->n_large; k++) {
-		const struct type *t = &f->types[f->large[k]];
-
-		prices[k] = price(f, free_milli, (uint64_t)t->used * ONE, there[k], t->cards_milli);
-	}
+	for (uint32_t k = 0; k < f->n_large; k++)
+		prices[k] = slot_price(f, free_milli, &f->types[f->large[k]], there[k]);
 	return free_milli;
 }
 
@@ -821,10 +849,12 @@ static int64_t gain(struct fill *f, uint32_t before, uint32_t after, const int64
 static int64_t idle_price(const struct fill *f, const struct seen *seen, uint64_t free_milli)
 {
 	const struct state *s = &f->states[seen->state];
+	uint64_t scarce;
 
 	if (!s->idle || s->cards < 2)
 		return 0;
-	return price(f, free_milli, IDLE_WEIGHT, seen->count, s->cards * CARD_MILLI);
+	scarce = scarcity(expected(f, free_milli, IDLE_WEIGHT), seen->count);
+	return (int64_t)(scarce * scarce / ONE * SLOT_WEIGHT * s->cards * CARD_MILLI / ONE);
 }
 
 struct choice {

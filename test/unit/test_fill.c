@@ -141,6 +141,32 @@ static void test_kinds(void **state)
 	}
 }
 
+/* Few have asked for what only the largest nodes hold, and as many as that may yet come: others leave these nodes alone, though a
+ * smaller one would be left with few CPUs. */
+static void test_rare(void **state)
+{
+	static const struct line_spec lines[] = {
+		{.count = 6, .kind = "a", .cards = 8, .cpus_milli = 128000, .memory_mib = 1000},
+		{.count = 40, .kind = "b", .cards = 8, .cpus_milli = 96000, .memory_mib = 1000},
+	};
+	struct fill *f = fill_new();
+	struct model m;
+
+	(void)state;
+	model_init(&m, lines, COUNT(lines));
+	learn(f, any(8000, 120000), 3);
+	learn(f, any(8000, 64000), 30);
+	learn(f, any(4000, 60000), 40);
+	learn(f, any(1000, 11000), 200);
+	learn(f, any(500, 4000), 20);
+	for (int i = 0; i < 20; i++)
+		assert_true(put(&m, f, any(4000, 60000)) >= 6);
+	for (int i = 0; i < 6; i++)
+		assert_true(put(&m, f, any(8000, 120000)) < 6);
+	fill_free(f);
+	model_done(&m);
+}
+
 /* ---- Filling a mixed pool ---- */
 
 static const struct line_spec mixed[] = {
@@ -327,9 +353,9 @@ static void test_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tight),           cmocka_unit_test(test_cpus),
-		cmocka_unit_test(test_kinds),           cmocka_unit_test(test_fuller),
-		cmocka_unit_test(test_same_after_load), cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_tight),   cmocka_unit_test(test_cpus),   cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_rare),    cmocka_unit_test(test_fuller), cmocka_unit_test(test_same_after_load),
+		cmocka_unit_test(test_bounded),
 	};
 
 	return cmocka_run_group_tests_name("fill", tests, NULL, NULL);
