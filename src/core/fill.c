@@ -203,7 +203,7 @@ static uint64_t root(uint64_t x)
 {
 	uint64_t r = 0;
 
-	for (uint64_t bit = (uint64_t)1 << 31; bit; bit >>= 1)
+	for (uint64_t bit = x ? (uint64_t)1 << (63 - __builtin_clzll(x)) / 2 : 0; bit; bit >>= 1)
 		if ((r + bit) * (r + bit) <= x)
 			r += bit;
 	return r;
