@@ -601,15 +601,11 @@ void apply(struct core *core, const struct event *event)
 
 /* ---- What is kept to be quick ---- */
 
-/* Everything that follows from the pool: what is free with what runs on it, calendars, ways to place each shape. */
+/* Everything that follows from the pool: what is free with what runs on it, ways to place each shape. */
 static void index_pool(struct core *core, bool pool_changed)
 {
-	for (uint32_t i = 0; core->calendars && i < core->n_calendars; i++)
-		calendar_done(&core->calendars[i]);
-	free(core->calendars);
-	core->n_calendars = core->pool->n_resources;
-	core->calendars = mem_new(core->n_calendars, sizeof *core->calendars);
-	clear_calendars(core);
+	free(core->endless);
+	core->endless = mem_new(core->pool->n_shelves, sizeof *core->endless);
 	capacity_done(&core->capacity);
 	capacity_done(&core->empty);
 	capacity_init(&core->capacity, core->pool);

@@ -51,11 +51,6 @@ void move_until(struct core *core, struct job *job);
 /* Brings the victims in line with a job's state. */
 void line_up(struct core *core, struct job *job);
 
-/* Calendars are kept from when many wait until nobody does. */
-void keep_calendars(struct core *core);
-/* None is kept, and each has the pool's amount of its resource. */
-void clear_calendars(struct core *core);
-
 /* Something came free on a node: classes that want no more wholly free cards of it than it has are looked at again; where others
  * may be made to leave, no more than it could have. */
 bool others_may_leave(const struct core *core); /* jobs that run may be made to, for some job that waits */

@@ -34,6 +34,12 @@ struct share {
 	uint32_t milli, cpus_milli, memory_mib;
 };
 
+/* Thousandths of cards of a share. */
+static inline uint64_t share_milli(const struct share *share)
+{
+	return (uint64_t)(uint32_t)__builtin_popcountll(share->cards) * share->milli;
+}
+
 /* Everything free, without sets. Cost: O(nodes). */
 void capacity_init(struct capacity *capacity, const struct pool *pool);
 /* A copy with sets, for searching. Cost: O(nodes). */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * check.c: core_check(): what is kept to be quick is what the state says. Each part is made anew and compared. */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "core/state.h"
 
 static void check_capacity(const struct core *core)
@@ -48,6 +50,31 @@ static void check_tenants(const struct core *core)
 	assert(here == there);
 }
 
+/* What jobs without a bound hold, added up once more. */
+static void check_endless(const struct core *core)
+{
+	struct shelf_sum *sums = mem_new(core->pool->n_shelves, sizeof *sums);
+	struct share share;
+	uint32_t id;
+
+	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
+		const struct job *job = running_job(node);
+
+		for (uint32_t i = 0; job->plan.until_us == US_NEVER && i < job->plan.n_tasks; i++) {
+			struct shelf_sum *sum;
+
+			if (!job_holds(core, job, i, &id, &share))
+				continue;
+			sum = &sums[core->pool->nodes[id].shelf];
+			sum->cards_milli += share_milli(&share);
+			sum->cpus_milli += share.cpus_milli;
+			sum->memory_mib += share.memory_mib;
+		}
+	}
+	assert(!memcmp(sums, core->endless, core->pool->n_shelves * sizeof *sums));
+	free(sums);
+}
+
 void core_check(const struct core *core)
 {
 	uint32_t in_state[JOB_STATE_COUNT] = {0}, waiting = 0, live = 0, over = 0;
@@ -70,8 +97,7 @@ void core_check(const struct core *core)
 	assert(!memcmp(in_state, core->in_state, sizeof in_state));
 	assert(waiting == core->queue.waiting && live == core->live.count && over == core->over.count);
 	queue_check(&core->queue);
-	for (uint32_t i = 0; i < core->n_calendars; i++)
-		calendar_check(&core->calendars[i]);
+	check_endless(core);
 	check_capacity(core);
 	check_tenants(core);
 	keep_check(&core->keep, &core->capacity);

@@ -28,9 +28,7 @@ struct core *core_free(struct core *core)
 	for (uint32_t id = 1; id <= core->last_job; id++)
 		job_free(&core->memory, core->jobs[id]);
 	job_memory_done(&core->memory);
-	for (uint32_t i = 0; i < core->n_calendars; i++)
-		calendar_done(&core->calendars[i]);
-	free(core->calendars);
+	free(core->endless);
 	capacity_done(&core->capacity);
 	capacity_done(&core->empty);
 	queue_done(&core->queue);

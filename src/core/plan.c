@@ -4,8 +4,8 @@
  * Reads the state and writes nothing that lasts. A plan is a start, a task a node, and a claim a resource. Among the ways that
  * will do the order is: as the user ordered them; then by a score of how late this job's work would be done there, and what it
  * would cost (and, where the configuration gives it weight, how much of the centre is in use); then the pool file's order. The
- * earliest start is found by giving back what ends by its bound, from the instant on before which the calendars say that even the
- * sum of what is needed isn't free; it is taken again after. */
+ * earliest start is found by giving back what ends by its bound, and taking it again after; it is looked for only where what has
+ * no bound leaves enough, and tried only once the sum of the cards that are free by then is enough. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -545,34 +545,28 @@ static void prefer_busy(const struct core *core, const struct capacity *then, st
 	}
 }
 
-static us_t later(us_t a, us_t b)
+/* Whether an amount of all is left by what is held for ever. */
+static bool is_left(uint64_t all, uint64_t endless, uint64_t amount)
 {
-	return a > b ? a : b;
+	return all == AMOUNT_NONE || endless + amount <= all;
 }
 
-static us_t earliest_of(const struct core *core, uint32_t resource, uint64_t amount, us_t now_us)
-{
-	uint32_t i = map_get(&core->pool->resource_index, resource, UINT32_MAX);
-
-	return core->calendars_kept && amount && i != UINT32_MAX ? calendar_earliest(&core->calendars[i], amount, now_us, 1) : now_us;
-}
-
-/* Before this instant no way to place the shape has the sum of what it needs, wherever that may lie. */
-static us_t not_before(const struct core *core, const struct shape *shape, us_t now_us)
+/* Whether some way to place the shape will have the sum of what it needs, once all that has a bound is over. */
+static bool may_ever_start(const struct core *core, const struct shape *shape)
 {
 	uint64_t n = shape->group.nodes;
-	us_t least = US_NEVER;
 
 	for (uint32_t i = 0; i < shape->n_candidates; i++) {
-		const struct shelf *shelf = &core->pool->shelves[shape->candidates[i].shelf];
 		const struct request *q = &shape->group.requests[shape->candidates[i].request];
-		us_t at = earliest_of(core, resource_id(RESOURCE_CARDS, shelf->centre, shelf->kind), n * q->cards_milli, now_us);
+		const struct shelf *shelf = &core->pool->shelves[shape->candidates[i].shelf];
+		const struct shelf_sum *endless = &core->endless[shape->candidates[i].shelf];
 
-		at = later(at, earliest_of(core, resource_id(RESOURCE_CPUS, shelf->centre, 0), n * q->cpus_milli, now_us));
-		at = later(at, earliest_of(core, resource_id(RESOURCE_MEMORY, shelf->centre, 0), n * q->memory_mib, now_us));
-		least = at < least ? at : least;
+		if (is_left(shelf->cards * CARD_MILLI, endless->cards_milli, n * q->cards_milli) &&
+		    is_left(shelf->cpus_milli, endless->cpus_milli, n * q->cpus_milli) &&
+		    is_left(shelf->memory_mib, endless->memory_mib, n * q->memory_mib))
+			return true;
 	}
-	return least;
+	return false;
 }
 
 /* Whether a job runs at a centre where the shape may be placed: no other's end can help it. */
@@ -592,6 +586,7 @@ struct future {
 	us_t now_us, late_us;        /* late_us: when what is late ends */
 	struct tree_node *late, *on; /* the next of those that are late, and of the others; NULL: none */
 	us_t at_us;
+	uint64_t *free_milli; /* by shelf: thousandths of cards that are free by then, whomever they are kept for */
 };
 
 static const struct running *ending(const struct tree_node *node)
@@ -599,10 +594,12 @@ static const struct running *ending(const struct tree_node *node)
 	return tree_entry(node, struct running, in_ends);
 }
 
-static struct future future_of(const struct core *core, const struct shape *shape, us_t now_us)
+static struct future future_of(const struct core *core, const struct shape *shape, us_t now_us, struct arena *arena)
 {
 	struct future f = {.core = core, .shape = shape, .now_us = now_us, .on = tree_first(&core->ends), .at_us = now_us};
 
+	f.free_milli = arena_new(arena, core->pool->n_shelves, sizeof *f.free_milli);
+	memcpy(f.free_milli, core->capacity.shelf_milli, core->pool->n_shelves * sizeof *f.free_milli);
 	f.late_us = us_add(now_us, core->config.kill_grace_us > US_SECOND ? core->config.kill_grace_us : US_SECOND);
 	f.late = f.on && ending(f.on)->until_us <= now_us ? f.on : NULL;
 	while (f.on && ending(f.on)->until_us <= now_us)
@@ -619,8 +616,22 @@ static void ends_then(struct future *f, const struct tree_node *node)
 	if (!is_near(f->core, f->shape, job))
 		return;
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
-		if (job_holds(f->core, job, i, &id, &share))
+		if (job_holds(f->core, job, i, &id, &share)) {
 			keep_then_give(keep_of(f->core), id, &share);
+			f->free_milli[f->core->pool->nodes[id].shelf] += share_milli(&share);
+		}
+}
+
+/* Whether a shelf has the cards by then, wherever they may lie. */
+static bool has_the_cards(const struct future *f)
+{
+	const struct shape *shape = f->shape;
+
+	for (uint32_t i = 0; i < shape->n_candidates; i++)
+		if ((uint64_t)shape->group.nodes * shape->group.requests[shape->candidates[i].request].cards_milli <=
+		    f->free_milli[shape->candidates[i].shelf])
+			return true;
+	return false;
 }
 
 enum { ENDS_AT_ONCE = 64 };
@@ -673,18 +684,17 @@ static void future_done(const struct future *f)
 bool plan_earliest(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us,
                    struct arena *arena, struct plan *ret)
 {
-	us_t from_us = shape->never ? US_NEVER : not_before(core, shape, now_us);
 	struct future f;
 	bool found = false;
 
-	if (from_us == US_NEVER)
+	if (shape->never || !may_ever_start(core, shape))
 		return false;
 	keep_then_begin(keep_of(core), &core->capacity);
-	f = future_of(core, shape, now_us);
+	f = future_of(core, shape, now_us, arena);
 	while (!found && future_next(&f)) {
 		struct keep_view view = {asker->job, asker->project, f.at_us, plan_end(f.at_us, asker->limit_us)};
 
-		if (f.at_us < from_us)
+		if (!has_the_cards(&f))
 			continue;
 		keep_then_show(keep_of(core), &view);
 		found = plan_find(core, shape, asker, &core->keep.open, f.at_us, arena, ret);

@@ -340,8 +340,25 @@ static void add_sets(struct pool *pool, struct shelf *shelf)
 	shelf->pods_set = add_room_sets(pool, shelf->cards_max, shelf->pod_nodes_max, shelf->n_pods);
 }
 
+/* What one node doesn't count has no sum to run out of. */
+static uint64_t add_counted(uint64_t sum, uint32_t amount)
+{
+	return sum == AMOUNT_NONE || amount == UNCOUNTED ? AMOUNT_NONE : sum + amount;
+}
+
+static void add_up(const struct pool *pool, struct shelf *shelf)
+{
+	const struct domain *d = &pool->domains[shelf->domain];
+
+	for (uint32_t n = d->node_first; n < d->node_first + d->n_nodes; n++) {
+		shelf->cpus_milli = add_counted(shelf->cpus_milli, pool->nodes[n].cpus_milli);
+		shelf->memory_mib = add_counted(shelf->memory_mib, pool->nodes[n].memory_mib);
+	}
+}
+
 static void tie_shelf(struct pool *pool, struct shelf *shelf)
 {
+	add_up(pool, shelf);
 	add_sets(pool, shelf);
 	adopt(pool, shelf->domain, 1, shelf->pod_first, shelf->n_pods);
 	adopt(pool, shelf->pod_first, shelf->n_pods, shelf->rack_first, shelf->n_racks);
@@ -372,36 +389,6 @@ static void add_centre(struct pool *pool, uint32_t id, const struct centre_spec 
 	centre->n_nodes = pool->n_nodes - centre->node_first;
 	for (uint32_t s = 0; s < centre->n_shelves; s++)
 		tie_shelf(pool, &pool->shelves[centre->shelf_first + s]);
-}
-
-static void add_resource(struct pool *pool, uint32_t *cap, uint32_t id, uint64_t capacity)
-{
-	mem_grow((void **)&pool->resources, cap, pool->n_resources, sizeof *pool->resources);
-	map_set(&pool->resource_index, id, pool->n_resources);
-	pool->resources[pool->n_resources++] = (struct resource){id, capacity};
-}
-
-/* A resource that one node doesn't count has no capacity to run out of. */
-static void add_resources(struct pool *pool)
-{
-	uint32_t cap = 0;
-
-	for (uint32_t s = 0; s < pool->n_shelves; s++)
-		if (pool->shelves[s].kind != KIND_NONE)
-			add_resource(pool, &cap, resource_id(RESOURCE_CARDS, pool->shelves[s].centre, pool->shelves[s].kind),
-			             pool->shelves[s].cards * CARD_MILLI);
-	for (uint32_t c = 0; c < pool->n_centres; c++) {
-		uint64_t cpus = 0, memory = 0;
-
-		for (uint32_t n = 0; n < pool->centres[c].n_nodes; n++) {
-			const struct node *node = &pool->nodes[pool->centres[c].node_first + n];
-
-			cpus = cpus == AMOUNT_NONE || node->cpus_milli == UNCOUNTED ? AMOUNT_NONE : cpus + node->cpus_milli;
-			memory = memory == AMOUNT_NONE || node->memory_mib == UNCOUNTED ? AMOUNT_NONE : memory + node->memory_mib;
-		}
-		add_resource(pool, &cap, resource_id(RESOURCE_CPUS, c, 0), cpus);
-		add_resource(pool, &cap, resource_id(RESOURCE_MEMORY, c, 0), memory);
-	}
 }
 
 static uint32_t count_nodes(const struct pool_spec *spec)
@@ -451,7 +438,6 @@ struct pool *pool_new(const struct pool_spec *spec, struct strtab *kinds, struct
 	for (uint32_t i = 0; i < spec->n_centres; i++)
 		add_centre(pool, strtab_find(centres, spec->centres[i].name), &spec->centres[i], &cap);
 	assert(pool->n_nodes == n_nodes);
-	add_resources(pool);
 	return pool;
 }
 
@@ -461,8 +447,6 @@ struct pool *pool_free(struct pool *pool)
 		free(pool->nodes);
 		free(pool->node_of_number);
 		free(pool->domains);
-		free(pool->resources);
-		map_done(&pool->resource_index);
 		arena_done(&pool->arena);
 		free(pool);
 	}

@@ -42,21 +42,16 @@ struct shelf {
 	uint32_t cards_max;           /* of one of its nodes */
 	uint32_t rack_nodes_max, pod_nodes_max;
 	uint32_t nodes_set, racks_set,
-		pods_set;          /* where its sets begin among capacity's: see there; NODE_NONE: it has none of these */
-	uint64_t cards;        /* of all of them */
-	uint64_t price_micros; /* a card-hour */
+		pods_set;                    /* where its sets begin among capacity's: see there; NODE_NONE: it has none of these */
+	uint64_t cards;                  /* of all of them, */
+	uint64_t cpus_milli, memory_mib; /* and these; AMOUNT_NONE: not counted */
+	uint64_t price_micros;           /* a card-hour */
 };
 
 enum resource_type { RESOURCE_CARDS, RESOURCE_CPUS, RESOURCE_MEMORY, RESOURCE_LINK };
 
-/* Anything with a capacity over time. */
-struct resource {
-	uint32_t id;       /* resource_id() */
-	uint64_t capacity; /* thousandths of cards or CPUs, MiB, Mbit/s; AMOUNT_NONE: not counted */
-};
-
-/* The name of a resource in claims: it stays when the pool changes. centre: a link's number for RESOURCE_LINK. kind: of
- * cards, else 0. */
+/* The name of a resource in claims, whose amounts are thousandths of cards or CPUs, MiB, Mbit/s: it stays when the pool changes.
+ * centre: a link's number for RESOURCE_LINK. kind: of cards, else 0. */
 static inline uint32_t resource_id(enum resource_type type, uint32_t centre, uint32_t kind)
 {
 	return centre << 17 | (kind & 0x7fff) << 2 | (uint32_t)type;
@@ -85,12 +80,9 @@ struct pool {
 	uint32_t n_domains;
 	struct shelf *shelves;
 	uint32_t n_shelves;
-	struct resource *resources;
-	uint32_t n_resources;
-	struct map resource_index; /* from a resource's id to its place in `resources` */
-	uint32_t n_hist;           /* words of histogram in all */
-	uint32_t n_sets;           /* words of sets in all */
-	uint32_t n_cards;          /* slots for cards, of every node */
+	uint32_t n_hist;  /* words of histogram in all */
+	uint32_t n_sets;  /* words of sets in all */
+	uint32_t n_cards; /* slots for cards, of every node */
 };
 
 /* Checks a pool file's content: names unique, ends of links there, kinds known, counts within bounds, projects a

@@ -4,7 +4,7 @@
  * A job whose attempt an engine may hold or run has a `struct running`. From take_plan to give_plan it stands in `live`, in
  * `ends` where it has a bound, and as a tenant on each of its nodes that the pool still has; what it holds there is taken from
  * the capacity, is known to what is kept, and counts for its shelf's work and its project. Where it may be preempted it stands
- * among the victims. Its claims are in the calendars while those are kept.
+ * among the victims. Where it has no bound, what it holds counts as held for ever (`endless`).
  *
  * came_free and came_free_all count for the passes (the memos in state.h): one of them follows each change that could let a job
  * start that was found not to. */
@@ -80,61 +80,6 @@ void came_free_all(struct core *core)
 	core->freed_all++;
 }
 
-/* ---- Calendars ---- */
-
-static struct calendar *calendar_of(struct core *core, uint32_t resource)
-{
-	uint32_t i = map_get(&core->pool->resource_index, resource, UINT32_MAX);
-
-	return i == UINT32_MAX ? NULL : &core->calendars[i];
-}
-
-static void add_claims(struct core *core, const struct plan *plan)
-{
-	for (uint32_t i = 0; core->calendars_kept && i < plan->n_claims; i++) {
-		const struct claim *c = &plan->claims[i];
-		struct calendar *calendar = calendar_of(core, c->resource);
-
-		if (calendar) {
-			calendar_fold(calendar, core->now_us);
-			calendar_add(calendar, c->amount, c->from_us, c->until_us);
-		}
-	}
-}
-
-static void remove_claims(struct core *core, const struct plan *plan)
-{
-	for (uint32_t i = 0; core->calendars_kept && i < plan->n_claims; i++) {
-		const struct claim *c = &plan->claims[i];
-		struct calendar *calendar = calendar_of(core, c->resource);
-
-		if (calendar)
-			calendar_remove(calendar, c->amount, c->from_us, c->until_us);
-	}
-}
-
-enum { WAITING_MANY = 64 };
-
-void clear_calendars(struct core *core)
-{
-	for (uint32_t i = 0; core->calendars && i < core->n_calendars; i++) {
-		calendar_done(&core->calendars[i]);
-		core->calendars[i].capacity = core->pool->resources[i].capacity;
-	}
-	core->calendars_kept = false;
-}
-
-void keep_calendars(struct core *core)
-{
-	if (!core->calendars_kept && core->queue.waiting >= WAITING_MANY) {
-		core->calendars_kept = true;
-		for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node))
-			add_claims(core, &running_job(node)->plan);
-	} else if (core->calendars_kept && !core->queue.waiting) {
-		clear_calendars(core);
-	}
-}
-
 /* ---- What a plan takes and gives back ---- */
 
 struct project_amount job_amount(const struct core *core, const struct job *job)
@@ -203,6 +148,16 @@ struct stay stay_of(const struct job *job)
 	return (struct stay){.until_us = job->plan.until_us, .leaving = job->state == JOB_CLEANUP};
 }
 
+/* What is held of a node for ever, by whoever has no bound. sign: 1 more, -1 less of it. */
+static void count_endless(struct core *core, uint32_t node, const struct share *share, int sign)
+{
+	struct shelf_sum *sum = &core->endless[core->pool->nodes[node].shelf];
+
+	sum->cards_milli += (uint64_t)sign * share_milli(share);
+	sum->cpus_milli += (uint64_t)sign * share->cpus_milli;
+	sum->memory_mib += (uint64_t)sign * share->memory_mib;
+}
+
 void take_plan(struct core *core, struct job *job, bool again)
 {
 	struct project_amount amount = job_amount(core, job);
@@ -216,8 +171,9 @@ void take_plan(struct core *core, struct job *job, bool again)
 		capacity_take(&core->capacity, node, &share);
 		keep_taken(&core->keep, node, &share, stay_of(job), &core->capacity, CAUSE_ORDER);
 		enter_tenant(core, job->running, i, node);
+		if (job->plan.until_us == US_NEVER)
+			count_endless(core, node, &share, 1);
 	}
-	add_claims(core, &job->plan);
 	outlook_hold(core, job);
 	tree_insert(&core->live, &job->running->in_live, job->id);
 	enter_ends(core, job);
@@ -246,8 +202,9 @@ void give_plan(struct core *core, struct job *job)
 		capacity_give(&core->capacity, node, &share);
 		keep_given(&core->keep, node, &share, stay_of(job), &core->capacity);
 		came_free(core, node);
+		if (job->plan.until_us == US_NEVER)
+			count_endless(core, node, &share, -1);
 	}
-	remove_claims(core, &job->plan);
 	outlook_release(core, job);
 	projects_give(core->tree, job->project, &amount, core->now_us);
 	core->relieved += core->projects_bounded;
@@ -257,24 +214,28 @@ void give_plan(struct core *core, struct job *job)
 void set_stay(struct core *core, struct job *job, struct stay before, us_t until_us)
 {
 	struct stay after = {.until_us = until_us, .leaving = stay_of(job).leaving};
+	bool ends = until_us != US_NEVER, had_end = before.until_us != US_NEVER;
 	struct share share;
 	uint32_t node;
 
 	if (after.until_us == before.until_us && after.leaving == before.leaving)
 		return;
-	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
-		if (job_holds(core, job, i, &node, &share) && keep_has(&core->keep, node)) {
-			keep_moved(&core->keep, node, &share, before, after, &core->capacity);
-			came_free(core, node); /* what is promised there may need less of what is free */
-		}
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
+		if (!job_holds(core, job, i, &node, &share))
+			continue;
+		if (ends != had_end)
+			count_endless(core, node, &share, ends ? -1 : 1);
+		if (!keep_has(&core->keep, node))
+			continue;
+		keep_moved(&core->keep, node, &share, before, after, &core->capacity);
+		came_free(core, node); /* what is promised there may need less of what is free */
+	}
 	if (after.until_us == before.until_us)
 		return;
-	remove_claims(core, &job->plan);
 	leave_ends(core, job);
 	job->plan.until_us = until_us;
 	for (uint32_t i = 0; i < job->plan.n_claims; i++)
 		job->plan.claims[i].until_us = until_us;
-	add_claims(core, &job->plan);
 	enter_ends(core, job);
 }
 

@@ -5,7 +5,6 @@
 #define SUAN_CORE_STATE_H
 
 #include "base/map.h"
-#include "core/calendar.h"
 #include "core/core.h"
 #include "core/estimate.h"
 #include "core/fill.h"
@@ -17,6 +16,11 @@ struct node_mark {
 	uint32_t centre, number;
 	enum node_state state; /* never NODE_UP */
 	char *note;
+};
+
+/* Amounts of a shelf's nodes together. */
+struct shelf_sum {
+	uint64_t cards_milli, cpus_milli, memory_mib;
 };
 
 struct core {
@@ -45,18 +49,16 @@ struct core {
 	/* Kept to be quick: follows from the state, and core_check() says so. */
 	struct queue queue;
 	struct capacity capacity, empty; /* free now; of the pool with nothing running */
-	struct calendar *calendars;      /* by the pool's resources; empty where !calendars_kept */
-	uint32_t n_calendars;
-	bool calendars_kept;     /* while many wait: they only save the search for an earliest start some steps */
-	struct tree timers;      /* jobs that aren't over, by timer_us */
-	struct tree over;        /* jobs that are, by when they ended */
-	struct outlook outlook;  /* the work on each shelf */
-	struct map payloads;     /* from the first 8 bytes of a payload's hash to the jobs that have it */
-	struct tree live;        /* jobs whose attempt an engine may hold or run, by number: struct running */
-	struct tree ends;        /* of them those with a bound, by it */
-	struct tree victims;     /* of them those that may be preempted */
-	struct tenant **tenants; /* by node: what runs there */
-	struct map idempotency;  /* from the first 8 bytes of the key to the job */
+	struct shelf_sum *endless;       /* by shelf: what is held by jobs without a bound */
+	struct tree timers;              /* jobs that aren't over, by timer_us */
+	struct tree over;                /* jobs that are, by when they ended */
+	struct outlook outlook;          /* the work on each shelf */
+	struct map payloads;             /* from the first 8 bytes of a payload's hash to the jobs that have it */
+	struct tree live;                /* jobs whose attempt an engine may hold or run, by number: struct running */
+	struct tree ends;                /* of them those with a bound, by it */
+	struct tree victims;             /* of them those that may be preempted */
+	struct tenant **tenants;         /* by node: what runs there */
+	struct map idempotency;          /* from the first 8 bytes of the key to the job */
 	uint32_t in_state[JOB_STATE_COUNT];
 	uint32_t n_jobs;
 

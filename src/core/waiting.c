@@ -138,8 +138,6 @@ void requeue(struct core *core, struct job *job)
 		outlook_leave(core, job);
 		queue_remove(&core->queue, job);
 	}
-	if (stands != stood)
-		keep_calendars(core);
 	if (!stands && core->keep.n_reservations && keep_find(&core->keep, job->id))
 		unreserve(core, job->id);
 }

@@ -184,18 +184,9 @@ static void test_random_pools(void **state)
 	}
 }
 
-/* ---- Resources, prices ---- */
+/* ---- Sums, prices ---- */
 
-static uint64_t capacity_of(const struct pool *pool, enum resource_type type, uint32_t centre_id, uint32_t kind)
-{
-	uint32_t i = map_get(&pool->resource_index, resource_id(type, centre_id, kind), UINT32_MAX);
-
-	assert_int_not_equal(i, UINT32_MAX);
-	assert_int_equal(pool->resources[i].id, resource_id(type, centre_id, kind));
-	return pool->resources[i].capacity;
-}
-
-static void test_resources(void **state)
+static void test_sums(void **state)
 {
 	const struct line_spec lines[] = {line(2, "a", 4, 0, 0), line(3, "b", 2, 0, 0), line(1, "a", 1, 0, 0)};
 	struct line_spec uncounted = {.count = 1, .cpus_milli = UNCOUNTED, .memory_mib = 7};
@@ -208,12 +199,13 @@ static void test_resources(void **state)
 	centres[0].prices = &price;
 	centres[0].n_prices = 1;
 	build(&b, &spec);
-	assert_int_equal(capacity_of(b.pool, RESOURCE_CARDS, 0, 0), 9000);
-	assert_int_equal(capacity_of(b.pool, RESOURCE_CARDS, 0, 1), 6000);
-	assert_int_equal(capacity_of(b.pool, RESOURCE_CPUS, 0, 0), 6000);
-	assert_int_equal(capacity_of(b.pool, RESOURCE_MEMORY, 0, 0), 60);
-	assert_true(capacity_of(b.pool, RESOURCE_CPUS, 1, 0) == AMOUNT_NONE);
-	assert_int_equal(capacity_of(b.pool, RESOURCE_MEMORY, 1, 0), 7);
+	assert_int_equal(b.pool->shelves[0].cards, 9);
+	assert_int_equal(b.pool->shelves[0].cpus_milli, 3000);
+	assert_int_equal(b.pool->shelves[0].memory_mib, 30);
+	assert_int_equal(b.pool->shelves[1].cards, 6);
+	assert_int_equal(b.pool->shelves[1].cpus_milli, 3000);
+	assert_true(b.pool->shelves[2].cpus_milli == AMOUNT_NONE);
+	assert_int_equal(b.pool->shelves[2].memory_mib, 7);
 	assert_int_equal(b.pool->shelves[0].price_micros, 0);
 	assert_int_equal(b.pool->shelves[1].price_micros, 6500000);
 	built_done(&b);
@@ -432,7 +424,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_racks_and_pods), cmocka_unit_test(test_interleaved_kinds), cmocka_unit_test(test_random_pools),
-		cmocka_unit_test(test_resources),      cmocka_unit_test(test_numbers_stay),      cmocka_unit_test(test_bad_lines),
+		cmocka_unit_test(test_sums),           cmocka_unit_test(test_numbers_stay),      cmocka_unit_test(test_bad_lines),
 		cmocka_unit_test(test_bad_names),      cmocka_unit_test(test_bad_wholes),        cmocka_unit_test(test_bytes),
 	};
 
