@@ -102,5 +102,6 @@ void core_check(const struct core *core)
 	check_tenants(core);
 	keep_check(&core->keep, &core->capacity);
 	projects_check(core->tree);
+	project_ranking_check(core->tree, &core->ranking);
 	outlook_check(core);
 }

@@ -53,19 +53,23 @@ static void list_entrants(struct core *core)
 			queue->buckets[i]->entrant = enter(core, queue->buckets[i]->project);
 }
 
-static void rank_buckets(struct core *core, us_t now_us)
+/* Gives each bucket its project's place. Returns whether buckets may have to change places. */
+static bool rank_buckets(struct core *core, us_t now_us)
 {
 	struct queue *queue = &core->queue;
+	bool changed = true, alone;
 
 	if (!queue->sorted)
 		list_entrants(core);
-	if (core->n_entrants == 1)
-		core->ranks[0] = 0;
-	else
-		projects_rank(core->tree, now_us, core->entrants, core->n_entrants, &core->ranking, core->ranks);
+	alone = core->n_entrants == 1; /* and then the order that is kept, and its ranks, stay for when others come again */
+	if (!alone)
+		changed = projects_rank(core->tree, now_us, core->entrants, core->n_entrants, &core->ranking, core->ranks);
+	if (queue->sorted && !changed)
+		return false;
 	for (uint32_t i = 0; i < queue->n_buckets; i++)
 		if (queue->buckets[i])
-			queue->buckets[i]->share = core->ranks[queue->buckets[i]->entrant];
+			queue->buckets[i]->share = alone ? 0 : core->ranks[queue->buckets[i]->entrant];
+	return true;
 }
 
 void pass_sort(struct core *core, us_t now_us)
@@ -74,9 +78,9 @@ void pass_sort(struct core *core, us_t now_us)
 
 	if (queue->sorted && (!queue->by_share || queue->sorted_us == now_us || queue->n_order < 2))
 		return;
-	if (queue->by_share && queue->n_buckets)
-		rank_buckets(core, now_us);
-	queue_sort(queue, now_us);
+	if (!queue->by_share || !queue->n_buckets || rank_buckets(core, now_us))
+		queue_sort(queue, now_us);
+	queue->sorted_us = now_us;
 }
 
 /* ---- What could have changed since a class was passed over ---- */

@@ -88,6 +88,7 @@ void projects_declare(struct projects *p, const struct pool_spec *spec, struct s
 		half_life_us = US_NEVER;
 	if (half_life_us != p->half_life_us)
 		uses_change_half_life(p, half_life_us, now_us);
+	p->remade++;
 	forget(p);
 	declare_tree(p, spec, names, kinds);
 	cohorts_declare(p, spec, names);

@@ -75,11 +75,12 @@ uint64_t projects_held_milli(const struct projects *projects, uint32_t project, 
 
 /* What one call of projects_rank leaves for the next; all zero is an empty one. It saves work and changes no result. */
 struct project_ranking {
-	uint32_t *order, n;          /* the projects that were ranked, in order */
-	uint32_t *place_of, n_place; /* by project; all 0 between calls */
-	struct entrant *entrants;
-	struct ranked *ranked, *spare;
-	uint32_t cap; /* of all but place_of */
+	uint32_t *list;                /* the projects that were ranked, */
+	struct ranked *order;          /* and in order */
+	uint32_t n, cap;               /* of both */
+	uint32_t *place_of, n_place;   /* by project; all 0 between calls */
+	uint64_t period, growth;       /* the moment */
+	uint64_t remade, changed_seen; /* of the tree's changes: those that the order has */
 };
 
 /* Ranks listed projects (those in which jobs wait; each at most once) at an instant: ret_ranks[i] of list[i], from 0, the
@@ -88,11 +89,14 @@ struct project_ranking {
  * jobs are one more child of it where it has children, of weight 1. Where those shares are equal, the next ones down are
  * compared, where there is none as 0; so all are equal while nobody has used anything.
  * now_us: not before the latest take or give. ranking: of the same tree, or NULL; not shared between threads.
- * Cost: O(n × depth × resources) where the order is almost that of last time, whoever came or left; else O(n log n × depth)
- * more. A list in order of numbers is read fastest. */
-void projects_rank(const struct projects *projects, us_t now_us, const uint32_t *list, uint32_t n,
+ * Returns whether the list or any rank isn't what it was when it last ranked with this ranking: where false, ret_ranks isn't
+ * written. Cost: O(n), and O(log n × depth × resources) for each of those that took or gave, came, or passed another since;
+ * without a ranking, or where the tree was declared anew or a half-life is over, O(n log n × depth × resources). */
+bool projects_rank(const struct projects *projects, us_t now_us, const uint32_t *list, uint32_t n,
                    struct project_ranking *ranking, uint32_t *ret_ranks);
 void project_ranking_done(struct project_ranking *ranking);
+/* Aborts where the order that is kept isn't that from nothing; it can't be told once somebody took or gave. Cost: O(all). */
+void project_ranking_check(const struct projects *projects, const struct project_ranking *ranking);
 
 /* The share of a project (with all below it) at an instant, its weight counted: as microseconds for which it would have held the
  * pool's whole capacity. Divided by projects_unit_us it is the part of the pool that it held lately. Saturates at US_NEVER. */

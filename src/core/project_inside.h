@@ -4,6 +4,7 @@
  *   project.c        the tree, as the pool declares it
  *   project_use.c    what each project holds, and its decayed use
  *   project_share.c  shares, and the order of projects by them
+ *   project_order.c  that order, kept from one instant to the next
  *   project_quota.c  quotas and cohorts
  *
  * What each project itself holds and used (`own`) is the state, and so are `half_life_us` and `period`; what was declared follows
@@ -21,6 +22,8 @@ enum {
 	RESOURCE_MEMORY_MIB = 1,
 	RESOURCE_KINDS = 2, /* and the kind's number */
 	PROJECT_NUMBERS_MAX = 1 << 24,
+	SHARE_BITS = 65,   /* of a part of the pool */
+	CHANGED_KEPT = 64, /* whoever looks later than after so many changes takes it that all changed */
 };
 
 /* What an account holds and has used of one resource. */
@@ -91,6 +94,9 @@ struct projects {
 	uint64_t relieved;  /* what the cohorts before the latest declaration counted */
 	struct moment last; /* a memo: the latest instant of a take or give; growth 0: none */
 	us_t last_us;
+	/* For orders that are kept: whose accounts changed lately, each change by its count; how often all were made anew. */
+	uint32_t changed[CHANGED_KEPT];
+	uint64_t n_changed, remade;
 };
 
 /* The lesser of two. */
@@ -133,6 +139,8 @@ void projects_grow(struct projects *projects, uint32_t project);
 /* ---- Uses (project_use.c) ---- */
 
 struct moment moment_at(us_t half_life_us, us_t now_us);
+/* The same of a tree's half-life; at once for the instant of the latest take or give. */
+struct moment moment_of(const struct projects *projects, us_t now_us);
 /* From the period of the bases to that of a moment; at most 127. */
 uint32_t periods_since(const struct projects *projects, const struct moment *at);
 
@@ -164,6 +172,23 @@ void uses_check(const struct projects *projects);
 
 /* What shares are parts of. */
 void shares_declare(struct projects *projects, const struct project_capacity *capacity);
+
+/* A use as a part of the pool, before it is cut off: floor(A · factor / 2^(64 + shift)). */
+static inline u128 use_part(const struct use *use, const struct inverse *inverse, uint32_t periods, uint64_t growth)
+{
+	u128 value = use_at(use, periods, growth);
+
+	return ((value >> 64) * inverse->factor + ((u128)(uint64_t)value * inverse->factor >> 64)) >> inverse->shift;
+}
+
+static inline u128 part_cut(u128 part)
+{
+	return part < (u128)1 << SHARE_BITS ? part : (u128)1 << SHARE_BITS;
+}
+
+/* Ranks projects from nothing, as projects_rank says. */
+void projects_rank_all(const struct projects *projects, const struct moment *at, const uint32_t *list, uint32_t n,
+                       uint32_t *ret_ranks);
 
 /* ---- Quotas and cohorts (project_quota.c) ---- */
 

@@ -8,7 +8,7 @@
  * pools. 1 / weight is at most 2^62, so a share is below 2^128.
  *
  * Projects are ranked level by level down the tree: a run of those that are equal so far is sorted by their shares on the next.
- * It begins with the order of last time, in which few have moved, so that sorting costs about one pass. */
+ * From one instant to the next the order is kept (project_order.c). */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +17,7 @@
 #include "core/project_inside.h"
 
 enum {
-	SHARE_BITS = 65, /* of a part of the pool */
-	RUN_MAX = 12,    /* as many are sorted by insertion */
+	RUN_MAX = 12, /* as many are sorted by insertion */
 	SEEN = 64,
 };
 
@@ -60,14 +59,12 @@ static u128 greatest_part(const struct projects *p, const struct account *a, uin
 	u128 most = 0;
 
 	for (uint32_t i = 0; i < a->n && a->uses[i].resource < p->n_inverses; i++) {
-		const struct inverse *inverse = &p->inverses[a->uses[i].resource];
-		u128 value = use_at(&a->uses[i], periods, growth);
-		u128 part = ((value >> 64) * inverse->factor + ((u128)(uint64_t)value * inverse->factor >> 64)) >> inverse->shift;
+		u128 part = use_part(&a->uses[i], &p->inverses[a->uses[i].resource], periods, growth);
 
 		if (part > most)
 			most = part;
 	}
-	return most < (u128)1 << SHARE_BITS ? most : (u128)1 << SHARE_BITS;
+	return part_cut(most);
 }
 
 us_t projects_share_us(const struct projects *p, uint32_t project, us_t now_us)
@@ -89,7 +86,7 @@ struct entrant {
 };
 
 /* An entrant in the order so far. */
-struct ranked {
+struct standing {
 	u128 share;
 	uint32_t place; /* in the list */
 };
@@ -100,7 +97,7 @@ struct contest {
 	const uint32_t *list;
 	uint32_t n;
 	struct entrant *entrants;
-	struct ranked *ranked, *spare;
+	struct standing *standings, *spare;
 	uint32_t *ranks;
 	uint32_t periods; /* the moment */
 	uint64_t growth;
@@ -150,10 +147,10 @@ static u128 share_on(struct contest *c, uint32_t project, uint32_t level)
 	return 0;
 }
 
-static void insert_sort(struct ranked *a, uint32_t n)
+static void insert_sort(struct standing *a, uint32_t n)
 {
 	for (uint32_t i = 1; i < n; i++) {
-		struct ranked moving = a[i];
+		struct standing moving = a[i];
 		uint32_t k = i;
 
 		for (; k > 0 && a[k - 1].share > moving.share; k--)
@@ -163,7 +160,7 @@ static void insert_sort(struct ranked *a, uint32_t n)
 }
 
 /* A stable merge sort that costs one pass over what is in order already. spare: room for half of it. */
-static void merge_sort(struct ranked *a, uint32_t n, struct ranked *spare)
+static void merge_sort(struct standing *a, uint32_t n, struct standing *spare)
 {
 	uint32_t half = n / 2, left = 0, right = half, out = 0;
 
@@ -191,10 +188,10 @@ static bool rank_equals(struct contest *c, uint32_t first, uint32_t end, uint32_
 	bool tied = false;
 
 	for (uint32_t i = first; end - first > 1 && i < end && !tied; i++)
-		tied = goes_deeper(c->p, c->list[c->ranked[i].place], level);
+		tied = goes_deeper(c->p, c->list[c->standings[i].place], level);
 	for (uint32_t i = first; i < end; i++) {
-		c->ranks[c->ranked[i].place] = first;
-		c->entrants[c->ranked[i].place].tied = tied;
+		c->ranks[c->standings[i].place] = first;
+		c->entrants[c->standings[i].place].tied = tied;
 	}
 	return tied;
 }
@@ -202,7 +199,7 @@ static bool rank_equals(struct contest *c, uint32_t first, uint32_t end, uint32_
 /* Orders those that were equal down to the level above. Returns whether some may still be told apart. */
 static bool rank_run(struct contest *c, uint32_t first, uint32_t end, uint32_t level)
 {
-	struct ranked *a = c->ranked;
+	struct standing *a = c->standings;
 	bool tied = false;
 
 	for (uint32_t i = first; i < end; i++)
@@ -224,9 +221,9 @@ static bool rank_level(struct contest *c, uint32_t level)
 		if (c->entrants[i].tied)
 			c->entrants[i].share = share_on(c, c->list[i], level);
 	for (uint32_t i = 0, next; i < c->n; i = next) {
-		uint32_t place = c->ranked[i].place, rank = c->ranks[place];
+		uint32_t place = c->standings[i].place, rank = c->ranks[place];
 
-		for (next = i + 1; next < c->n && c->ranks[c->ranked[next].place] == rank;)
+		for (next = i + 1; next < c->n && c->ranks[c->standings[next].place] == rank;)
 			next++;
 		if (c->entrants[place].tied)
 			tied |= rank_run(c, i, next, level);
@@ -234,85 +231,24 @@ static bool rank_level(struct contest *c, uint32_t level)
 	return tied;
 }
 
-static void ranking_reserve(struct project_ranking *r, const uint32_t *list, uint32_t n)
+void projects_rank_all(const struct projects *p, const struct moment *at, const uint32_t *list, uint32_t n, uint32_t *ret_ranks)
 {
-	uint32_t most = 0;
+	struct contest c = {.p = p, .list = list, .n = n, .ranks = ret_ranks, .growth = at->growth};
 
-	for (uint32_t i = 0; i < n; i++)
-		most = list[i] > most ? list[i] : most;
-	assert(most < PROJECT_NUMBERS_MAX);
-	if (most >= r->n_place) {
-		free(r->place_of);
-		r->n_place = most + most / 2 + 1;
-		r->place_of = mem_new(r->n_place, sizeof *r->place_of);
-	}
-	if (n > r->cap) {
-		r->cap = n + n / 2;
-		r->order = mem_resize(r->order, r->cap, sizeof *r->order);
-		r->entrants = mem_resize(r->entrants, r->cap, sizeof *r->entrants);
-		r->ranked = mem_resize(r->ranked, r->cap, sizeof *r->ranked);
-		r->spare = mem_resize(r->spare, r->cap, sizeof *r->spare);
-	}
-}
-
-/* Begins with the order of last time; whoever is new comes behind. */
-static void ranking_begin(struct project_ranking *r, const uint32_t *list, uint32_t n)
-{
-	uint32_t out = 0;
-
-	ranking_reserve(r, list, n);
-	for (uint32_t i = 0; i < n; i++) {
-		assert(r->place_of[list[i]] == 0); /* each once */
-		r->place_of[list[i]] = i + 1;
-	}
-	for (uint32_t i = 0; i < r->n; i++) {
-		uint32_t project = r->order[i];
-
-		if (project >= r->n_place || r->place_of[project] == 0)
-			continue;
-		r->ranked[out++].place = r->place_of[project] - 1;
-		r->place_of[project] = 0;
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (r->place_of[list[i]] > 0)
-			r->ranked[out++].place = i;
-		r->place_of[list[i]] = 0;
-	}
-}
-
-void projects_rank(const struct projects *p, us_t now_us, const uint32_t *list, uint32_t n, struct project_ranking *ranking,
-                   uint32_t *ret_ranks)
-{
-	struct project_ranking once = {0}, *r = ranking ? ranking : &once;
-	struct moment at = moment_at(p->half_life_us, now_us);
-	struct contest c = {.p = p, .list = list, .n = n, .ranks = ret_ranks};
-
-	ranking_begin(r, list, n);
-	c.entrants = r->entrants;
-	c.ranked = r->ranked;
-	c.spare = r->spare;
-	c.periods = periods_since(p, &at);
-	c.growth = at.growth;
+	c.periods = periods_since(p, at);
+	c.entrants = mem_new(n, sizeof *c.entrants);
+	c.standings = mem_new(n, sizeof *c.standings);
+	c.spare = mem_new(n, sizeof *c.spare);
 	for (uint32_t i = 0; i < SEEN; i++)
 		c.seen[i].project = PROJECT_NONE;
 	for (uint32_t i = 0; i < n; i++) {
+		c.standings[i].place = i;
 		c.entrants[i].tied = true;
 		c.ranks[i] = 0;
 	}
 	for (uint32_t level = 0; rank_level(&c, level);)
 		level++;
-	for (uint32_t i = 0; i < n; i++)
-		r->order[i] = list[c.ranked[i].place];
-	r->n = n;
-	project_ranking_done(&once);
-}
-
-void project_ranking_done(struct project_ranking *r)
-{
-	free(r->order);
-	free(r->place_of);
-	free(r->entrants);
-	free(r->ranked);
-	free(r->spare);
-	*r = (struct project_ranking){0};
+	free(c.entrants);
+	free(c.standings);
+	free(c.spare);
 }

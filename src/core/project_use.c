@@ -80,6 +80,11 @@ struct moment moment_at(us_t half_life_us, us_t now_us)
 	return (struct moment){now / whole, growth_of(now % whole, whole)};
 }
 
+struct moment moment_of(const struct projects *p, us_t now_us)
+{
+	return p->last.growth && now_us == p->last_us ? p->last : moment_at(p->half_life_us, now_us);
+}
+
 uint32_t periods_since(const struct projects *p, const struct moment *at)
 {
 	uint64_t periods = at->period > p->period ? at->period - p->period : 0;
@@ -165,6 +170,8 @@ static void change_all(struct projects *p, uint32_t project, const struct projec
 		change_one(p, project, RESOURCE_KINDS + amount->kind, (i128)sign * amount->cards_milli, growth);
 	change_one(p, project, RESOURCE_CPUS_MILLI, (i128)sign * amount->cpus_milli, growth);
 	change_one(p, project, RESOURCE_MEMORY_MIB, (i128)sign * amount->memory_mib, growth);
+	for (uint32_t n = project; n != PROJECT_NONE; n = p->project[n].parent)
+		p->changed[p->n_changed++ % CHANGED_KEPT] = n;
 }
 
 void uses_sum(struct projects *p)
@@ -184,6 +191,7 @@ void uses_sum(struct projects *p)
 static void move_bases(struct projects *p, uint64_t period, uint32_t periods)
 {
 	p->period = period;
+	p->remade++;
 	for (uint32_t i = 0; i < p->n; i++)
 		for (uint32_t k = 0; k < p->project[i].own.n; k++)
 			p->project[i].own.uses[k].base >>= periods;
@@ -193,12 +201,10 @@ static void move_bases(struct projects *p, uint64_t period, uint32_t periods)
 /* G at an instant at which something changes, on the scale of the bases. */
 static i128 growth_at(struct projects *p, us_t now_us)
 {
-	struct moment at = p->last;
+	struct moment at = moment_of(p, now_us);
 
-	if (!at.growth || now_us != p->last_us) {
-		p->last = at = moment_at(p->half_life_us, now_us);
-		p->last_us = now_us;
-	}
+	p->last = at;
+	p->last_us = now_us;
 	if (periods_since(p, &at) > PERIODS_MAX)
 		move_bases(p, at.period, periods_since(p, &at));
 	return (i128)at.growth << periods_since(p, &at);
@@ -396,6 +402,7 @@ int projects_load(struct projects *p, struct reader *r, uint32_t n_projects, uin
 	}
 	if (r->bad)
 		return ERR_CORRUPT;
+	p->remade++;
 	uses_sum(p);
 	return 0;
 }

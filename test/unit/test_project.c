@@ -467,6 +467,138 @@ static void test_random_order(void **state)
 		one_forest(seed);
 }
 
+/* ---- The order, kept ---- */
+
+enum { HOLDINGS_MAX = 40 };
+
+/* A forest whose order is kept while its projects take and give. */
+struct kept {
+	struct fixture f;
+	struct rng rng;
+	struct project_spec specs[PROJECTS_MAX];
+	char names[PROJECTS_MAX][8];
+	struct {
+		uint32_t project;
+		struct project_amount amount;
+	} holdings[HOLDINGS_MAX];
+	uint32_t n_holdings;
+	us_t half_life_us, now_us;
+	uint32_t list[PROJECTS_MAX], ranks[PROJECTS_MAX], n;
+	struct project_ranking ranking;
+	uint32_t unchanged; /* rankings that said so */
+};
+
+/* nested: how many of a hundred have a parent. Weights are few, so that some projects are equal. */
+static void plant(struct kept *k, uint32_t nested)
+{
+	for (uint32_t i = 0; i < PROJECTS_MAX; i++) {
+		snprintf(k->names[i], sizeof k->names[i], "p%u", i);
+		k->specs[i] = (struct project_spec){.name = k->names[i],
+		                                    .weight_milli = chance(&k->rng, 80) ? 1000 : 1 + below(&k->rng, 9)};
+		if (i > 0 && chance(&k->rng, nested))
+			k->specs[i].parent = k->names[below(&k->rng, i)];
+	}
+}
+
+/* From nothing at all to several half-lives; mostly little. */
+static us_t some_time(struct kept *k)
+{
+	static const us_t most[] = {1, 2, 2000, 2000, US_SECOND, US_SECOND, US_HOUR, 3 * US_DAY};
+
+	return chance(&k->rng, 2) ? 3 * k->half_life_us : (us_t)rng_below(&k->rng, (uint64_t)most[below(&k->rng, COUNT(most))]);
+}
+
+static void take_or_give(struct kept *k)
+{
+	uint32_t i = k->n_holdings;
+
+	if (i < HOLDINGS_MAX && (i == 0 || chance(&k->rng, 55))) {
+		k->holdings[i].project = below(&k->rng, PROJECTS_MAX);
+		k->holdings[i].amount = (struct project_amount){below(&k->rng, KINDS),
+		                                                1 + below(&k->rng, 3) * (chance(&k->rng, 50) ? 1 : 700),
+		                                                below(&k->rng, 3) * 10, below(&k->rng, 2)};
+		projects_take(k->f.p, k->holdings[i].project, &k->holdings[i].amount, k->now_us);
+		k->n_holdings++;
+		return;
+	}
+	i = below(&k->rng, i);
+	projects_give(k->f.p, k->holdings[i].project, &k->holdings[i].amount, k->now_us);
+	k->holdings[i] = k->holdings[--k->n_holdings];
+}
+
+static void list_some(struct kept *k)
+{
+	k->n = 0;
+	for (uint32_t i = 0, first = below(&k->rng, PROJECTS_MAX); i < PROJECTS_MAX; i++)
+		if (chance(&k->rng, 80))
+			k->list[k->n++] = (first + i * 7) % PROJECTS_MAX;
+}
+
+/* The ranks are what they are from nothing, whether they were written or are said to be as they were. */
+static void rank_twice(struct kept *k)
+{
+	uint32_t from_nothing[PROJECTS_MAX];
+
+	k->unchanged += !projects_rank(k->f.p, k->now_us, k->list, k->n, &k->ranking, k->ranks);
+	projects_rank(k->f.p, k->now_us, k->list, k->n, NULL, from_nothing);
+	assert_memory_equal(k->ranks, from_nothing, k->n * sizeof *from_nothing);
+	project_ranking_check(k->f.p, &k->ranking);
+}
+
+/* For a question something isn't held, or more is; the order may be asked for meanwhile. */
+static void ask(struct kept *k)
+{
+	uint32_t i = below(&k->rng, k->n_holdings);
+
+	projects_set_aside(k->f.p, k->holdings[i].project, &k->holdings[i].amount);
+	if (chance(&k->rng, 50))
+		rank_twice(k);
+	projects_hold_again(k->f.p, k->holdings[i].project, &k->holdings[i].amount);
+}
+
+static uint32_t one_kept_order(uint64_t seed)
+{
+	static const us_t half_lives[] = {US_MINUTE, US_HOUR, WEEK, 0};
+	struct kept *k = calloc(1, sizeof *k);
+	uint32_t unchanged;
+
+	assert_non_null(k);
+	k->rng.state = seed;
+	k->half_life_us = half_lives[seed % COUNT(half_lives)];
+	k->now_us = START;
+	plant(k, seed / 4 % 3 * 35);
+	k->f = setup(k->specs, PROJECTS_MAX, k->half_life_us);
+	for (int step = 0; step < 400; step++) {
+		if (step % 16 == 0 || chance(&k->rng, 10))
+			list_some(k);
+		if (chance(&k->rng, 1)) {
+			plant(k, 35);
+			declare(&k->f, k->specs, PROJECTS_MAX, k->half_life_us, k->now_us);
+		}
+		if (k->n_holdings && chance(&k->rng, 5))
+			ask(k);
+		for (k->now_us += some_time(k); chance(&k->rng, 40);)
+			take_or_give(k);
+		k->now_us += some_time(k);
+		rank_twice(k);
+	}
+	unchanged = k->unchanged;
+	project_ranking_done(&k->ranking);
+	done(&k->f);
+	free(k);
+	return unchanged;
+}
+
+static void test_kept_order(void **state)
+{
+	uint32_t unchanged = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 120; seed++)
+		unchanged += one_kept_order(seed);
+	assert_true(unchanged > 120 * 400 / 10);
+}
+
 /* Many, so that the sort's halves are merged: rising by what they hold, equal in pairs. */
 static void test_many(void **state)
 {
@@ -1121,6 +1253,7 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_order_in_time),
 		cmocka_unit_test(test_random_order),
+		cmocka_unit_test(test_kept_order),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_quota),
 		cmocka_unit_test(test_quota_view),
