@@ -141,12 +141,30 @@ static struct worth worth_of(const struct core *core, const struct lane *lane, u
 	return (struct worth){site->open_nodes, site->free_nodes, keep_limit(&core->keep, now_us)};
 }
 
-/* Whether anything of a site may be open to some job of this bucket. */
+enum { SITES_SHARED = 2 };
+
+/* Whether anything of a site may be open to some job of this bucket; if so of any, then of the one of the highest priority. */
 static bool has_room(const struct core *core, const struct bucket *bucket, uint32_t site_id, us_t limit_us)
 {
 	const struct site *site = site_now(core, site_id);
 
 	return site->open_nodes || (site->free_nodes && limit_us) || may_preempt(core, bucket);
+}
+
+/* Whether any class of any lane may be worth a look. Where many lanes look in few places these are asked first: mostly nothing is
+ * left anywhere, and then no bucket need be gone through. */
+static bool any_has_room(const struct core *core, us_t now_us)
+{
+	const struct queue *queue = &core->queue;
+	uint32_t lanes = queue->n_lanes - queue->n_free_lanes, sites = queue->n_sites - queue->n_free_sites;
+	us_t limit_us = keep_limit(&core->keep, now_us);
+
+	if (!queue->n_order || lanes < SITES_SHARED * sites)
+		return true;
+	for (uint32_t i = 0; i < queue->n_sites; i++)
+		if (queue->sites[i] && has_room(core, queue->buckets[queue->order[0]], i, limit_us))
+			return true;
+	return false;
 }
 
 /* The first class of a lane that is worth a look; NULL: none, until its stamp changes: what is open grows with it alone, and
@@ -903,6 +921,8 @@ bool pass_next(struct core *core, us_t now_us, struct event *ret)
 		return true;
 	if (pass_promises(core) && first_in_line(core, now_us, ret))
 		return true;
+	if (!any_has_room(core, now_us))
+		return false;
 	for (uint32_t from = 0, to; from < core->queue.n_order; from = to) {
 		struct job_class *class;
 
