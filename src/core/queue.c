@@ -260,6 +260,21 @@ static void update_class(struct tree_node *node)
 	}
 }
 
+/* What a class adds to its lane's parts has changed: they are brought up to date as far up as any of them is another. */
+static void class_updated(struct job_class *class)
+{
+	for (struct tree_node *node = &class->in_lane; node; node = node->parent) {
+		struct job_class *at = class_in_lane(node);
+		uint64_t passed = at->passed_least;
+		uint32_t nodes = at->nodes_least;
+		us_t stay_us = at->stay_least_us;
+
+		update_class(node);
+		if (at->passed_least == passed && at->nodes_least == nodes && at->stay_least_us == stay_us)
+			return;
+	}
+}
+
 static bool is_worth(const struct worth *worth, uint32_t nodes, us_t stay_us)
 {
 	return nodes <= worth->nodes || (nodes <= worth->nodes_within && stay_us <= worth->stay_us);
@@ -292,7 +307,7 @@ void class_pass_over(struct queue *queue, struct job_class *class, uint64_t stam
 	struct lane *lane = queue->lanes[class->lane];
 
 	class->passed_over = stamp + 1;
-	tree_updated(&lane->classes, &class->in_lane);
+	class_updated(class);
 	queue->buckets[lane->bucket]->open_at = 0;
 }
 
@@ -571,10 +586,11 @@ static void lane_insert(struct lane *lane, struct job_class *class)
 
 static void lane_remove(struct lane *lane, struct job_class *class)
 {
-	struct tree_node *next = tree_next(&class->in_lane);
+	if (lane->first == class) {
+		struct tree_node *next = tree_next(&class->in_lane);
 
-	if (lane->first == class)
 		lane->first = next ? class_in_lane(next) : NULL;
+	}
 	tree_remove(&lane->classes, &class->in_lane);
 }
 
@@ -654,7 +670,7 @@ static bool stays_between(const struct job_class *class, const struct job *first
 }
 
 /* Sets what a class's lane is told of it: the stamp at which it was passed over, and the least stay of its jobs. */
-static void tell_lane(struct queue *queue, struct job_class *class, uint64_t passed_over)
+static void tell_lane(struct job_class *class, uint64_t passed_over)
 {
 	us_t stay_us = job_in_class(class->jobs.root)->stay_least_us;
 
@@ -662,7 +678,7 @@ static void tell_lane(struct queue *queue, struct job_class *class, uint64_t pas
 		return;
 	class->passed_over = passed_over;
 	class->stay_us = stay_us;
-	tree_updated(&queue->lanes[class->lane]->classes, &class->in_lane);
+	class_updated(class);
 }
 
 /* Moves a class to where its first job now puts it. was_in: it lies in a lane. */
@@ -705,7 +721,7 @@ void queue_add(struct queue *queue, struct job *job)
 		return;
 	}
 	place_class(queue, class, was_in);
-	tell_lane(queue, class, 0);
+	tell_lane(class, 0);
 	queue->lanes[class->lane]->exhausted = 0;
 	queue->buckets[queue->lanes[class->lane]->bucket]->waiting++;
 	bucket_changed(queue, queue->lanes[class->lane]->bucket);
@@ -729,7 +745,7 @@ void queue_remove(struct queue *queue, struct job *job)
 		bucket = queue->lanes[class->lane]->bucket;
 		place_class(queue, class, true);
 		if (class->head)
-			tell_lane(queue, class, class->passed_over);
+			tell_lane(class, class->passed_over);
 		bucket_changed(queue, bucket);
 		if (!--queue->buckets[bucket]->waiting)
 			drop_bucket(queue, bucket);
@@ -830,6 +846,17 @@ void queue_done(struct queue *queue)
 	*queue = (struct queue){0};
 }
 
+/* What a class says of its part of a lane follows from itself and the two below. */
+static void check_part(const struct tree_node *node)
+{
+	struct job_class again = *class_in_lane(node);
+
+	update_class(&again.in_lane);
+	assert(again.passed_least == class_in_lane(node)->passed_least);
+	assert(again.nodes_least == class_in_lane(node)->nodes_least);
+	assert(again.stay_least_us == class_in_lane(node)->stay_least_us);
+}
+
 static uint32_t check_lane(const struct queue *queue, uint32_t id)
 {
 	uint32_t waiting = 0;
@@ -844,6 +871,7 @@ static uint32_t check_lane(const struct queue *queue, uint32_t id)
 		assert(class_first(class)->id == class->first && class_first(class)->rank == class->rank);
 		assert(class_part(class->jobs.root) == class->jobs.count);
 		assert(class->stay_us == job_in_class(class->jobs.root)->stay_least_us);
+		check_part(node);
 		assert(!queue->shapes[class->shape]->never);
 		waiting += class->jobs.count;
 	}

@@ -40,22 +40,24 @@ struct place {
 	uint32_t shelf, cards;
 };
 
+/* What a way down a lane reads comes first, and is as large as a line of a cache; then what its own node adds to that. */
 struct job_class {
+	struct tree_node in_lane;
+	uint64_t rank;         /* of its first job, as it stands in the lane */
+	uint32_t first;        /* the number of that job */
+	uint32_t nodes_least;  /* in this node's part of the lane: the fewest nodes, */
+	us_t stay_least_us;    /* the least stay, */
+	uint64_t passed_least; /* and the least passed_over */
+	us_t stay_us;          /* the least of its jobs */
+	/* Memos, no part of the state: at which stamp (of its lane, see pass.c) plus 1 none of its jobs could start; at which count
+	 * of `freed` no start could be promised to its first. */
+	uint64_t passed_over, unplanned;
+	uint32_t nodes; /* of its shape's gang */
 	uint32_t shape, project, priority;
 	uint32_t lane;    /* among the queue's lanes */
 	struct tree jobs; /* that wait, by rank and number, with the least stay of each part */
-	struct tree_node in_lane;
-	uint64_t rank;        /* of its first job, as it stands in the lane */
-	uint32_t first;       /* the number of that job */
-	struct job *head;     /* that job */
-	uint32_t nodes;       /* of its shape's gang */
-	us_t stay_us;         /* the least of its jobs */
-	uint32_t nodes_least; /* in this node's part of the lane: the fewest nodes, */
-	us_t stay_least_us;   /* and the least stay */
-	/* Memos, no part of the state: at which stamp (queue_stamp) plus 1 none of its jobs could start; the least in this node's
-	 * part of the lane; at which count of `freed` no start could be promised to its first. */
-	uint64_t passed_over, passed_least, unplanned;
-	bool starved; /* at that count, its first had waited for long */
+	struct job *head; /* the first of them */
+	bool starved;     /* at that count, its first had waited for long */
 	/* At which stamp plus 1 nobody was to make room for its first job; follows from the state between steps: see pass_settle().
 	 */
 	uint64_t unhelped;
