@@ -292,7 +292,7 @@ static struct event ended_waiting(const struct job *job, enum cause cause, enum 
 /* A job that is being stopped, and would wait for another attempt then. */
 static bool waits_again(const struct job *job)
 {
-	return job_is_live(job) && (job->cause == CAUSE_PREEMPTED || job->cause == CAUSE_RECLAIMED || job->cause == CAUSE_NODE);
+	return job_is_live(job) && (cause_makes_room(job->cause) || job->cause == CAUSE_NODE);
 }
 
 static int take_cancel(const struct core *core, const struct input *in, struct arena *arena, struct event *ret, struct step *step,
@@ -474,11 +474,6 @@ static int take_unbook(const struct core *core, const struct input *in, struct a
 
 /* ---- Reports ---- */
 
-static bool makes_room(enum cause cause)
-{
-	return cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED;
-}
-
 /* What becomes of a job whose attempt is over: what made room waits again, however it ended, for a script that saves its work and
  * exits with 0 isn't done; then its own success counts, whatever was asked meanwhile; then what was asked; then, for what was
  * lost unasked and may run again, the queue. */
@@ -486,7 +481,7 @@ static enum job_state what_then(const struct job *job, const struct report *r, e
 {
 	bool node_failed = job->state == JOB_CLEANUP && job->cause == CAUSE_NODE;
 
-	if (job->state == JOB_CLEANUP && makes_room(job->cause))
+	if (job->state == JOB_CLEANUP && cause_makes_room(job->cause))
 		return JOB_QUEUED;
 	if (r->state == ATTEMPT_ENDED && cause == CAUSE_EXIT && r->exit_code == 0)
 		return JOB_COMPLETED;
@@ -500,7 +495,7 @@ static enum job_state what_then(const struct job *job, const struct report *r, e
 
 static enum cause cause_of(const struct job *job, const struct report *r)
 {
-	if (job->state == JOB_CLEANUP && (makes_room(job->cause) || job->cause == CAUSE_NODE))
+	if (job->state == JOB_CLEANUP && (cause_makes_room(job->cause) || job->cause == CAUSE_NODE))
 		return job->cause;
 	if (r->state == ATTEMPT_LOST)
 		return CAUSE_LOST;
@@ -610,6 +605,7 @@ static struct event aged(const struct core *core, const struct job *job, us_t no
 	e.aged.level = rank_level(core, core_attained_us(core, job, now_us));
 	e.aged.level = e.aged.level > job->level ? e.aged.level : job->level;
 	e.aged.preemptible = job->preemptible || (job->preemptible_after_us != US_NEVER && yields_us <= now_us);
+	e.aged.movable = job->movable || move_ages(core, job) <= now_us;
 	return e;
 }
 
@@ -671,6 +667,8 @@ static const struct job *next_victim(const struct core *core, enum cause *ret_ca
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
 		const struct reservation *r = core->keep.reservations[i];
 
+		if (r->cause == CAUSE_OVERRUN)
+			continue; /* it was put off: they were told, and may run again elsewhere by now */
 		for (uint32_t k = r->n_stopped; k < r->n_victims; k++) {
 			const struct job *job = core_job(core, r->victims[k]);
 
@@ -718,7 +716,7 @@ static bool decide(struct core *core, us_t now_us, struct event *ret)
 		ret->unbooked.cause = CAUSE_WINDOW;
 		return true;
 	}
-	if (core->pool && pass_next(core, now_us, ret))
+	if (core->pool && (pass_next(core, now_us, ret) || move_next(core, now_us, ret)))
 		return true;
 	job = to_forget(core, now_us);
 	if (!job)

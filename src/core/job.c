@@ -53,6 +53,17 @@ bool job_is_live(const struct job *job)
 	return job->attempt_state >= ATTEMPT_INTENT && job->attempt_state <= ATTEMPT_RUNNING;
 }
 
+bool job_is_moving(const struct job *job)
+{
+	return job->moving &&
+	       (job->state == JOB_QUEUED || job->state == JOB_ACTIVE || (job->state == JOB_CLEANUP && job->cause == CAUSE_MOVED));
+}
+
+bool cause_makes_room(enum cause cause)
+{
+	return cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED || cause == CAUSE_MOVED;
+}
+
 uint64_t ranges_count(const struct range *ranges, uint32_t n)
 {
 	uint64_t count = 0;
@@ -102,8 +113,10 @@ struct job *job_free(struct job *job)
 		free(job->extra->stopped_by);
 		free(job->extra);
 	}
-	if (job->running)
+	if (job->running) {
 		free(job->running->tenants);
+		free(job->running->movers);
+	}
 	free(job->running);
 	free(job->name);
 	free(job->held);

@@ -49,6 +49,18 @@ struct running {
 	bool in_line;                /* it stands among the victims */
 	uint64_t rank;               /* as it stands there */
 	struct tenant *tenants;      /* by task: what it has of a node */
+	struct mover *movers;        /* where it may be moved: by kind that it could be moved to */
+	uint32_t n_movers;
+};
+
+/* A kind that a job which runs could be moved to, in the tree of these: see move.c. */
+struct mover {
+	struct tree_node node;
+	const struct running *of;
+	uint32_t from, to;       /* kinds */
+	uint64_t holds, needs;   /* thousandths of cards, here and there */
+	int32_t gain;            /* how much faster it is there: thousandths of its fastest; below 0: slower */
+	uint32_t priority, job;
 };
 
 /* A task on its node, in the list of what runs there. */
@@ -83,6 +95,7 @@ struct job {
 	uint16_t priority;
 	uint8_t level;    /* under las: how many of its levels the service that it had has passed */
 	bool preemptible; /* its attempt has run long enough for that */
+	bool movable;     /* likewise, to be moved to faster cards */
 	bool eligible;    /* in the queue as far as dependencies and begin go */
 	bool rerun_when_lost;
 	bool doomed;        /* one of its dependencies never will be met; follows from the rest */
@@ -102,6 +115,7 @@ struct job {
 	struct job_outlook outlook;
 
 	/* Kept to be quick; follows from the rest. */
+	bool moving;             /* it holds a reservation for another attempt elsewhere, and so doesn't stand in line */
 	uint32_t waits_for;      /* dependencies that aren't met */
 	uint64_t rank;           /* the policy's order within a priority; 0 under fair and fifo */
 	us_t stay_us;            /* waiting: the shortest stay that it can be placed for, see pass.c */
@@ -122,6 +136,11 @@ bool attempt_may_become(enum attempt_state from, enum attempt_state to);
 bool job_is_over(const struct job *job);
 /* It has an attempt that its engine may hold or run. */
 bool job_is_live(const struct job *job);
+/* It is on its way to other cards, which are kept for it: not told to end yet, or ending for that, or about to start there. */
+bool job_is_moving(const struct job *job);
+/* Whether who ends by this cause was stopped for the sake of others, or of a faster start elsewhere: however it ends, it waits
+ * again, and that counts against nothing. */
+bool cause_makes_room(enum cause cause);
 /* The number of elements of some ranges; 0 where they are no good (a step of 0, last before first, over JOB_ARRAY_MAX). */
 uint64_t ranges_count(const struct range *ranges, uint32_t n);
 /* The nth value of some ranges, from 0. nth: below ranges_count. */

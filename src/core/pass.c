@@ -264,6 +264,7 @@ static bool try_class(struct core *core, struct job_class *class, us_t now_us, s
 
 void pass_settle(struct core *core)
 {
+	core->moves_looked = core->freed + 1;
 	for (uint32_t i = 0; i < core->queue.n_classes; i++) {
 		struct job_class *class = core->queue.classes[i];
 
@@ -347,8 +348,9 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 	us_t later_us = us_add(now_us, core->config.kill_grace_us > US_SECOND ? core->config.kill_grace_us : US_SECOND);
 	struct plan plan;
 
-	asker.owns = r->cause == CAUSE_RECLAIMED; /* as it was asked for */
-	if (plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan)) {
+	asker.owns = r->cause == CAUSE_RECLAIMED || job->moving; /* as it was asked for */
+	if (!job_is_live(job) && plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan) &&
+	    !move_waits(core, r, &plan)) {
 		yield_placed(core, job, now_us, &plan, ret);
 		return true;
 	}
@@ -740,7 +742,7 @@ static bool others_first(struct core *core, const struct newcomer *n, us_t now_u
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
 		struct asker asker = asker_of(core_job(core, core->keep.reservations[i]->job));
 
-		if (!is_ordinary(core->keep.reservations[i]) &&
+		if (!is_ordinary(core->keep.reservations[i]) && !job_is_live(core_job(core, asker.job)) &&
 		    plan_now(core, core_shape(core, core_job(core, asker.job)), &asker, now_us, arena, &plan))
 			return true;
 	}
@@ -865,7 +867,7 @@ static struct job_class *next_open(struct core *core, uint32_t from, uint32_t to
 
 bool pass_next(struct core *core, us_t now_us, struct event *ret)
 {
-	if (!core->queue.waiting)
+	if (!core->queue.waiting && !core->keep.n_reservations)
 		return false;
 	pass_sort(core, now_us);
 	if (core->keep.n_reservations && winners(core, now_us, ret))

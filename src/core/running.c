@@ -196,6 +196,8 @@ void line_up(struct core *core, struct job *job)
 	core->victims.compare = compare_victims;
 	if (running->in_line)
 		tree_insert(&core->victims, &running->in_victims, job->id);
+	if (job->movable || running->n_movers)
+		move_enter(core, running);
 }
 
 void take_plan(struct core *core, struct job *job, bool again)
@@ -235,6 +237,7 @@ void give_plan(struct core *core, struct job *job)
 	leave_ends(core, job);
 	if (job->running->in_line)
 		tree_remove(&core->victims, &job->running->in_victims);
+	move_leave(core, job->running);
 	core->freed++;
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
 		leave_tenant(&job->running->tenants[i]);
@@ -249,6 +252,7 @@ void give_plan(struct core *core, struct job *job)
 	projects_give(core->tree, job->project, &amount, core->now_us);
 	core->relieved += core->projects_bounded;
 	free(job->running->tenants);
+	free(job->running->movers);
 	free(job->running);
 	job->running = NULL;
 }
@@ -365,6 +369,7 @@ void forget_running(struct core *core, struct job *job)
 	amount = job_amount(core, job);
 	projects_give(core->tree, job->project, &amount, core->now_us);
 	free(job->running->tenants);
+	free(job->running->movers);
 	free(job->running);
 	job->running = NULL;
 }
