@@ -196,6 +196,8 @@ static int check_config(const struct config_spec *b, struct err *err)
 		{"history_after", b->history_after_us, 0, US_NEVER, "0 or more"},
 		{"starvation_after", b->starvation_after_us, 0, US_NEVER, "0 or more"},
 		{"half_life", b->half_life_us, 1, US_NEVER, "more than 0"},
+		{"move.after", b->move_after_us, 0, US_NEVER, "0 or more"},
+		{"move.least", b->move_least_us, 0, US_DURATION_MAX, "0 to a hundred years"},
 	};
 
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
@@ -214,6 +216,9 @@ static int check_config(const struct config_spec *b, struct err *err)
 		return err_set(err, ERR_INVALID, "cards_power", "%" PRIu32 " thousandths: expected 0 to 1", b->cards_power_milli);
 	if (b->finish_weight > 1000 || b->price_weight > 1000 || b->balance_weight > 1000)
 		return err_set(err, ERR_INVALID, "score", "a weight over 1000: expected 0 to 1000");
+	if (b->move_gain_milli < 1 || b->move_gain_milli > 1000)
+		return err_set(err, ERR_INVALID, "move.gain", "%" PRIu32 " thousandths: expected more than 0, and at most 1",
+		               b->move_gain_milli);
 	return 0;
 }
 
