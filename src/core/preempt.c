@@ -158,11 +158,13 @@ static bool fits(const struct search *s, const struct asker *asker, us_t start_u
 	return plan_find(s->core, s->shape, asker, &s->core->keep.open, start_us, s->arena, ret);
 }
 
-/* What is on its way out counts as gone, or again as there. */
+/* What is on its way out counts as gone, or again as there; but not what was told under a longer grace, and may be there still. */
 static void set_leaving_aside(const struct search *s, bool gone)
 {
+	us_t start_us = us_add(s->now_us, s->core->config.kill_grace_us);
+
 	for (const struct tree_node *node = tree_first(&s->core->live); node; node = tree_next(node))
-		if (running_job(node)->state == JOB_CLEANUP)
+		if (running_job(node)->state == JOB_CLEANUP && running_job(node)->plan.until_us <= start_us)
 			preempt_set_aside(s->core, running_job(node), gone);
 }
 

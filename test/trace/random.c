@@ -56,7 +56,7 @@ struct trial {
 	struct group_spec shapes[SHAPES];
 	struct config_spec config;
 	uint32_t last_job, last_booking;
-	bool faults, quotas, moves; /* moves: all jobs are faster on some kinds, and most may be moved soon */
+	bool faults, quotas;
 	struct buf foretold; /* what the next step yields, as a core found that was loaded from the state; empty: not asked */
 };
 
@@ -179,33 +179,13 @@ static void fill_request(struct trial *t, struct request_spec *request)
 	}
 }
 
-/* One card, or two, on one node of any kind: so that jobs can change places. */
-static struct group_spec make_swappable(struct trial *t)
-{
-	struct request_spec *requests = arena_new(&t->arena, KINDS, sizeof *requests);
-	uint32_t cards = CARD_MILLI * (1 + one_in(t, 4));
-
-	for (uint32_t i = 0; i < KINDS; i++)
-		requests[i] = (struct request_spec){.kind = kind_names[i], .cards_milli = cards, .speed_milli = 200 + below(t, 1000)};
-	return (struct group_spec){.nodes = 1, .requests = requests, .n_requests = KINDS, .highest = TIER_CENTRE};
-}
-
 static struct group_spec make_shape(struct trial *t)
 {
-	struct request_spec *requests = arena_new(&t->arena, KINDS, sizeof *requests);
+	struct request_spec *requests = arena_new(&t->arena, 2, sizeof *requests);
 	uint32_t n = 1 + one_in(t, 3);
 
 	for (uint32_t i = 0; i < n; i++)
 		fill_request(t, &requests[i]);
-	if (t->moves || one_in(t, 4)) { /* the same on each kind, at different speeds */
-		n = KINDS;
-		for (uint32_t i = 0; i < n; i++) {
-			requests[i] = requests[0];
-			requests[i].kind = requests[0].cards_milli ? kind_names[i] : NULL;
-			requests[i].speed_milli = 200 + below(t, 1000);
-		}
-		n = requests[0].cards_milli ? n : 1;
-	}
 	return (struct group_spec){.nodes = one_in(t, 2) ? 1 : 1 + below(t, 5),
 	                           .requests = requests,
 	                           .n_requests = n,
@@ -403,9 +383,6 @@ static void see(void *ctx, const struct core *core, const struct event *e)
 		              e->submitted.preemptible_after_us, e->submitted.group.nodes, e->submitted.n_array ? ", an array" : "");
 	else if (e->type == EVENT_ENDED)
 		print_message(" job %" PRIu32 " %s (%s)", e->ended.job, job_state_word(e->ended.then), cause_word(e->ended.cause));
-	else if (e->type == EVENT_MOVING)
-		for (uint32_t i = 0; i < e->moving.n; i++)
-			tell_plan(core, e->moving.moves[i].job, &e->moving.moves[i].plan);
 	else if (e->type == EVENT_ATTEMPT)
 		print_message(" job %" PRIu32 " %s", e->attempt.job, attempt_state_word(e->attempt.state));
 	print_message("\n");
@@ -446,8 +423,8 @@ static int submit(struct trial *t, us_t now_us, struct err *err)
 		.array_parallel_max = below(t, 3),
 		.max_restarts = (int32_t)below(t, 4) - 1,
 		.rerun_when_lost = one_in(t, 2),
-		.checkpoint_every_us = one_in(t, t->moves ? 8 : 2) ? 0 : US_SECOND * (1 + below(t, t->moves ? 10 : 100)),
-		.preemptible_after_us = one_in(t, t->moves ? 9 : 3) ? US_NEVER
+		.checkpoint_every_us = one_in(t, 2) ? 0 : US_SECOND * (1 + below(t, 100)),
+		.preemptible_after_us = one_in(t, 3)   ? US_NEVER
 	                            : one_in(t, 2) ? 0
 	                                           : US_SECOND * below(t, 100),
 	};
@@ -568,14 +545,6 @@ static int unbook(struct trial *t, us_t now_us, uint32_t booking, struct err *er
 	return code == ERR_NOT_FOUND ? 0 : code;
 }
 
-/* When jobs that run are moved to faster cards: in most installations soon, so that it happens. */
-static void configure_moves(struct trial *t)
-{
-	t->config.move_after_us = one_in(t, t->moves ? 16 : 4) ? US_NEVER : US_SECOND * below(t, t->moves ? 10 : 60);
-	t->config.move_gain_milli = 1 + below(t, 300);
-	t->config.move_least_us = US_SECOND * below(t, t->moves ? 3 : 30);
-}
-
 /* What an installation may be changed to while it works. */
 static int configure(struct trial *t, us_t now_us, struct err *err)
 {
@@ -588,7 +557,6 @@ static int configure(struct trial *t, us_t now_us, struct err *err)
 	t->config.n_las_levels = 1 + below(t, 3);
 	for (uint32_t i = 0; i < t->config.n_las_levels; i++)
 		t->config.las_levels_us[i] = (i ? t->config.las_levels_us[i - 1] : 0) + US_SECOND * (1 + below(t, 200));
-	configure_moves(t);
 	return world_input(t->world, &(struct input){.type = INPUT_CONFIG, .now_us = now_us, .config = &t->config}, err);
 }
 
@@ -625,13 +593,11 @@ static int begin(struct trial *t, struct err *err)
 	if (one_in(t, 3))
 		t->config.history_jobs_max = 5;
 	t->config.seed = t->rng.state;
-	t->moves = one_in(t, 3);
-	configure_moves(t);
 	t->quotas = !one_in(t, 3);
 	t->pools[0] = make_pool(t);
 	t->pools[1] = make_pool(t);
 	for (uint32_t i = 0; i < SHAPES; i++)
-		t->shapes[i] = t->moves && !one_in(t, 4) ? make_swappable(t) : make_shape(t);
+		t->shapes[i] = make_shape(t);
 	code = configure(t, US_SECOND, err);
 	return code < 0 ? code
 	                : world_input(t->world, &(struct input){.type = INPUT_POOL, .now_us = US_SECOND, .pool = &t->pools[0]}, err);
