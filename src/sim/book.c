@@ -424,8 +424,9 @@ void book_name_victims(struct book *book, struct book_job *job, const uint32_t *
 	promise->n_victims = n;
 	if (n)
 		memcpy(promise->victims, victims, n * sizeof *victims);
-	for (uint32_t i = 0; i < n; i++)
-		book->jobs[victims[i]].victim_of = promise->job;
+	for (uint32_t i = 0; i < n; i++) /* of a promise that is put off some are gone, and may run again */
+		if (promise->cause != CAUSE_OVERRUN || book->jobs[victims[i]].stopped != CAUSE_NONE)
+			book->jobs[victims[i]].victim_of = promise->job;
 	book->n_ordinary -= n > 0;
 }
 

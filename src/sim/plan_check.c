@@ -403,6 +403,8 @@ static int take_stopping(struct plan_check *c, uint32_t number, uint32_t attempt
 		return plan_broken(c, err, "job %" PRIu32 " has no attempt %" PRIu32 " in force", number, attempt);
 	if (check_stopping(c, number, job, cause, err) < 0)
 		return ERR_CORRUPT;
+	if (cause != CAUSE_MOVED)
+		book_end_promise(&c->book, job); /* it was to start elsewhere, and is stopped for another reason now */
 	job->stopped = cause;
 	if (gone_us < job->live->until_us)
 		job->live->until_us = gone_us;

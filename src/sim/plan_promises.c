@@ -242,18 +242,33 @@ static int may_move(const struct plan_check *c, const struct move *move, struct 
 	return 0;
 }
 
-/* How much faster a job is there, in thousandths of the fastest that it states: no more than the core makes of it, which leaves
- * out what the pool hasn't. */
+/* Whether some centre of the pool could run a job by a request. */
+static bool is_there(const struct plan_check *c, const struct request *q)
+{
+	bool share = q->cards_milli % CARD_MILLI != 0;
+
+	for (uint32_t centre = 0; centre < c->book.n_centres; centre++) {
+		uint32_t can = c->book.centres[centre].capabilities;
+
+		if ((q->centre == CENTRE_ANY || q->centre == centre) && can & (q->image ? CAN_IMAGES : CAN_BARE) &&
+		    (!share || can & CAN_FRACTIONS) &&
+		    (q->kind == KIND_ANY || book_resource(&c->book, resource_id(RESOURCE_CARDS, centre, q->kind))))
+			return true;
+	}
+	return false;
+}
+
+/* How much faster a job is there, in thousandths of its fastest in this pool. */
 static int64_t gain_of(const struct plan_check *c, const struct move *move)
 {
 	const struct book_job *job = book_job(&c->book, move->job);
 	const struct group *group = book_group(&c->book, job);
-	int64_t fastest = 1;
+	int64_t fastest = 1, speed = group->requests[move->plan.request].speed_milli;
 
 	for (uint32_t i = 0; i < group->n_requests; i++)
-		fastest = group->requests[i].speed_milli > fastest ? group->requests[i].speed_milli : fastest;
-	return ((int64_t)group->requests[move->plan.request].speed_milli - group->requests[job->live->request].speed_milli) * 1000 /
-	       fastest;
+		if (group->requests[i].speed_milli > fastest && is_there(c, &group->requests[i]))
+			fastest = group->requests[i].speed_milli;
+	return (speed - group->requests[job->live->request].speed_milli) * 1000 / fastest;
 }
 
 int rule_moving(const struct plan_check *c, const struct move *moves, uint32_t n, struct err *err)
@@ -269,8 +284,9 @@ int rule_moving(const struct plan_check *c, const struct move *moves, uint32_t n
 	}
 	if (gain_of(c, &moves[0]) <= 0)
 		return plan_broken(c, err, "job %" PRIu32 " is moved, and no faster there", moves[0].job);
-	if (n == 2 && gain <= 0)
-		return plan_broken(c, err, "jobs %" PRIu32 " and %" PRIu32 " change places, and gain nothing", moves[0].job, moves[1].job);
+	if (gain < c->config.move_gain_milli)
+		return plan_broken(c, err, "job %" PRIu32 " is moved for %" PRId64 " thousandths, and %" PRIu32 " are asked for", moves[0].job,
+		                   gain, c->config.move_gain_milli);
 	for (uint32_t i = 1; i < n; i++) {
 		const struct book_job *a = book_job(&c->book, moves[0].job), *b = book_job(&c->book, moves[i].job);
 
