@@ -644,8 +644,8 @@ static const char *const attempt_state_words[ATTEMPT_STATE_COUNT] = {
 };
 
 static const char *const cause_words[CAUSE_COUNT] = {
-	"none",  "exit",  "signal",   "limit",   "cancel",    "dependency", "lost", "refused", "memory", "elements",
-	"first", "order", "capacity", "overrun", "preempted", "reclaimed",  "node", "starved", "booked", "window", "moved",
+	"none",  "exit",     "signal",  "limit",     "cancel",    "dependency", "lost",    "refused", "memory", "elements", "first",
+	"order", "capacity", "overrun", "preempted", "reclaimed", "node",       "starved", "booked",  "window", "moved",
 };
 
 const char *event_word(enum event_type type)

@@ -83,7 +83,7 @@ enum cause {
 	CAUSE_STARVED,    /* a reservation: it waited long, and no start can be promised */
 	CAUSE_BOOKED,     /* a reservation: a booking took what it counted on */
 	CAUSE_WINDOW,     /* a booking: its window is over */
-	CAUSE_MOVED,      /* it starts again on cards that it is faster on, or makes room for one that does; a reservation: for that */
+	CAUSE_MOVED, /* it starts again on cards that it is faster on, or makes room for one that does; a reservation: for that */
 	CAUSE_COUNT
 };
 

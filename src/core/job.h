@@ -57,9 +57,9 @@ struct running {
 struct mover {
 	struct tree_node node;
 	const struct running *of;
-	uint32_t from, to;       /* kinds */
-	uint64_t holds, needs;   /* thousandths of cards, here and there */
-	int32_t gain;            /* how much faster it is there: thousandths of its fastest; below 0: slower */
+	uint32_t from, to;     /* kinds */
+	uint64_t holds, needs; /* thousandths of cards, here and there */
+	int32_t gain;          /* how much faster it is there: thousandths of its fastest; below 0: slower */
 	uint32_t priority, job;
 };
 

@@ -18,8 +18,8 @@
  * their own, past everything that is kept for others. Each job is stopped then, and starts on what was kept for it before anybody
  * else (winner() in pass.c).
  *
- * Who may be moved stands in a tree by kind held and kind wanted, size and priority, those that gain most first. So it is enough to
- * look at the first few of each group, and at nothing where nobody may be moved. */
+ * Who may be moved stands in a tree by kind held and kind wanted, size and priority, those that gain most first. So it is enough
+ * to look at the first few of each group, and at nothing where nobody may be moved. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -260,8 +260,8 @@ static bool can_leave(const struct search *s, const struct job *job)
 	return !s->core->silent[job->plan.tasks[0].centre];
 }
 
-/* A plan for a job from when it has left, in what is free then, between keep_then_begin and keep_then_end. Within what its project
- * calls its own: what is borrowed could be taken back at once. */
+/* A plan for a job from when it has left, in what is free then, between keep_then_begin and keep_then_end. Within what its
+ * project calls its own: what is borrowed could be taken back at once. */
 static bool find_plan(const struct search *s, const struct job *job, struct plan *ret)
 {
 	const struct core *core = s->core;
@@ -342,7 +342,8 @@ static int compare_pairs(const void *x, const void *y)
 	return first ? first : compare_gains(a->b, b->b);
 }
 
-/* Whether b may get slower cards for a: it has a lower priority, or under shortest and las the same, and doesn't stand before it. */
+/* Whether b may get slower cards for a: it has a lower priority, or under shortest and las the same, and doesn't stand before it.
+ */
 static bool may_lose(const struct search *s, const struct job *b, const struct job *a)
 {
 	if (b->priority != a->priority)

@@ -158,7 +158,8 @@ static bool fits(const struct search *s, const struct asker *asker, us_t start_u
 	return plan_find(s->core, s->shape, asker, &s->core->keep.open, start_us, s->arena, ret);
 }
 
-/* What is on its way out counts as gone, or again as there; but not what was told under a longer grace, and may be there still. */
+/* What is on its way out counts as gone, or again as there; but not what was told under a longer grace, and may be there still.
+ */
 static void set_leaving_aside(const struct search *s, bool gone)
 {
 	us_t start_us = us_add(s->now_us, s->core->config.kill_grace_us);

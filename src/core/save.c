@@ -149,7 +149,15 @@ static void load_times(struct job *job, struct reader *r)
 	}
 }
 
-enum { FLAG_ELIGIBLE = 1, FLAG_RERUN = 2, FLAG_HELD = 4, FLAG_ARRAY = 8, FLAG_EXTRA = 16, FLAG_PREEMPTIBLE = 32, FLAG_MOVABLE = 64 };
+enum {
+	FLAG_ELIGIBLE = 1,
+	FLAG_RERUN = 2,
+	FLAG_HELD = 4,
+	FLAG_ARRAY = 8,
+	FLAG_EXTRA = 16,
+	FLAG_PREEMPTIBLE = 32,
+	FLAG_MOVABLE = 64
+};
 
 /* A part that holds only what follows from other jobs (who depends on it) isn't written. */
 static bool has_extra(const struct job *job)

@@ -96,7 +96,7 @@ struct config_spec config_default(void)
 		.price_weight = 10,
 		.balance_weight = 0,
 		.move_after_us = 30 * US_MINUTE,
-		.move_gain_milli = 100,
+		.move_gain_milli = 200,
 		.move_least_us = 10 * US_MINUTE,
 	};
 }

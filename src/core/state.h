@@ -63,10 +63,10 @@ struct core {
 	/* Memos of passes, never part of a decision: how often something came about that could let a job start that was found not to.
 	 * `freed`: anywhere; `freed_all`: for any job; `freed_at`: by shelf and wholly free cards of the node. */
 	uint64_t freed, freed_all, (*freed_at)[CARDS_PER_NODE_MAX + 1];
-	uint64_t relieved; /* the same, of any quota */
+	uint64_t relieved;     /* the same, of any quota */
 	uint64_t moves_looked; /* at which count of `freed`, plus 1, nobody was to be moved; follows from the state between steps */
-	bool replayed;     /* events were applied that this core didn't decide: see pass_settle() */
-	us_t looked_us;    /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
+	bool replayed;         /* events were applied that this core didn't decide: see pass_settle() */
+	us_t looked_us;        /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
 	struct project_ranking ranking;
 	/* The projects of the buckets, as of the last queue_sort, and how they rank; by project, its place among them. */
 	uint32_t *entrants, *ranks, *place_of;
@@ -175,8 +175,8 @@ bool preempt_waits(const struct core *core, const struct shape *shape, const str
 void preempt_set_aside(const struct core *core, const struct job *job, bool gone);
 
 /* move.c: jobs that run are started again on cards that they are faster on: the next that are, in *ret, in the core's scratch.
- * Asked when nobody who waits can start. Returns false where there are none. Cost: O(1) where no job may be moved, or nothing came
- * free since none was. */
+ * Asked when nobody who waits can start. Returns false where there are none. Cost: O(1) where no job may be moved, or nothing
+ * came free since none was. */
 bool move_next(struct core *core, us_t now_us, struct event *ret);
 /* Whether a shape is faster on some kinds than on others, so that it could be worth a move. */
 bool move_varies(const struct core *core, const struct shape *shape);

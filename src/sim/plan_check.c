@@ -378,7 +378,8 @@ static int check_stopping(const struct plan_check *c, uint32_t number, const str
 
 	if (is_due(c, job) && cause == CAUSE_PREEMPTED)
 		return 0;
-	if ((cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED || cause == CAUSE_MOVED) && (!winner || !winner->promise || job->may_leave != cause))
+	if ((cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED || cause == CAUSE_MOVED) &&
+	    (!winner || !winner->promise || job->may_leave != cause))
 		return plan_broken(c, err, "job %" PRIu32 " makes room (%s) for nobody who was promised it", number, cause_word(cause));
 	for (uint32_t i = 0; i < job->live->n_tasks; i++)
 		lost |= !job->live->tasks[i].node || job->live->tasks[i].node->state == NODE_DOWN;

@@ -233,7 +233,8 @@ static int may_move(const struct plan_check *c, const struct move *move, struct 
 		return plan_broken(c, err, "job %" PRIu32 " doesn't run, or is on its way already", move->job);
 	after_us = after_us > job->preemptible_after_us ? after_us : job->preemptible_after_us;
 	if (us_add(job->started_us, after_us) > c->event->at_us || after_us == US_NEVER)
-		return plan_broken(c, err, "job %" PRIu32 " can't be moved before %" PRId64, move->job, us_add(job->started_us, after_us));
+		return plan_broken(c, err, "job %" PRIu32 " can't be moved before %" PRId64, move->job,
+		                   us_add(job->started_us, after_us));
 	if (move->plan.request >= book_group(&c->book, job)->n_requests || move->plan.kind == job->live->kind)
 		return plan_broken(c, err, "job %" PRIu32 " is moved to what it has", move->job);
 	if (move->plan.start_us != us_add(c->event->at_us, c->config.kill_grace_us))
@@ -285,8 +286,8 @@ int rule_moving(const struct plan_check *c, const struct move *moves, uint32_t n
 	if (gain_of(c, &moves[0]) <= 0)
 		return plan_broken(c, err, "job %" PRIu32 " is moved, and no faster there", moves[0].job);
 	if (gain < c->config.move_gain_milli)
-		return plan_broken(c, err, "job %" PRIu32 " is moved for %" PRId64 " thousandths, and %" PRIu32 " are asked for", moves[0].job,
-		                   gain, c->config.move_gain_milli);
+		return plan_broken(c, err, "job %" PRIu32 " is moved for %" PRId64 " thousandths, and %" PRIu32 " are asked for",
+		                   moves[0].job, gain, c->config.move_gain_milli);
 	for (uint32_t i = 1; i < n; i++) {
 		const struct book_job *a = book_job(&c->book, moves[0].job), *b = book_job(&c->book, moves[i].job);
 

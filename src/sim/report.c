@@ -221,7 +221,8 @@ static void print_more(const struct sim_result *r, const struct summary *s, FILE
 	const char *comma = "";
 
 	if (r->preemptions || r->restarts)
-		fprintf(out, "restarts      %" PRIu64 ", %" PRIu64 " preemptions, %" PRIu64 " moves\n", r->restarts, r->preemptions, r->moves);
+		fprintf(out, "restarts      %" PRIu64 ", %" PRIu64 " preemptions, %" PRIu64 " moves\n", r->restarts, r->preemptions,
+		        r->moves);
 	if (r->failures || s->useful_share < 1)
 		fprintf(out, "useful        %.2f%% of the card time in use, %" PRIu64 " failures of nodes\n", 100 * s->useful_share,
 		        r->failures);

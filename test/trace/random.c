@@ -486,7 +486,8 @@ static int submit(struct trial *t, us_t now_us, struct err *err)
 	}
 
 	t->foretold.len = 0;
-	told = t->moves ? decide_in_copy(t, &spec, now_us) : foretold_check(world_core(t->world), &spec, now_us, repeat, &t->foretold);
+	told = t->moves ? decide_in_copy(t, &spec, now_us)
+	                : foretold_check(world_core(t->world), &spec, now_us, repeat, &t->foretold);
 	code = world_submit(t->world, now_us, &spec, &job, err);
 	if (code != ERR_CORRUPT)
 		assert_int_equal(code, told);

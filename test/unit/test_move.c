@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * test_move.c: what becomes of jobs while they are moved: the grace, others that linger, cancels, nodes that fail, a new pool; and
- * who is moved at all. */
+ * test_move.c: what becomes of jobs while they are moved: the grace, others that linger, cancels, nodes that fail, a new pool;
+ * and who is moved at all. */
 #include "core_fixture.h"
 
 /* x: nodes of 4 cards, of kind a; y: of kind b. */
@@ -224,7 +224,7 @@ static void test_who_loses(void **state)
 		{POLICY_FIFO, 900, 300, 100, 100, false}, /* there nobody is stopped for one of the same priority */
 		{POLICY_FIFO, 900, 300, 100, 200, true},
 		{POLICY_FIFO, 1000, 300, 100, 100, false}, /* it says the same of both, so nothing is known of it */
-		{POLICY_LAS, 900, 850, 100, 100, false},  /* too little */
+		{POLICY_LAS, 900, 850, 100, 100, false},   /* too little */
 		{POLICY_LAS, 900, 700, 100, 100, true},
 	};
 
@@ -266,8 +266,8 @@ static void test_switched_off(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_moves),          cmocka_unit_test(test_lingers), cmocka_unit_test(test_canceled),
-		cmocka_unit_test(test_target_is_gone), cmocka_unit_test(test_swaps),   cmocka_unit_test(test_swap_canceled),
+		cmocka_unit_test(test_moves),          cmocka_unit_test(test_lingers),      cmocka_unit_test(test_canceled),
+		cmocka_unit_test(test_target_is_gone), cmocka_unit_test(test_swaps),        cmocka_unit_test(test_swap_canceled),
 		cmocka_unit_test(test_who_loses),      cmocka_unit_test(test_switched_off),
 	};
 
