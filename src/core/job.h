@@ -95,10 +95,11 @@ struct job {
 	uint16_t priority;
 	uint8_t level;    /* under las: how many of its levels the service that it had has passed */
 	bool preemptible; /* its attempt has run long enough for that */
-	bool movable;     /* likewise, to be moved to faster cards */
 	bool eligible;    /* in the queue as far as dependencies and begin go */
 	bool rerun_when_lost;
-	bool doomed;        /* one of its dependencies never will be met; follows from the rest */
+	bool movable : 1;   /* its attempt has run long enough to be moved to faster cards */
+	bool doomed : 1;    /* one of its dependencies never will be met; follows from the rest */
+	bool moving : 1;    /* it holds a reservation for another attempt elsewhere, and so doesn't stand in line; likewise */
 	struct share *held; /* by task: what it holds of its node since a pool change took some; NULL: all that it was given */
 	uint32_t attempt;   /* attempts so far */
 	uint32_t restarts_left;
@@ -115,7 +116,6 @@ struct job {
 	struct job_outlook outlook;
 
 	/* Kept to be quick; follows from the rest. */
-	bool moving;             /* it holds a reservation for another attempt elsewhere, and so doesn't stand in line */
 	uint32_t waits_for;      /* dependencies that aren't met */
 	uint64_t rank;           /* the policy's order within a priority; 0 under fair and fifo */
 	us_t stay_us;            /* waiting: the shortest stay that it can be placed for, see pass.c */
