@@ -169,6 +169,7 @@ static void put_aged(json_t *json, const struct core *core, const struct event *
 	put(json, "job", json_integer(event->aged.job));
 	put(json, "level", json_integer(event->aged.level));
 	put(json, "preemptible", json_boolean(event->aged.preemptible));
+	put(json, "movable", json_boolean(event->aged.movable));
 }
 
 static void put_extended(json_t *json, const struct core *core, const struct event *event)
@@ -176,6 +177,22 @@ static void put_extended(json_t *json, const struct core *core, const struct eve
 	(void)core;
 	put(json, "job", json_integer(event->extended.job));
 	put(json, "until", json_instant(event->extended.until_us));
+}
+
+static void put_moving(json_t *json, const struct core *core, const struct event *event)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < event->moving.n; i++) {
+		const struct move *m = &event->moving.moves[i];
+		json_t *move = json_pack("{s:I}", "job", (json_int_t)m->job);
+
+		put(move, "kind", json_text(m->plan.kind == KIND_NONE ? NULL : pool_kind_name(core_pool(core), m->plan.kind)));
+		put(move, "start_at", json_instant(m->plan.start_us));
+		put(move, "placement", json_placement(core, &m->plan));
+		json_array_append_new(list, move);
+	}
+	put(json, "moves", list);
 }
 
 static void (*const puts_of[EVENT_TYPE_COUNT])(json_t *json, const struct core *core, const struct event *event) = {
@@ -197,6 +214,7 @@ static void (*const puts_of[EVENT_TYPE_COUNT])(json_t *json, const struct core *
 	[EVENT_UNBOOKED] = put_unbooked,
 	[EVENT_AGED] = put_aged,
 	[EVENT_EXTENDED] = put_extended,
+	[EVENT_MOVING] = put_moving,
 };
 
 json_t *json_event(const struct core *core, uint64_t sequence, const struct event *event)

@@ -260,6 +260,7 @@ static void apply_placed(struct core *core, const struct event *e)
 	struct job *array = p->array ? job_at(core, p->array) : NULL;
 	struct job *job = array ? take_element(core, p) : job_at(core, p->job);
 
+	job->moving = false;
 	if (core->keep.n_reservations && keep_find(&core->keep, array ? array->id : job->id))
 		unreserve(core, array ? array->id : job->id);
 	assert(p->attempt == job->attempt + 1);
@@ -272,7 +273,7 @@ static void apply_placed(struct core *core, const struct event *e)
 	plan_keep(&job->plan, &p->plan);
 	set_state(core, job, JOB_STAGE_IN);
 	requeue(core, job);
-	job->preemptible = false;
+	job->preemptible = job->movable = false;
 	if (array ? array->array->taken == 1 : job->attempt == 1)
 		outlook_learn(core, array ? array : job, e->at_us);
 	take_plan(core, job, false);
@@ -326,7 +327,7 @@ static void apply_bound(struct core *core, const struct event *e)
 /* The next one of those that make room for a promise is being stopped. */
 static void note_stopped(struct core *core, uint32_t job, enum cause cause)
 {
-	if (cause != CAUSE_PREEMPTED && cause != CAUSE_RECLAIMED)
+	if (!cause_makes_room(cause))
 		return;
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
 		struct reservation *r = core->keep.reservations[i];
@@ -439,10 +440,10 @@ static void apply_ended(struct core *core, const struct event *e)
 	if (x->attempt)
 		add_service(core, job, x);
 	if (x->then == JOB_QUEUED) {
-		job->restarts_left -= x->cause != CAUSE_PREEMPTED && x->cause != CAUSE_RECLAIMED;
+		job->restarts_left -= !cause_makes_room(x->cause);
 		plan_drop(&job->plan);
 		job->placed_us = job->started_us = US_NEVER;
-		job->preemptible = false;
+		job->preemptible = job->movable = false;
 	}
 	requeue(core, job);
 	if (!job_is_over(job)) {
@@ -476,21 +477,52 @@ void apply_reservation(struct core *core, struct reservation *r)
 	}
 }
 
-static void apply_reserved(struct core *core, const struct event *e)
+static struct reservation *new_reservation(const struct job *job, const struct request *request, enum cause cause,
+                                           const struct plan *plan, const uint32_t *victims, uint32_t n_victims)
 {
 	struct reservation *r = mem_new(1, sizeof *r);
 
-	r->job = e->reserved.job;
-	r->cause = e->reserved.cause;
-	r->request = core_shape(core, job_at(core, r->job))->group.requests[e->reserved.plan.request];
-	plan_keep(&r->plan, &e->reserved.plan);
-	r->n_victims = e->reserved.n_victims;
+	r->job = job->id;
+	r->cause = cause;
+	r->request = *request;
+	plan_keep(&r->plan, plan);
+	r->n_victims = n_victims;
 	r->victims = mem_new(r->n_victims, sizeof *r->victims);
 	if (r->n_victims)
-		memcpy(r->victims, e->reserved.victims, r->n_victims * sizeof *r->victims);
-	if (keep_find(&core->keep, r->job)) /* only now: the event may speak of it */
-		unreserve(core, r->job);
+		memcpy(r->victims, victims, r->n_victims * sizeof *r->victims);
+	return r;
+}
+
+static void apply_reserved(struct core *core, const struct event *e)
+{
+	struct job *job = job_at(core, e->reserved.job);
+	const struct request *request = &core_shape(core, job)->group.requests[e->reserved.plan.request];
+	struct reservation *r = new_reservation(job, request, e->reserved.cause, &e->reserved.plan, e->reserved.victims,
+	                                        e->reserved.n_victims);
+	bool moving = job->moving; /* its promise is put off */
+
+	job->moving = false;
+	if (keep_find(&core->keep, job->id)) /* only now: the event may speak of it */
+		unreserve(core, job->id);
+	job->moving = moving;
 	apply_reservation(core, r);
+	core->freed++;
+}
+
+static void apply_moving(struct core *core, const struct event *e)
+{
+	uint32_t victims[MOVES_MAX];
+
+	for (uint32_t i = 0; i < e->moving.n; i++)
+		victims[i] = e->moving.moves[i].job;
+	for (uint32_t i = 0; i < e->moving.n; i++) {
+		const struct plan *plan = &e->moving.moves[i].plan;
+		struct job *job = job_at(core, victims[i]);
+
+		job->moving = true;
+		apply_reservation(core, new_reservation(job, &core_shape(core, job)->group.requests[plan->request], CAUSE_MOVED, plan,
+		                                        victims, e->moving.n));
+	}
 	core->freed++;
 }
 
@@ -538,11 +570,14 @@ static void apply_aged(struct core *core, const struct event *e)
 {
 	struct job *job = job_at(core, e->aged.job);
 
+	if (e->aged.level != job->level || e->aged.preemptible != job->preemptible || !e->aged.movable)
+		came_free_all(core);
+	core->freed++;
 	job->level = (uint8_t)e->aged.level;
 	job->preemptible = e->aged.preemptible;
+	job->movable = e->aged.movable;
 	line_up(core, job);
 	retime(core, job);
-	came_free_all(core);
 }
 
 static void apply_extended(struct core *core, const struct event *e)
@@ -591,6 +626,7 @@ void apply(struct core *core, const struct event *event)
 		[EVENT_UNBOOKED] = apply_unbooked,
 		[EVENT_AGED] = apply_aged,
 		[EVENT_EXTENDED] = apply_extended,
+		[EVENT_MOVING] = apply_moving,
 	};
 
 	assert(event->at_us >= core->now_us);
@@ -615,7 +651,7 @@ static void index_pool(struct core *core, bool pool_changed)
 	free(core->freed_at);
 	core->freed_at = mem_new(core->pool->n_shelves, sizeof *core->freed_at);
 	core->live = (struct tree){.compare = compare_live};
-	core->ends = core->victims = (struct tree){0};
+	core->ends = core->victims = core->movers = (struct tree){0};
 	outlook_init(&core->outlook, core->pool);
 	index_keep(core);
 	for (uint32_t i = 0; i < core->queue.n_shapes; i++)
@@ -651,12 +687,22 @@ static void index_job(struct core *core, struct job *job)
 	requeue(core, job);
 }
 
+static bool moves_itself(const struct reservation *r)
+{
+	for (uint32_t i = 0; i < r->n_victims; i++)
+		if (r->victims[i] == r->job)
+			return true;
+	return false;
+}
+
 void apply_index(struct core *core, struct reservation **reserved, uint32_t n)
 {
 	enum cause *broken = mem_new(n, sizeof *broken);
 
 	index_pool(core, false);
 	core->queue.by_share = core->config.policy == POLICY_FAIR;
+	for (uint32_t i = 0; i < n; i++) /* before jobs are put into line */
+		core->jobs[reserved[i]->job]->moving = moves_itself(reserved[i]);
 	for (uint32_t id = 1; id <= core->last_job; id++)
 		if (core->jobs[id])
 			index_job(core, core->jobs[id]);

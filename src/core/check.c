@@ -75,6 +75,27 @@ static void check_endless(const struct core *core)
 	free(sums);
 }
 
+/* Who may be moved stands in the tree, in order; who moves holds the promise for it. */
+static void check_moves(const struct core *core)
+{
+	uint32_t there = 0, moving = 0, held = 0;
+
+	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node))
+		there += running_job(node)->running->n_movers;
+	assert(there == core->movers.count);
+	for (const struct tree_node *node = tree_first(&core->movers); node; node = tree_next(node)) {
+		const struct job *job = tree_entry(node, struct mover, node)->of->job;
+
+		assert(job->movable && job->state == JOB_ACTIVE);
+		assert(!tree_next(node) || core->movers.compare(node, tree_next(node)) < 0);
+	}
+	for (uint32_t id = 1; id <= core->last_job; id++)
+		moving += core->jobs[id] && core->jobs[id]->moving;
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
+		held += core->jobs[core->keep.reservations[i]->job]->moving;
+	assert(moving == held);
+}
+
 void core_check(const struct core *core)
 {
 	uint32_t in_state[JOB_STATE_COUNT] = {0}, waiting = 0, live = 0, over = 0;
@@ -100,6 +121,7 @@ void core_check(const struct core *core)
 	check_endless(core);
 	check_capacity(core);
 	check_tenants(core);
+	check_moves(core);
 	keep_check(&core->keep, &core->capacity);
 	projects_check(core->tree);
 	project_ranking_check(core->tree, &core->ranking);

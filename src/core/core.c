@@ -197,6 +197,8 @@ static int check_config(const struct config_spec *b, struct err *err)
 		{"history_after", b->history_after_us, 0, US_NEVER, "0 or more"},
 		{"starvation_after", b->starvation_after_us, 0, US_NEVER, "0 or more"},
 		{"half_life", b->half_life_us, 1, US_NEVER, "more than 0"},
+		{"move.after", b->move_after_us, 0, US_NEVER, "0 or more"},
+		{"move.least", b->move_least_us, 0, US_DURATION_MAX, "0 to a hundred years"},
 	};
 
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
@@ -215,6 +217,9 @@ static int check_config(const struct config_spec *b, struct err *err)
 		return err_set(err, ERR_INVALID, "cards_power", "%" PRIu32 " thousandths: expected 0 to 1", b->cards_power_milli);
 	if (b->finish_weight > 1000 || b->price_weight > 1000 || b->balance_weight > 1000)
 		return err_set(err, ERR_INVALID, "score", "a weight over 1000: expected 0 to 1000");
+	if (b->move_gain_milli < 1 || b->move_gain_milli > 1000)
+		return err_set(err, ERR_INVALID, "move.gain", "%" PRIu32 " thousandths: expected more than 0, and at most 1",
+		               b->move_gain_milli);
 	return 0;
 }
 
@@ -293,7 +298,7 @@ static struct event ended_waiting(const struct job *job, enum cause cause, enum 
 /* A job that is being stopped, and would wait for another attempt then. */
 static bool waits_again(const struct job *job)
 {
-	return job_is_live(job) && (job->cause == CAUSE_PREEMPTED || job->cause == CAUSE_RECLAIMED || job->cause == CAUSE_NODE);
+	return job_is_live(job) && (cause_makes_room(job->cause) || job->cause == CAUSE_NODE);
 }
 
 static int take_cancel(const struct core *core, const struct input *in, struct arena *arena, struct event *ret, struct step *step,
@@ -475,11 +480,6 @@ static int take_unbook(const struct core *core, const struct input *in, struct a
 
 /* ---- Reports ---- */
 
-static bool makes_room(enum cause cause)
-{
-	return cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED;
-}
-
 /* What becomes of a job whose attempt is over: what made room waits again, however it ended, for a script that saves its work and
  * exits with 0 isn't done; then its own success counts, whatever was asked meanwhile; then what was asked; then, for what was
  * lost unasked and may run again, the queue. */
@@ -487,7 +487,7 @@ static enum job_state what_then(const struct job *job, const struct report *r, e
 {
 	bool node_failed = job->state == JOB_CLEANUP && job->cause == CAUSE_NODE;
 
-	if (job->state == JOB_CLEANUP && makes_room(job->cause))
+	if (job->state == JOB_CLEANUP && cause_makes_room(job->cause))
 		return JOB_QUEUED;
 	if (r->state == ATTEMPT_ENDED && cause == CAUSE_EXIT && r->exit_code == 0)
 		return JOB_COMPLETED;
@@ -501,7 +501,7 @@ static enum job_state what_then(const struct job *job, const struct report *r, e
 
 static enum cause cause_of(const struct job *job, const struct report *r)
 {
-	if (job->state == JOB_CLEANUP && (makes_room(job->cause) || job->cause == CAUSE_NODE))
+	if (job->state == JOB_CLEANUP && (cause_makes_room(job->cause) || job->cause == CAUSE_NODE))
 		return job->cause;
 	if (r->state == ATTEMPT_LOST)
 		return CAUSE_LOST;
@@ -611,6 +611,7 @@ static struct event aged(const struct core *core, const struct job *job, us_t no
 	e.aged.level = rank_level(core, core_attained_us(core, job, now_us));
 	e.aged.level = e.aged.level > job->level ? e.aged.level : job->level;
 	e.aged.preemptible = job->preemptible || (job->preemptible_after_us != US_NEVER && yields_us <= now_us);
+	e.aged.movable = job->movable || move_ages(core, job) <= now_us;
 	return e;
 }
 
@@ -672,6 +673,8 @@ static const struct job *next_victim(const struct core *core, enum cause *ret_ca
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
 		const struct reservation *r = core->keep.reservations[i];
 
+		if (r->cause == CAUSE_OVERRUN)
+			continue; /* it was put off: they were told, and may run again elsewhere by now */
 		for (uint32_t k = r->n_stopped; k < r->n_victims; k++) {
 			const struct job *job = core_job(core, r->victims[k]);
 
@@ -719,7 +722,7 @@ static bool decide(struct core *core, us_t now_us, struct event *ret)
 		ret->unbooked.cause = CAUSE_WINDOW;
 		return true;
 	}
-	if (core->pool && pass_next(core, now_us, ret))
+	if (core->pool && (pass_next(core, now_us, ret) || move_next(core, now_us, ret)))
 		return true;
 	job = to_forget(core, now_us);
 	if (!job)

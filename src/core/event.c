@@ -551,15 +551,20 @@ static void put_aged(struct buf *buf, const struct event *e)
 {
 	buf_put_uint(buf, e->aged.job);
 	buf_put_uint(buf, e->aged.level);
-	buf_put_u8(buf, e->aged.preemptible);
+	buf_put_u8(buf, (uint8_t)(e->aged.preemptible | e->aged.movable << 1));
 }
 
 static void read_aged(struct reader *r, struct arena *arena, struct event *e)
 {
+	uint8_t flags;
+
 	(void)arena;
 	e->aged.job = read_u32(r);
 	e->aged.level = (uint32_t)read_uint_max(r, LAS_LEVELS_MAX);
-	e->aged.preemptible = read_uint_max(r, 1);
+	flags = read_u8(r);
+	r->bad |= flags > 3;
+	e->aged.preemptible = flags & 1;
+	e->aged.movable = flags & 2;
 }
 
 static void put_extended(struct buf *buf, const struct event *e)
@@ -573,6 +578,24 @@ static void read_extended(struct reader *r, struct arena *arena, struct event *e
 	(void)arena;
 	e->extended.job = read_u32(r);
 	e->extended.until_us = read_until(r);
+}
+
+static void put_moving(struct buf *buf, const struct event *e)
+{
+	buf_put_uint(buf, e->moving.n);
+	for (uint32_t i = 0; i < e->moving.n; i++) {
+		buf_put_uint(buf, e->moving.moves[i].job);
+		plan_encode(&e->moving.moves[i].plan, buf);
+	}
+}
+
+static void read_moving(struct reader *r, struct arena *arena, struct event *e)
+{
+	e->moving.n = (uint32_t)read_uint_max(r, MOVES_MAX);
+	for (uint32_t i = 0; i < e->moving.n; i++) {
+		e->moving.moves[i].job = read_u32(r);
+		plan_decode(r, arena, &e->moving.moves[i].plan);
+	}
 }
 
 typedef void read_fn(struct reader *r, struct arena *arena, struct event *event);
@@ -602,6 +625,7 @@ static const struct {
 	[EVENT_UNBOOKED] = {"unbooked", 1, put_unbooked, read_unbooked},
 	[EVENT_AGED] = {"aged", 1, put_aged, read_aged},
 	[EVENT_EXTENDED] = {"extended", 1, put_extended, read_extended},
+	[EVENT_MOVING] = {"moving", 1, put_moving, read_moving},
 };
 
 void event_encode(const struct event *event, us_t previous_us, struct buf *buf)
@@ -645,8 +669,8 @@ static const char *const attempt_state_words[ATTEMPT_STATE_COUNT] = {
 };
 
 static const char *const cause_words[CAUSE_COUNT] = {
-	"none",  "exit",  "signal",   "limit",   "cancel",    "dependency", "lost", "refused", "memory", "elements",
-	"first", "order", "capacity", "overrun", "preempted", "reclaimed",  "node", "starved", "booked", "window",
+	"none",  "exit",     "signal",  "limit",     "cancel",    "dependency", "lost",    "refused", "memory", "elements", "first",
+	"order", "capacity", "overrun", "preempted", "reclaimed", "node",       "starved", "booked",  "window", "moved",
 };
 
 const char *event_word(enum event_type type)

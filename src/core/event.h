@@ -28,8 +28,9 @@ enum event_type {
 	EVENT_NODE,       /* nodes were cordoned, failed, or are back */
 	EVENT_BOOKED,     /* whole nodes are kept over a window: for a project, or as a drain */
 	EVENT_UNBOOKED,   /* they aren't any more */
-	EVENT_AGED,       /* a job has run so long that it stands elsewhere: a level lower (las), or open to preemption */
+	EVENT_AGED,       /* a job has run so long that it stands elsewhere: a level lower (las), open to preemption, or to a move */
 	EVENT_EXTENDED,   /* a job that was lent cards until somebody else's promise may keep them to its own bound */
+	EVENT_MOVING,     /* jobs that run are to start again on other cards, which are kept for them; each is then stopped */
 	EVENT_TYPE_COUNT
 };
 
@@ -82,6 +83,7 @@ enum cause {
 	CAUSE_STARVED,    /* a reservation: it waited long, and no start can be promised */
 	CAUSE_BOOKED,     /* a reservation: a booking took what it counted on */
 	CAUSE_WINDOW,     /* a booking: its window is over */
+	CAUSE_MOVED, /* it starts again on cards that it is faster on, or makes room for one that does; a reservation: for that */
 	CAUSE_COUNT
 };
 
@@ -173,6 +175,14 @@ struct ended {
 	const char *note;    /* for a person: what its engine said; "" for none */
 };
 
+/* A job that runs, and where it is to start again. */
+struct move {
+	uint32_t job;
+	struct plan plan;
+};
+
+enum { MOVES_MAX = 2 }; /* at once: one alone, or two that change places */
+
 struct booked {
 	uint32_t booking;           /* its number, from 1 */
 	const char *name, *project; /* project: "" for a drain */
@@ -243,11 +253,16 @@ struct event {
 			uint32_t job;
 			uint32_t level;   /* under las */
 			bool preemptible; /* from now on */
+			bool movable;     /* likewise */
 		} aged;
 		struct {
 			uint32_t job;
 			us_t until_us; /* its plan's bound from now on */
 		} extended;
+		struct {
+			uint32_t n; /* 1 to MOVES_MAX */
+			struct move moves[MOVES_MAX];
+		} moving;
 	};
 };
 

@@ -218,7 +218,11 @@ static void say(const struct core *core, const struct job *job, struct explanati
 	case REASON_BOOKED: say_booked(core, x); break;
 	case REASON_ORDER: say_order(core, core_shape(core, job), x); break;
 	case REASON_QUOTA: say_quota(core, x); break;
-	case REASON_QUEUE: snprintf(x->text, sizeof x->text, "it is about to be considered"); break;
+	case REASON_QUEUE:
+		snprintf(x->text, sizeof x->text,
+		         job->moving ? "it is being moved: it starts again as soon as whoever has the cards that are kept for it has left"
+		                     : "it is about to be considered");
+		break;
 	default: say_resources(core, core_shape(core, job), x); break;
 	}
 }
@@ -328,6 +332,8 @@ static enum reason why(const struct core *core, const struct job *job, us_t now_
 
 	if (job->state != JOB_QUEUED && !(job->array && job->state == JOB_ACTIVE && job->array->taken < job->array->count))
 		return REASON_NONE;
+	if (job->moving)
+		return REASON_QUEUE;
 	if (job->waits_for) {
 		x->blocker = first_dependency(core, job);
 		return REASON_DEPENDENCY;

@@ -84,12 +84,18 @@ static bool is_free(const struct core *core, const struct request *q, const stru
 	return true;
 }
 
+/* It stands in line, or its cards are kept for it and it has left the ones that it had. */
+static bool may_be_placed(const struct core *core, const struct job *job)
+{
+	return queue_has(&core->queue, job) || (job->moving && job->state == JOB_QUEUED);
+}
+
 static bool placed_fits(const struct core *core, const struct placed *p, us_t at_us)
 {
 	const struct job *from = known_job(core, p->array ? p->array : p->job);
 	const struct group *group;
 
-	if (!from || !queue_has(&core->queue, from) || !from->array != !p->array)
+	if (!from || !may_be_placed(core, from) || !from->array != !p->array)
 		return false;
 	if (p->array && (p->job != core->last_job + 1 ||
 	                 p->index != ranges_value(from->array->ranges, from->array->n_ranges, from->array->taken)))
@@ -139,7 +145,7 @@ static bool ended_fits(const struct core *core, const struct ended *x)
 	return job->attempt == x->attempt && attempt_may_become(job->attempt_state, x->attempt_state) &&
 	       x->attempt_state >= ATTEMPT_ENDED && x->at_us >= job->placed_us &&
 	       (job->started_us == US_NEVER || x->at_us >= job->started_us) &&
-	       (x->then != JOB_QUEUED || x->cause == CAUSE_PREEMPTED || x->cause == CAUSE_RECLAIMED || job->restarts_left > 0);
+	       (x->then != JOB_QUEUED || cause_makes_room(x->cause) || job->restarts_left > 0);
 }
 
 static bool submitted_fits(const struct core *core, const struct submitted *s)
@@ -182,6 +188,21 @@ static bool booked_fits(const struct core *core, const struct booked *b)
 	       nodes_fit(core, b->centre, b->ranges, b->n_ranges);
 }
 
+/* Jobs that run, each once, and whole plans for them. */
+static bool moving_fits(const struct core *core, const struct event *e)
+{
+	for (uint32_t i = 0; i < e->moving.n; i++) {
+		const struct move *m = &e->moving.moves[i];
+		const struct job *job = known_job(core, m->job);
+
+		if (!job || job->state != JOB_ACTIVE || job->array || job->moving || m->plan.start_us < e->at_us ||
+		    m->plan.start_us == US_NEVER || (i > 0 && m->job == e->moving.moves[0].job) ||
+		    !plan_fits(core, &core_shape(core, job)->group, &m->plan))
+			return false;
+	}
+	return e->moving.n > 0;
+}
+
 bool apply_fits(const struct core *core, const struct event *e)
 {
 	const struct job *job;
@@ -207,7 +228,7 @@ bool apply_fits(const struct core *core, const struct event *e)
 	case EVENT_ENDED: return ended_fits(core, &e->ended);
 	case EVENT_RESERVED:
 		job = known_job(core, e->reserved.job);
-		return job && queue_has(&core->queue, job) && e->reserved.plan.start_us >= e->at_us &&
+		return job && (queue_has(&core->queue, job) || job->moving) && e->reserved.plan.start_us >= e->at_us &&
 		       plan_fits(core, &core_shape(core, job)->group, &e->reserved.plan);
 	case EVENT_UNRESERVED: return keep_find(&core->keep, e->unreserved.job) != NULL;
 	case EVENT_NODE: return nodes_fit(core, e->node.centre, &e->node.range, 1);
@@ -221,6 +242,7 @@ bool apply_fits(const struct core *core, const struct event *e)
 	case EVENT_EXTENDED:
 		job = known_job(core, e->extended.job);
 		return job && job_is_lent(job) && e->extended.until_us == job_bound_us(job);
+	case EVENT_MOVING: return moving_fits(core, e);
 	case EVENT_FORGOTTEN: job = known_job(core, e->forgotten.job); return job && job_is_over(job);
 	case EVENT_CENTRE: return e->centre.centre < core->centres.count;
 	default: return true;

@@ -53,6 +53,17 @@ bool job_is_live(const struct job *job)
 	return job->attempt_state >= ATTEMPT_INTENT && job->attempt_state <= ATTEMPT_RUNNING;
 }
 
+bool job_is_moving(const struct job *job)
+{
+	return job->moving &&
+	       (job->state == JOB_QUEUED || job->state == JOB_ACTIVE || (job->state == JOB_CLEANUP && job->cause == CAUSE_MOVED));
+}
+
+bool cause_makes_room(enum cause cause)
+{
+	return cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED || cause == CAUSE_MOVED;
+}
+
 uint64_t ranges_count(const struct range *ranges, uint32_t n)
 {
 	uint64_t count = 0;
@@ -107,6 +118,8 @@ struct running *running_new(struct job_memory *memory, struct job *job, uint32_t
 
 struct running *running_free(struct job_memory *memory, struct running *running)
 {
+	if (running)
+		free(running->movers);
 	if (running && running->n_tasks == 1)
 		slab_free(&memory->running, running);
 	else

@@ -40,6 +40,16 @@ struct job_extra {
 	us_t attained_us; /* service of earlier attempts: time × cards */
 };
 
+/* A kind that a job which runs could be moved to, in the tree of these: see move.c. */
+struct mover {
+	struct tree_node node;
+	const struct running *of;
+	uint32_t from, to;     /* kinds */
+	uint64_t holds, needs; /* thousandths of cards, here and there */
+	int32_t gain;          /* how much faster it is there: thousandths of its fastest; below 0: slower */
+	uint32_t priority, job;
+};
+
 /* A task on its node, in the list of what runs there. */
 struct tenant {
 	struct tenant *next, **link; /* link NULL: its node left the pool */
@@ -59,7 +69,9 @@ struct running {
 	bool in_line;                /* it stands among the victims */
 	uint64_t rank;               /* as it stands there */
 	struct tree_node in_victims; /* where it may be preempted: the first to go first */
-	struct tenant tenants[];     /* by task: what it has of a node */
+	struct mover *movers;        /* where it may be moved: by kind that it could be moved to */
+	uint32_t n_movers;
+	struct tenant tenants[]; /* by task: what it has of a node */
 };
 
 #define SHELF_NONE UINT16_MAX
@@ -89,7 +101,9 @@ struct job {
 	bool preemptible; /* its attempt has run long enough for that */
 	bool eligible;    /* in the queue as far as dependencies and begin go */
 	bool rerun_when_lost;
-	bool doomed;        /* one of its dependencies never will be met; follows from the rest */
+	bool movable : 1;   /* its attempt has run long enough to be moved to faster cards */
+	bool doomed : 1;    /* one of its dependencies never will be met; follows from the rest */
+	bool moving : 1;    /* it holds a reservation for another attempt elsewhere, and so doesn't stand in line; likewise */
 	struct share *held; /* by task: what it holds of its node since a pool change took some; NULL: all that it was given */
 	uint32_t attempt;   /* attempts so far */
 	uint32_t restarts_left;
@@ -126,6 +140,11 @@ bool attempt_may_become(enum attempt_state from, enum attempt_state to);
 bool job_is_over(const struct job *job);
 /* It has an attempt that its engine may hold or run. */
 bool job_is_live(const struct job *job);
+/* It is on its way to other cards, which are kept for it: not told to end yet, or ending for that, or about to start there. */
+bool job_is_moving(const struct job *job);
+/* Whether who ends by this cause was stopped for the sake of others, or of a faster start elsewhere: however it ends, it waits
+ * again, and that counts against nothing. */
+bool cause_makes_room(enum cause cause);
 /* The number of elements of some ranges; 0 where they are no good (a step of 0, last before first, over JOB_ARRAY_MAX). */
 uint64_t ranges_count(const struct range *ranges, uint32_t n);
 /* The nth value of some ranges, from 0. nth: below ranges_count. */

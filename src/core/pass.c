@@ -290,6 +290,7 @@ static bool try_class(struct core *core, struct job_class *class, us_t now_us, s
 
 void pass_settle(struct core *core)
 {
+	core->moves_looked = core->freed + 1;
 	for (uint32_t i = 0; i < core->queue.n_classes; i++) {
 		struct job_class *class = core->queue.classes[i];
 
@@ -380,7 +381,8 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 	struct plan plan;
 
 	asker.owns = r->cause == CAUSE_RECLAIMED; /* as it was asked for */
-	if (plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan)) {
+	if (!job_is_live(job) && plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan) &&
+	    !move_waits(core, r, &plan)) {
 		yield_placed(core, job, now_us, &plan, ret);
 		return true;
 	}
@@ -789,7 +791,7 @@ static bool others_first(struct core *core, const struct newcomer *n, us_t now_u
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
 		struct asker asker = asker_of(core_job(core, core->keep.reservations[i]->job));
 
-		if (!is_ordinary(core->keep.reservations[i]) &&
+		if (!is_ordinary(core->keep.reservations[i]) && !job_is_live(core_job(core, asker.job)) &&
 		    plan_now(core, core_shape(core, core_job(core, asker.job)), &asker, now_us, arena, &plan))
 			return true;
 	}
@@ -914,7 +916,7 @@ static struct job_class *next_open(struct core *core, uint32_t from, uint32_t to
 
 bool pass_next(struct core *core, us_t now_us, struct event *ret)
 {
-	if (!core->queue.waiting)
+	if (!core->queue.waiting && !core->keep.n_reservations)
 		return false;
 	pass_sort(core, now_us);
 	if (core->keep.n_reservations && winners(core, now_us, ret))

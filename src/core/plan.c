@@ -215,6 +215,7 @@ struct shape plan_shape(const struct core *core, const struct group *group, stru
 	shape.candidates = arena_new(arena, (size_t)group->n_requests * core->pool->n_shelves, sizeof *shape.candidates);
 	shape.n_candidates = list_candidates(core, group, shape.candidates, arena);
 	shape.never = !empty_pool_holds(core, &shape);
+	shape.varies = move_varies(core, &shape);
 	shape.weight = cards_weight(group, core->config.cards_power_milli);
 	shape.place = place_key(&shape);
 	return shape;
@@ -229,6 +230,7 @@ void plan_candidates(const struct core *core, struct shape *shape)
 	shape->candidates = NULL;
 	shape->n_candidates = made.n_candidates;
 	shape->never = made.never;
+	shape->varies = made.varies;
 	shape->weight = made.weight;
 	shape->place = made.place;
 	if (made.n_candidates) {
@@ -279,6 +281,8 @@ static void set_victims_aside(const struct core *core, const struct reservation 
 		struct project_amount amount;
 
 		if (!job || !job_is_live(job) || (job->state != JOB_CLEANUP && i < r->n_stopped)) /* it left, and may run again */
+			continue;
+		if (job->moving && job->id != r->job) /* of two that change places each is a victim of both: it counts with its own */
 			continue;
 		amount = job_amount(core, job);
 		if (gone)

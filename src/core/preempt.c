@@ -130,24 +130,24 @@ static int compare_victims(const void *x, const void *y, void *ctx)
 /* ---- Whether ---- */
 
 /* What a victim holds comes free, or is taken again, for the question. */
-static void set_aside(const struct search *s, const struct job *job, bool gone)
+void preempt_set_aside(const struct core *core, const struct job *job, bool gone)
 {
-	struct project_amount amount = job_amount(s->core, job);
+	struct project_amount amount = job_amount(core, job);
 	struct share share;
 	uint32_t node;
 
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
-		if (!job_holds(s->core, job, i, &node, &share))
+		if (!job_holds(core, job, i, &node, &share))
 			continue;
 		if (gone)
-			keep_then_give(keep_of(s->core), node, &share);
+			keep_then_give(keep_of(core), node, &share);
 		else
-			keep_then_take(keep_of(s->core), node, &share);
+			keep_then_take(keep_of(core), node, &share);
 	}
 	if (gone)
-		projects_set_aside(s->core->tree, job->project, &amount);
+		projects_set_aside(core->tree, job->project, &amount);
 	else
-		projects_hold_again(s->core->tree, job->project, &amount);
+		projects_hold_again(core->tree, job->project, &amount);
 }
 
 static bool fits(const struct search *s, const struct asker *asker, us_t start_us, struct plan *ret)
@@ -182,7 +182,7 @@ static void set_leaving_aside(const struct search *s, us_t by_us, bool gone)
 		const struct job *job = running_job(node);
 
 		if (job->state == JOB_CLEANUP || job->plan.until_us <= by_us)
-			set_aside(s, job, gone);
+			preempt_set_aside(s->core, job, gone);
 	}
 }
 
@@ -231,7 +231,7 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 		v->spared = s->reclaims && !projects_borrows(s->core->tree, v->fellow, s->kind);
 		if (v->spared)
 			continue;
-		set_aside(s, v->job, true);
+		preempt_set_aside(s->core, v->job, true);
 		found = fits(s, asker, start_us, ret);
 	}
 	for (uint32_t i = n; found && n > 1 && i-- > 0;) {
@@ -239,16 +239,16 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 
 		if (s->victims[i].spared)
 			continue;
-		set_aside(s, s->victims[i].job, false);
+		preempt_set_aside(s->core, s->victims[i].job, false);
 		s->victims[i].spared = fits(s, asker, start_us, &plan);
 		if (s->victims[i].spared)
 			*ret = plan;
 		else
-			set_aside(s, s->victims[i].job, true);
+			preempt_set_aside(s->core, s->victims[i].job, true);
 	}
 	for (uint32_t i = 0; i < n; i++)
 		if (!s->victims[i].spared)
-			set_aside(s, s->victims[i].job, false);
+			preempt_set_aside(s->core, s->victims[i].job, false);
 	if (s->core->in_state[JOB_CLEANUP])
 		set_leaving_aside(s, 0, false);
 	keep_then_end(keep_of(s->core), &s->core->capacity);

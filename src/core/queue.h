@@ -28,6 +28,7 @@ struct shape {
 	struct candidate *candidates; /* made anew with each pool */
 	uint32_t n_candidates;
 	bool never;      /* not even the empty pool could hold it */
+	bool varies;     /* it is faster on some kinds of the pool than on others */
 	uint32_t users;  /* jobs of this shape; without any it goes */
 	uint64_t weight; /* under shortest: cards^power, in 1/65536 */
 	uint64_t place;  /* a hash of where its tasks could lie: shelves, and wholly free cards that a node needs there */

@@ -72,6 +72,18 @@ uint64_t rank_running(const struct core *core, const struct job *job, us_t now_u
 	return rank_of(core, core_shape(core, job), job, (us_t)((u128)(uint64_t)ran_us * job_request(core, job)->speed_milli / 1000));
 }
 
+us_t rank_left_us(const struct core *core, const struct job *job, us_t now_us)
+{
+	us_t ran_us = job->started_us == US_NEVER ? 0 : now_us - job->started_us;
+
+	return remaining_us(job, (us_t)((u128)(uint64_t)ran_us * job_request(core, job)->speed_milli / 1000));
+}
+
+bool rank_orders(const struct core *core)
+{
+	return core->config.policy == POLICY_SHORTEST || core->config.policy == POLICY_LAS;
+}
+
 /* Cards that a job holds, in thousandths; one without cards counts as one. */
 static uint64_t held_milli(const struct core *core, const struct job *job)
 {
@@ -107,10 +119,11 @@ uint8_t rank_level(const struct core *core, us_t attained_us)
 
 us_t rank_ages(const struct core *core, const struct job *job)
 {
-	us_t at_us = US_NEVER, left_us;
+	us_t at_us = job->movable ? US_NEVER : move_ages(core, job), left_us;
 
 	if (job->preemptible_after_us != US_NEVER && !job->preemptible)
-		at_us = us_add(job->started_us, job->preemptible_after_us);
+		at_us = us_add(job->started_us, job->preemptible_after_us) < at_us ? us_add(job->started_us, job->preemptible_after_us)
+		                                                                   : at_us;
 	if (core->config.policy == POLICY_LAS && job->level < core->config.n_las_levels) {
 		u128 wait;
 

@@ -141,6 +141,8 @@ void line_up(struct core *core, struct job *job)
 	core->victims.compare = compare_victims;
 	if (running->in_line)
 		tree_insert(&core->victims, &running->in_victims, job->id);
+	if (job->movable || running->n_movers)
+		move_enter(core, running);
 }
 
 struct stay stay_of(const struct job *job)
@@ -194,6 +196,7 @@ void give_plan(struct core *core, struct job *job)
 	leave_ends(core, job);
 	if (job->running->in_line)
 		tree_remove(&core->victims, &job->running->in_victims);
+	move_leave(core, job->running);
 	core->freed++;
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
 		leave_tenant(&job->running->tenants[i]);

@@ -149,7 +149,15 @@ static void load_times(struct job *job, struct reader *r)
 	}
 }
 
-enum { FLAG_ELIGIBLE = 1, FLAG_RERUN = 2, FLAG_HELD = 4, FLAG_ARRAY = 8, FLAG_EXTRA = 16, FLAG_PREEMPTIBLE = 32 };
+enum {
+	FLAG_ELIGIBLE = 1,
+	FLAG_RERUN = 2,
+	FLAG_HELD = 4,
+	FLAG_ARRAY = 8,
+	FLAG_EXTRA = 16,
+	FLAG_PREEMPTIBLE = 32,
+	FLAG_MOVABLE = 64
+};
 
 /* A part that holds only what follows from other jobs (who depends on it) isn't written. */
 static bool has_extra(const struct job *job)
@@ -203,7 +211,7 @@ static void save_job(const struct core *core, const struct job *job, struct buf 
 {
 	unsigned flags = (job->eligible ? FLAG_ELIGIBLE : 0) | (job->rerun_when_lost ? FLAG_RERUN : 0) | (job->held ? FLAG_HELD : 0) |
 	                 (job->array ? FLAG_ARRAY : 0) | (has_extra(job) ? FLAG_EXTRA : 0) |
-	                 (job->preemptible ? FLAG_PREEMPTIBLE : 0);
+	                 (job->preemptible ? FLAG_PREEMPTIBLE : 0) | (job->movable ? FLAG_MOVABLE : 0);
 
 	buf_put_uint(buf, job->id);
 	group_encode(&core_shape(core, job)->group, buf);
@@ -247,6 +255,7 @@ static void load_flagged(struct job *job, unsigned flags, struct reader *r, stru
 	job->eligible = flags & FLAG_ELIGIBLE;
 	job->rerun_when_lost = flags & FLAG_RERUN;
 	job->preemptible = flags & FLAG_PREEMPTIBLE;
+	job->movable = flags & FLAG_MOVABLE;
 	if (flags & FLAG_HELD)
 		job->held = mem_new(job->plan.n_tasks, sizeof *job->held);
 	for (uint32_t i = 0; job->held && i < job->plan.n_tasks; i++)

@@ -95,6 +95,9 @@ struct config_spec config_default(void)
 		.finish_weight = 100,
 		.price_weight = 10,
 		.balance_weight = 0,
+		.move_after_us = 30 * US_MINUTE,
+		.move_gain_milli = 200,
+		.move_least_us = 10 * US_MINUTE,
 	};
 }
 
@@ -395,9 +398,35 @@ int pool_spec_decode(struct reader *r, struct arena *arena, struct pool_spec *re
 	return 0;
 }
 
+/* What is said of moves stands behind the rest, and only where it isn't what is usual: so configurations, and states, that were
+ * written before there were moves are the bytes that they were. The policy's number tells: it is so much higher then. */
+enum { WITH_MOVES = 8 };
+
+static bool has_moves(const struct config_spec *spec)
+{
+	struct config_spec usual = config_default();
+
+	return spec->move_after_us != usual.move_after_us || spec->move_gain_milli != usual.move_gain_milli ||
+	       spec->move_least_us != usual.move_least_us;
+}
+
+static void put_moves(const struct config_spec *spec, struct buf *buf)
+{
+	buf_put_uint(buf, (uint64_t)spec->move_after_us);
+	buf_put_uint(buf, spec->move_gain_milli);
+	buf_put_uint(buf, (uint64_t)spec->move_least_us);
+}
+
+static void read_moves(struct reader *r, struct config_spec *spec)
+{
+	spec->move_after_us = (us_t)read_uint_max(r, US_NEVER);
+	spec->move_gain_milli = (uint32_t)read_uint_max(r, 1000);
+	spec->move_least_us = (us_t)read_uint_max(r, US_DURATION_MAX);
+}
+
 void config_spec_encode(const struct config_spec *spec, struct buf *buf)
 {
-	buf_put_uint(buf, spec->policy);
+	buf_put_uint(buf, spec->policy + (has_moves(spec) ? WITH_MOVES : 0));
 	buf_put_uint(buf, spec->reservations);
 	buf_put_uint(buf, spec->max_restarts);
 	buf_put_uint(buf, (uint64_t)spec->kill_grace_us);
@@ -415,6 +444,8 @@ void config_spec_encode(const struct config_spec *spec, struct buf *buf)
 	buf_put_uint(buf, spec->finish_weight);
 	buf_put_uint(buf, spec->price_weight);
 	buf_put_uint(buf, spec->balance_weight);
+	if (has_moves(spec))
+		put_moves(spec, buf);
 }
 
 /* What version 2 added. */
@@ -436,8 +467,11 @@ static void read_config_2(struct reader *r, struct config_spec *spec)
 int config_spec_decode(struct reader *r, unsigned version, struct config_spec *ret)
 {
 	struct config_spec spec = config_default();
+	uint32_t policy;
 
-	spec.policy = (enum policy)read_uint_max(r, COUNT(policy_words) - 1);
+	policy = (uint32_t)read_uint_max(r, WITH_MOVES + COUNT(policy_words) - 1);
+	spec.policy = (enum policy)(policy % WITH_MOVES);
+	r->bad |= policy % WITH_MOVES >= COUNT(policy_words);
 	spec.reservations = (uint32_t)read_uint_max(r, RESERVATIONS_MAX);
 	spec.max_restarts = (uint32_t)read_uint_max(r, UINT32_MAX);
 	spec.kill_grace_us = (us_t)read_uint_max(r, US_DURATION_MAX);
@@ -448,6 +482,8 @@ int config_spec_decode(struct reader *r, unsigned version, struct config_spec *r
 	spec.seed = read_uint(r);
 	if (version >= 2)
 		read_config_2(r, &spec);
+	if (policy >= WITH_MOVES)
+		read_moves(r, &spec);
 	if (r->bad)
 		return ERR_CORRUPT;
 	*ret = spec;

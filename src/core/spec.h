@@ -159,6 +159,12 @@ struct config_spec {
 	uint32_t cards_power_milli; /* under shortest: least remaining time × cards^(this / 1000) first; 0 to 1000 */
 	/* What counts when a centre and kind are chosen, in proportion: an early finish, a low price, little in use. */
 	uint32_t finish_weight, price_weight, balance_weight;
+	/* A job that runs is moved to cards that it is faster on: once its attempt has run so long (US_NEVER: never); where the
+	 * speeds, of each job's fastest, rise by so many thousandths in all; and where that saves it so much time, and what is lost
+	 * again. */
+	us_t move_after_us;
+	uint32_t move_gain_milli; /* 1 to 1000 */
+	us_t move_least_us;
 };
 
 enum { CONFIG_VERSION = 2 };

@@ -57,6 +57,7 @@ struct core {
 	struct tree live;                /* jobs whose attempt an engine may hold or run, by number: struct running */
 	struct tree ends;                /* of them those with a bound, by it */
 	struct tree victims;             /* of them those that may be preempted */
+	struct tree movers;              /* where those that may be moved could go: struct mover */
 	struct tenant **tenants;         /* by node: what runs there */
 	struct map idempotency;          /* from the first 8 bytes of the key to the job */
 	uint32_t in_state[JOB_STATE_COUNT];
@@ -65,9 +66,10 @@ struct core {
 	/* Memos of passes, never part of a decision: how often something came about that could let a job start that was found not to.
 	 * `freed`: anywhere; `freed_all`: for any job; `freed_at`: by shelf and wholly free cards of the node. */
 	uint64_t freed, freed_all, (*freed_at)[CARDS_PER_NODE_MAX + 1];
-	uint64_t relieved; /* the same, of any quota */
-	bool replayed;     /* events were applied that this core didn't decide: see pass_settle() */
-	us_t looked_us;    /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
+	uint64_t relieved;     /* the same, of any quota */
+	uint64_t moves_looked; /* at which count of `freed`, plus 1, nobody was to be moved; follows from the state between steps */
+	bool replayed;         /* events were applied that this core didn't decide: see pass_settle() */
+	us_t looked_us;        /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
 	struct project_ranking ranking;
 	/* The projects of the buckets, as of the last queue_sort, and how they rank; by project, its place among them. */
 	uint32_t *entrants, *ranks, *place_of;
@@ -177,6 +179,23 @@ bool preempt_left_at(const struct core *core, const struct shape *shape, const s
                      struct arena *arena);
 /* Whether it is enough for a job to wait for those that are on their way out. */
 bool preempt_waits(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena);
+/* preempt.c: what a job holds comes free, or is taken again, for a question between keep_then_begin and keep_then_end. */
+void preempt_set_aside(const struct core *core, const struct job *job, bool gone);
+
+/* move.c: jobs that run are started again on cards that they are faster on: the next that are, in *ret, in the core's scratch.
+ * Asked when nobody who waits can start. Returns false where there are none. Cost: O(1) where no job may be moved, or nothing
+ * came free since none was. */
+bool move_next(struct core *core, us_t now_us, struct event *ret);
+/* Whether a shape is faster on some kinds than on others, so that it could be worth a move. */
+bool move_varies(const struct core *core, const struct shape *shape);
+/* When an attempt that runs may be moved; US_NEVER: never. */
+us_t move_ages(const struct core *core, const struct job *job);
+/* Brings the movers in line with a job that runs; takes it out of them. */
+void move_enter(struct core *core, struct running *running);
+void move_leave(struct core *core, struct running *running);
+/* The promise for a job that moves may wait for those that are on their way out, where the job would be slower now. */
+bool move_waits(const struct core *core, const struct reservation *reservation, const struct plan *now);
+
 /* rank.c: the policy's order of a job of a shape; what it is when it runs; when it next stands elsewhere, and how (US_NEVER:
  * never). */
 uint64_t rank_waiting(const struct core *core, const struct shape *shape, const struct job *job);
@@ -184,6 +203,10 @@ uint64_t rank_waiting(const struct core *core, const struct shape *shape, const 
 uint64_t rank_winning(const struct core *core, const struct job *job);
 uint64_t rank_running(const struct core *core, const struct job *job, us_t now_us);
 us_t rank_ages(const struct core *core, const struct job *job);
+/* What a job that runs can still need of its whole work, at speed 1: by its limit, or without one by what was learned. */
+us_t rank_left_us(const struct core *core, const struct job *job, us_t now_us);
+/* Whether jobs of one priority go before each other, so that one may have another stopped. */
+bool rank_orders(const struct core *core);
 uint8_t rank_level(const struct core *core, us_t attained_us);
 
 /* waiting.c, for check.c: whether a job stands in line (an array: while it has elements left and fewer run than may), and when it

@@ -88,12 +88,13 @@ void unreserve(struct core *core, uint32_t job)
 {
 	struct reservation *r = keep_find(&core->keep, job);
 	uint32_t n = r ? r->plan.n_tasks : 0, *nodes = mem_new(n, sizeof *nodes);
-	bool kept_quota = r && core->projects_bounded;
+	bool kept_quota = r && core->projects_bounded, moved = r && core->jobs[job]->moving;
 
 	for (uint32_t i = 0; i < n; i++)
 		nodes[i] = pool_node(core->pool, r->plan.tasks[i].centre, r->plan.tasks[i].node);
 	if (r) {
 		keep_unreserve(&core->keep, job, &core->capacity);
+		core->jobs[job]->moving = false;
 		core->freed++; /* also where nothing is free there: others may be promised it */
 	}
 	for (uint32_t i = 0; i < n; i++)
@@ -102,10 +103,14 @@ void unreserve(struct core *core, uint32_t job)
 	if (kept_quota)
 		came_free_all(core);
 	free(nodes);
+	if (moved)
+		requeue(core, core->jobs[job]); /* it stands in line like any other */
 }
 
 void unreserve_all(struct core *core)
 {
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++) /* whoever is in line then, the caller says */
+		core->jobs[core->keep.reservations[i]->job]->moving = false;
 	while (core->keep.n_reservations)
 		unreserve(core, core->keep.reservations[0]->job);
 }
@@ -115,7 +120,7 @@ bool job_stands_in_line(const struct job *job)
 {
 	const struct array *a = job->array;
 
-	if (!job->eligible)
+	if (!job->eligible || job->moving)
 		return false;
 	if (a)
 		return (job->state == JOB_QUEUED || job->state == JOB_ACTIVE) && a->taken < a->count &&
@@ -138,7 +143,7 @@ void requeue(struct core *core, struct job *job)
 		outlook_leave(core, job);
 		queue_remove(&core->queue, job);
 	}
-	if (!stands && core->keep.n_reservations && keep_find(&core->keep, job->id))
+	if (!stands && core->keep.n_reservations && !job_is_moving(job) && keep_find(&core->keep, job->id))
 		unreserve(core, job->id);
 }
 

@@ -24,6 +24,7 @@ static const char *const cause_words[] = {
 	[CAUSE_NONE] = "none",       [CAUSE_EXIT] = "exit",           [CAUSE_SIGNAL] = "signal",         [CAUSE_LIMIT] = "limit",
 	[CAUSE_CANCEL] = "cancel",   [CAUSE_MEMORY] = "memory",       [CAUSE_DEPENDENCY] = "dependency", [CAUSE_LOST] = "lost",
 	[CAUSE_REFUSED] = "refused", [CAUSE_PREEMPTED] = "preempted", [CAUSE_RECLAIMED] = "reclaimed",   [CAUSE_NODE] = "node",
+	[CAUSE_MOVED] = "moved",
 };
 
 const char *claim_cause_word(enum cause cause)

@@ -160,6 +160,36 @@ static int read_score(struct form *form, const struct yaml *value, void *target)
 	return form_map(form, value, &table, target);
 }
 
+static int read_move_after(struct form *form, const struct yaml *value, void *target)
+{
+	return read_duration_or_never(form, value, &((struct config_spec *)target)->move_after_us);
+}
+
+static int read_move_gain(struct form *form, const struct yaml *value, void *target)
+{
+	uint64_t milli;
+
+	if (form_scaled(form, value, 1000, false, 1000, &milli) < 0)
+		return form->err->code;
+	if (!milli)
+		return form_fail(form, value, "expected more than 0, and at most 1");
+	((struct config_spec *)target)->move_gain_milli = (uint32_t)milli;
+	return 0;
+}
+
+static int read_move_least(struct form *form, const struct yaml *value, void *target)
+{
+	return form_duration(form, value, &((struct config_spec *)target)->move_least_us);
+}
+
+static int read_move(struct form *form, const struct yaml *value, void *target)
+{
+	static const struct form_key keys[] = {{"after", read_move_after}, {"gain", read_move_gain}, {"least", read_move_least}};
+	static const struct form_table table = {keys, FORM_COUNT(keys), NULL, 0};
+
+	return form_map(form, value, &table, target);
+}
+
 static const struct form_key config_keys[] = {
 	{"policy", read_policy},
 	{"reservations", read_reservations},
@@ -175,6 +205,7 @@ static const struct form_key config_keys[] = {
 	{"las_levels", read_las_levels},
 	{"cards_power", read_cards_power},
 	{"score", read_score},
+	{"move", read_move},
 };
 static const struct form_table config_table = {config_keys, FORM_COUNT(config_keys), NULL, 0};
 

@@ -158,6 +158,10 @@ void changes_describe_config(const struct config_spec *config, struct buf *lines
 	put_setting(lines, "score.finish", config->finish_weight);
 	put_setting(lines, "score.price", config->price_weight);
 	put_setting(lines, "score.balance", config->balance_weight);
+	put_duration(lines, "move.after", config->move_after_us);
+	buf_printf(lines, "move.gain: %s", units_format_milli(config->move_gain_milli, name, sizeof name));
+	line_end(lines);
+	put_duration(lines, "move.least", config->move_least_us);
 }
 
 /* ---- What only one of them has ---- */

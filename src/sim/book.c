@@ -377,6 +377,7 @@ struct book_plan *book_keep_plan(struct book *book, struct book_plan **list, uin
 
 	*kept = (struct book_plan){.job = job,
 	                           .kind = plan->kind,
+	                           .request = plan->request,
 	                           .n_tasks = plan->n_tasks,
 	                           .n_claims = plan->n_claims,
 	                           .start_us = plan->start_us,
@@ -423,8 +424,9 @@ void book_name_victims(struct book *book, struct book_job *job, const uint32_t *
 	promise->n_victims = n;
 	if (n)
 		memcpy(promise->victims, victims, n * sizeof *victims);
-	for (uint32_t i = 0; i < n; i++)
-		book->jobs[victims[i]].victim_of = promise->job;
+	for (uint32_t i = 0; i < n; i++) /* of a promise that is put off some are gone, and may run again */
+		if (promise->cause != CAUSE_OVERRUN || book->jobs[victims[i]].stopped != CAUSE_NONE)
+			book->jobs[victims[i]].victim_of = promise->job;
 	book->n_ordinary -= n > 0;
 }
 
@@ -470,7 +472,7 @@ static uint64_t group_hash(const struct group *group)
 
 		h = rng_mix(h ^ r->kind ^ (uint64_t)r->cards_milli << 32);
 		h = rng_mix(h ^ r->cpus_milli ^ (uint64_t)r->memory_mib << 32);
-		h = rng_mix(h ^ r->centre ^ (uint64_t)r->image << 32);
+		h = rng_mix(h ^ r->centre ^ (uint64_t)r->image << 32 ^ (uint64_t)r->speed_milli << 33);
 	}
 	return h;
 }
@@ -484,7 +486,7 @@ static bool same_group(const struct group *a, const struct group *b)
 		const struct request *x = &a->requests[i], *y = &b->requests[i];
 
 		if (x->kind != y->kind || x->cards_milli != y->cards_milli || x->cpus_milli != y->cpus_milli ||
-		    x->memory_mib != y->memory_mib || x->centre != y->centre || x->image != y->image)
+		    x->memory_mib != y->memory_mib || x->centre != y->centre || x->image != y->image || x->speed_milli != y->speed_milli)
 			return false;
 	}
 	return true;

@@ -50,7 +50,7 @@ struct book_resource {
 /* A plan in force: an attempt's, or a reservation's. */
 struct book_plan {
 	struct book_plan *next, **link; /* among all of its sort */
-	uint32_t job, kind, n_tasks, n_claims;
+	uint32_t job, kind, request, n_tasks, n_claims;
 	us_t start_us, until_us;
 	bool broken; /* a promise that was broken rightly: it is to be made anew */
 	bool moved;  /* an attempt of which some node left the pool */

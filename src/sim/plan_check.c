@@ -335,7 +335,7 @@ static int take_bound(struct plan_check *c, uint32_t number, uint32_t attempt, c
 /* Who waits again after an attempt: what made room for others always; what was lost while it may be run again; nobody else. */
 static int check_requeued(const struct plan_check *c, struct book_job *job, const struct ended *e, struct err *err)
 {
-	bool made_room = e->cause == CAUSE_PREEMPTED || e->cause == CAUSE_RECLAIMED;
+	bool made_room = e->cause == CAUSE_PREEMPTED || e->cause == CAUSE_RECLAIMED || e->cause == CAUSE_MOVED;
 
 	if (made_room && (job->stopped != e->cause || e->then != JOB_QUEUED))
 		return plan_broken(c, err, "job %" PRIu32 " ends by %s: it was stopped by %s, and is %s then", e->job,
@@ -389,7 +389,8 @@ static int check_stopping(const struct plan_check *c, uint32_t number, const str
 
 	if (is_due(c, job) && cause == CAUSE_PREEMPTED)
 		return 0;
-	if ((cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED) && (!winner || !winner->promise || job->may_leave != cause))
+	if ((cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED || cause == CAUSE_MOVED) &&
+	    (!winner || !winner->promise || job->may_leave != cause))
 		return plan_broken(c, err, "job %" PRIu32 " makes room (%s) for nobody who was promised it", number, cause_word(cause));
 	for (uint32_t i = 0; i < job->live->n_tasks; i++)
 		lost |= !job->live->tasks[i].node || job->live->tasks[i].node->state == NODE_DOWN;
@@ -414,6 +415,8 @@ static int take_stopping(struct plan_check *c, uint32_t number, uint32_t attempt
 		return plan_broken(c, err, "job %" PRIu32 " has no attempt %" PRIu32 " in force", number, attempt);
 	if (check_stopping(c, number, job, cause, err) < 0)
 		return ERR_CORRUPT;
+	if (cause != CAUSE_MOVED)
+		book_end_promise(&c->book, job); /* it was to start elsewhere, and is stopped for another reason now */
 	job->stopped = cause;
 	if (gone_us < job->live->until_us)
 		job->live->until_us = gone_us;
@@ -479,13 +482,45 @@ static void keep_promise(struct plan_check *c, uint32_t number, struct book_job 
 	book_name_victims(&c->book, job, victims, n_victims);
 }
 
+/* A job that is moved, and takes longer than its grace to leave. */
+static bool is_put_off(const struct book_job *job, enum cause cause)
+{
+	return job->state == BOOK_LIVE && job->promise && job->stopped == CAUSE_MOVED && cause == CAUSE_OVERRUN;
+}
+
+/* The promises of jobs that change places count on each other's end, so they are made together and then checked. */
+static int take_moving(struct plan_check *c, const struct move *moves, uint32_t n, struct err *err)
+{
+	uint32_t victims[MOVES_MAX];
+
+	if (rule_moving(c, moves, n, err) < 0)
+		return ERR_CORRUPT;
+	for (uint32_t i = 0; i < n; i++)
+		victims[i] = moves[i].job;
+	for (uint32_t i = 0; i < n; i++) {
+		struct book_job *job = book_job(&c->book, moves[i].job);
+
+		if (rule_shape(c, job, &moves[i].plan, err) < 0)
+			return ERR_CORRUPT;
+		job->may_leave = CAUSE_MOVED;
+		keep_promise(c, moves[i].job, job, CAUSE_MOVED, &moves[i].plan, victims, n);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct book_job *job = book_job(&c->book, moves[i].job);
+
+		if (check_promised(c, job, job->promise, err) < 0)
+			return ERR_CORRUPT;
+	}
+	return 0;
+}
+
 static int take_reserved(struct plan_check *c, uint32_t number, enum cause cause, const struct plan *plan,
                          const uint32_t *victims, uint32_t n_victims, struct err *err)
 {
 	struct book_job *job = book_job(&c->book, number);
 	bool has_start = plan->start_us != US_NEVER;
 
-	if (!job || job->state != BOOK_WAITS)
+	if (!job || (job->state != BOOK_WAITS && !is_put_off(job, cause)))
 		return plan_broken(c, err, "job %" PRIu32 " doesn't wait", number);
 	if (check_moved(c, job, plan, cause, err) < 0 || rule_ready(c, job, c->event->at_us, err) < 0 ||
 	    rule_victims(c, number, cause, victims, n_victims, err) < 0)
@@ -617,6 +652,7 @@ int plan_check_event(struct plan_check *c, const struct event *event, struct err
 	case EVENT_NODE: return take_node(c, event->node.centre, event->node.range, event->node.state, err);
 	case EVENT_BOOKED: return take_booked(c, &event->booked, err);
 	case EVENT_UNBOOKED: return take_unbooked(c, event->unbooked.booking, event->unbooked.cause, err);
+	case EVENT_MOVING: return take_moving(c, event->moving.moves, event->moving.n, err);
 	case EVENT_EXTENDED: return take_extended(c, event->extended.job, event->extended.until_us, err);
 	case EVENT_AGED: return take_aged(c, event->aged.job, event->aged.preemptible, err);
 	case EVENT_ELIGIBLE:

@@ -238,6 +238,82 @@ int rule_victims(struct plan_check *c, uint32_t winner, enum cause cause, const 
 	return reclaims ? may_reclaim(c, winner, victims, n, err) : 0;
 }
 
+/* ---- Who is moved ---- */
+
+static int may_move(const struct plan_check *c, const struct move *move, struct err *err)
+{
+	const struct book_job *job = book_job(&c->book, move->job);
+	us_t after_us = c->config.move_after_us;
+
+	if (!job || job->state != BOOK_LIVE || job->stopped != CAUSE_NONE || job->started_us == US_NEVER || job->promise)
+		return plan_broken(c, err, "job %" PRIu32 " doesn't run, or is on its way already", move->job);
+	after_us = after_us > job->preemptible_after_us ? after_us : job->preemptible_after_us;
+	if (us_add(job->started_us, after_us) > c->event->at_us || after_us == US_NEVER)
+		return plan_broken(c, err, "job %" PRIu32 " can't be moved before %" PRId64, move->job,
+		                   us_add(job->started_us, after_us));
+	if (move->plan.request >= book_group(&c->book, job)->n_requests || move->plan.kind == job->live->kind)
+		return plan_broken(c, err, "job %" PRIu32 " is moved to what it has", move->job);
+	if (move->plan.start_us != us_add(c->event->at_us, c->config.kill_grace_us))
+		return plan_broken(c, err, "job %" PRIu32 " starts again at %" PRId64 ", which isn't when it is gone", move->job,
+		                   move->plan.start_us);
+	return 0;
+}
+
+/* Whether some centre of the pool could run a job by a request. */
+static bool is_there(const struct plan_check *c, const struct request *q)
+{
+	bool share = q->cards_milli % CARD_MILLI != 0;
+
+	for (uint32_t centre = 0; centre < c->book.n_centres; centre++) {
+		uint32_t can = c->book.centres[centre].capabilities;
+
+		if ((q->centre == CENTRE_ANY || q->centre == centre) && can & (q->image ? CAN_IMAGES : CAN_BARE) &&
+		    (!share || can & CAN_FRACTIONS) &&
+		    (q->kind == KIND_ANY || book_resource(&c->book, resource_id(RESOURCE_CARDS, centre, q->kind))))
+			return true;
+	}
+	return false;
+}
+
+/* How much faster a job is there, in thousandths of its fastest in this pool. */
+static int64_t gain_of(const struct plan_check *c, const struct move *move)
+{
+	const struct book_job *job = book_job(&c->book, move->job);
+	const struct group *group = book_group(&c->book, job);
+	int64_t fastest = 1, speed = group->requests[move->plan.request].speed_milli;
+
+	for (uint32_t i = 0; i < group->n_requests; i++)
+		if (group->requests[i].speed_milli > fastest && is_there(c, &group->requests[i]))
+			fastest = group->requests[i].speed_milli;
+	return (speed - group->requests[job->live->request].speed_milli) * 1000 / fastest;
+}
+
+int rule_moving(const struct plan_check *c, const struct move *moves, uint32_t n, struct err *err)
+{
+	int64_t gain = 0;
+
+	if (!n || n > MOVES_MAX || (n == 2 && moves[0].job == moves[1].job))
+		return plan_broken(c, err, "%" PRIu32 " jobs are moved at once", n);
+	for (uint32_t i = 0; i < n; i++) {
+		if (may_move(c, &moves[i], err) < 0)
+			return ERR_CORRUPT;
+		gain += gain_of(c, &moves[i]);
+	}
+	if (gain_of(c, &moves[0]) <= 0)
+		return plan_broken(c, err, "job %" PRIu32 " is moved, and no faster there", moves[0].job);
+	if (gain < c->config.move_gain_milli)
+		return plan_broken(c, err, "job %" PRIu32 " is moved for %" PRId64 " thousandths, and %" PRIu32 " are asked for",
+		                   moves[0].job, gain, c->config.move_gain_milli);
+	for (uint32_t i = 1; i < n; i++) {
+		const struct book_job *a = book_job(&c->book, moves[0].job), *b = book_job(&c->book, moves[i].job);
+
+		if (gain_of(c, &moves[i]) < 0 && (b->priority > a->priority || (b->priority == a->priority && !by_rank(c))))
+			return plan_broken(c, err, "job %" PRIu32 " gets slower cards for job %" PRIu32 ", which couldn't have it stopped",
+			                   moves[i].job, moves[0].job);
+	}
+	return 0;
+}
+
 /* ---- Why promises move ---- */
 
 int rule_moves(const struct plan_check *c, const struct book_plan *promise, enum cause cause, struct err *err)

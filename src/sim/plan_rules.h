@@ -55,6 +55,10 @@ int rule_extended(const struct plan_check *c, struct book_job *job, us_t until_u
 /* Each job that a reservation names as a victim may be ended for that cause. */
 int rule_victims(struct plan_check *c, uint32_t winner, enum cause cause, const uint32_t *victims, uint32_t n, struct err *err);
 
+/* Jobs that run are to start again elsewhere: they may be stopped for that, on another kind, and the speeds that they state rise
+ * by as much in all as the configuration asks. Nobody gets slower cards for one of a lower priority. */
+int rule_moving(const struct plan_check *c, const struct move *moves, uint32_t n, struct err *err);
+
 /* ---- Why promises move ---- */
 
 /* A promise may come later, or be taken back, for that cause: it is one of those that are stated, and it is true. */

@@ -161,6 +161,7 @@ static json_t *centres_json(const struct sim_result *r, double span_s)
 /* What came later than the object's first keys: failures, promises, demand. */
 static void add_more(json_t *json, const struct sim_result *r, const struct summary *s)
 {
+	json_object_set_new(json, "moves", json_integer((json_int_t)r->moves));
 	json_object_set_new(json, "failures", json_integer((json_int_t)r->failures));
 	json_object_set_new(json, "useful_share", json_real(s->useful_share));
 	json_object_set_new(json, "reservations_moved", moved_json(r));
@@ -220,7 +221,8 @@ static void print_more(const struct sim_result *r, const struct summary *s, FILE
 	const char *comma = "";
 
 	if (r->preemptions || r->restarts)
-		fprintf(out, "restarts      %" PRIu64 ", %" PRIu64 " preemptions\n", r->restarts, r->preemptions);
+		fprintf(out, "restarts      %" PRIu64 ", %" PRIu64 " preemptions, %" PRIu64 " moves\n", r->restarts, r->preemptions,
+		        r->moves);
 	if (r->failures || s->useful_share < 1)
 		fprintf(out, "useful        %.2f%% of the card time in use, %" PRIu64 " failures of nodes\n", 100 * s->useful_share,
 		        r->failures);

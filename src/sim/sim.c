@@ -315,6 +315,7 @@ static void see_ended(struct sim *sim, const struct ended *ended, us_t at_us)
 static void see_stopping(struct sim *sim, enum cause cause)
 {
 	sim->result.preemptions += cause == CAUSE_PREEMPTED || cause == CAUSE_RECLAIMED;
+	sim->result.moves += cause == CAUSE_MOVED;
 }
 
 /* A promise may be taken back before another is made: what counts is what the job was told last. */

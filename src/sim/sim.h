@@ -42,7 +42,7 @@ struct sim_result {
 	struct sim_job *jobs; /* as in the trace */
 	uint32_t n_jobs;
 	uint32_t started, completed, failed, never_fit, pending, running;
-	uint64_t restarts, preemptions, failures, events, plans_checked;
+	uint64_t restarts, preemptions, moves, failures, events, plans_checked;
 	uint64_t moved[CAUSE_COUNT];  /* promised starts that were moved to a later instant, by cause */
 	uint64_t total_milli;         /* thousandths of cards in the pool */
 	uint64_t peak_milli;          /* most that were allocated at once */

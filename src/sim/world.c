@@ -179,7 +179,7 @@ static struct due end_by_kill(const struct effect *effect)
 
 	if (effect->cause == CAUSE_NODE)
 		return (struct due){.job = effect->job, .attempt = effect->attempt, .state = ATTEMPT_LOST, .cause = CAUSE_LOST};
-	if (effect->cause == CAUSE_PREEMPTED || effect->cause == CAUSE_RECLAIMED)
+	if (cause_makes_room(effect->cause))
 		due.cause = CAUSE_SIGNAL;
 	return due;
 }

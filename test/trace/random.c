@@ -8,7 +8,8 @@
  * a fresh core that replays the whole log has the digest too, and so has one that was loaded from the saved state.
  *
  * usage: random [FIRST [COUNT [tell]]]   the seeds to run; a failure prints the command that repeats its own; with a third word,
- * each event is told */
+ * each event is told. From seed 1000001 on they are days on which jobs are moved: nearly all run on any kind, at different
+ * speeds, and may be stopped soon; there a loaded copy decides the same about each submit, and no dry run is asked. */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -38,7 +39,8 @@ enum {
 	SHAPES = 8,
 	ACTIONS = 80,
 	EVENTS_MAX = 50000,
-	DEFAULT_SEEDS = 1000
+	DEFAULT_SEEDS = 1000,
+	MOVING_SEEDS = 1000001, /* and on */
 };
 
 static uint64_t first_seed = 1, n_seeds = DEFAULT_SEEDS;
@@ -56,7 +58,7 @@ struct trial {
 	struct group_spec shapes[SHAPES];
 	struct config_spec config;
 	uint32_t last_job, last_booking;
-	bool faults, quotas;
+	bool faults, quotas, moves;
 	struct buf foretold; /* what the next step yields, as a core found that was loaded from the state; empty: not asked */
 };
 
@@ -177,6 +179,35 @@ static void fill_request(struct trial *t, struct request_spec *request)
 		request->cards_milli = 0;
 		request->cpus_milli += 500;
 	}
+}
+
+/* One card, or two, on one node of any kind: so that jobs can change places. */
+static struct group_spec make_swappable(struct trial *t)
+{
+	struct request_spec *requests = arena_new(&t->arena, KINDS, sizeof *requests);
+	uint32_t cards = CARD_MILLI * (1 + one_in(t, 4));
+
+	for (uint32_t i = 0; i < KINDS; i++)
+		requests[i] = (struct request_spec){.kind = kind_names[i], .cards_milli = cards, .speed_milli = 200 + below(t, 1000)};
+	return (struct group_spec){.nodes = 1, .requests = requests, .n_requests = KINDS, .highest = TIER_CENTRE};
+}
+
+/* The same on each kind, gangs, shares and all, at different speeds. */
+static struct group_spec make_movable(struct trial *t)
+{
+	struct request_spec *requests = arena_new(&t->arena, KINDS, sizeof *requests);
+
+	fill_request(t, &requests[0]);
+	for (uint32_t i = 0; i < KINDS; i++) {
+		requests[i] = requests[0];
+		requests[i].kind = requests[0].cards_milli ? kind_names[i] : NULL;
+		requests[i].speed_milli = 200 + below(t, 1000);
+	}
+	return (struct group_spec){.nodes = one_in(t, 2) ? 1 : 1 + below(t, 5),
+	                           .requests = requests,
+	                           .n_requests = requests[0].cards_milli ? KINDS : 1,
+	                           .highest = (enum tier)below(t, TIER_POOL),
+	                           .hard = one_in(t, 2)};
 }
 
 static struct group_spec make_shape(struct trial *t)
@@ -383,6 +414,9 @@ static void see(void *ctx, const struct core *core, const struct event *e)
 		              e->submitted.preemptible_after_us, e->submitted.group.nodes, e->submitted.n_array ? ", an array" : "");
 	else if (e->type == EVENT_ENDED)
 		print_message(" job %" PRIu32 " %s (%s)", e->ended.job, job_state_word(e->ended.then), cause_word(e->ended.cause));
+	else if (e->type == EVENT_MOVING)
+		for (uint32_t i = 0; i < e->moving.n; i++)
+			tell_plan(core, e->moving.moves[i].job, &e->moving.moves[i].plan);
 	else if (e->type == EVENT_ATTEMPT)
 		print_message(" job %" PRIu32 " %s", e->attempt.job, attempt_state_word(e->attempt.state));
 	print_message("\n");
@@ -400,6 +434,21 @@ static void settled(void *ctx, const struct core *core, us_t now_us)
 }
 
 /* ---- What happens ---- */
+
+/* What a core that is loaded from the state decides about a submit: with moves on that much, and not what a dry run tells. */
+static int decide_in_copy(struct trial *t, const struct job_spec *spec, us_t now_us)
+{
+	const struct input in = {.type = INPUT_SUBMIT, .now_us = now_us, .who = spec->user, .submit = {.spec = spec}};
+	struct core *copy = foretold_copy(world_core(t->world));
+	struct step step = {0};
+	int code = core_step(copy, &in, &step, NULL);
+
+	core_check(copy);
+	buf_put(&t->foretold, step.events.data, step.events.len);
+	step_done(&step);
+	core_free(copy);
+	return code;
+}
 
 static int submit(struct trial *t, us_t now_us, struct err *err)
 {
@@ -431,8 +480,14 @@ static int submit(struct trial *t, us_t now_us, struct err *err)
 	uint32_t job;
 	int told, code;
 
+	if (t->moves) {
+		spec.preemptible_after_us = one_in(t, 9) ? US_NEVER : US_SECOND * below(t, 10);
+		spec.checkpoint_every_us = one_in(t, 8) ? 0 : US_SECOND * (1 + below(t, 10));
+	}
+
 	t->foretold.len = 0;
-	told = foretold_check(world_core(t->world), &spec, now_us, repeat, &t->foretold);
+	told = t->moves ? decide_in_copy(t, &spec, now_us)
+	                : foretold_check(world_core(t->world), &spec, now_us, repeat, &t->foretold);
 	code = world_submit(t->world, now_us, &spec, &job, err);
 	if (code != ERR_CORRUPT)
 		assert_int_equal(code, told);
@@ -545,6 +600,16 @@ static int unbook(struct trial *t, us_t now_us, uint32_t booking, struct err *er
 	return code == ERR_NOT_FOUND ? 0 : code;
 }
 
+/* When jobs that run are moved to faster cards: soon, so that it happens. */
+static void configure_moves(struct trial *t)
+{
+	if (!t->moves)
+		return;
+	t->config.move_after_us = one_in(t, 16) ? US_NEVER : US_SECOND * below(t, 10);
+	t->config.move_gain_milli = 1 + below(t, 300);
+	t->config.move_least_us = US_SECOND * below(t, 3);
+}
+
 /* What an installation may be changed to while it works. */
 static int configure(struct trial *t, us_t now_us, struct err *err)
 {
@@ -557,6 +622,7 @@ static int configure(struct trial *t, us_t now_us, struct err *err)
 	t->config.n_las_levels = 1 + below(t, 3);
 	for (uint32_t i = 0; i < t->config.n_las_levels; i++)
 		t->config.las_levels_us[i] = (i ? t->config.las_levels_us[i - 1] : 0) + US_SECOND * (1 + below(t, 200));
+	configure_moves(t);
 	return world_input(t->world, &(struct input){.type = INPUT_CONFIG, .now_us = now_us, .config = &t->config}, err);
 }
 
@@ -593,11 +659,12 @@ static int begin(struct trial *t, struct err *err)
 	if (one_in(t, 3))
 		t->config.history_jobs_max = 5;
 	t->config.seed = t->rng.state;
+	configure_moves(t);
 	t->quotas = !one_in(t, 3);
 	t->pools[0] = make_pool(t);
 	t->pools[1] = make_pool(t);
 	for (uint32_t i = 0; i < SHAPES; i++)
-		t->shapes[i] = make_shape(t);
+		t->shapes[i] = !t->moves || one_in(t, 8) ? make_shape(t) : one_in(t, 4) ? make_movable(t) : make_swappable(t);
 	code = configure(t, US_SECOND, err);
 	return code < 0 ? code
 	                : world_input(t->world, &(struct input){.type = INPUT_POOL, .now_us = US_SECOND, .pool = &t->pools[0]}, err);
@@ -699,7 +766,7 @@ static void check_end(struct trial *t)
 
 static uint64_t try_seed(uint64_t seed, uint64_t *ret_events)
 {
-	struct trial t = {.rng = {seed}, .follower = core_new(), .faults = seed % 3 != 0};
+	struct trial t = {.rng = {seed}, .follower = core_new(), .faults = seed % 3 != 0, .moves = seed >= MOVING_SEEDS};
 	struct world_config config = {.ctx = &t,
 	                              .fate = fate_of,
 	                              .commit = commit,

@@ -267,10 +267,26 @@ static void tell_booked(struct timeline *t, const struct core *core, const struc
 static void tell_aged(struct timeline *t, const struct event *e)
 {
 	if (e->aged.level)
-		say(t, e->at_us, e->aged.job, "is at level %" PRIu32 "%s\n", e->aged.level,
-		    e->aged.preemptible ? ", and may be preempted" : "");
+		say(t, e->at_us, e->aged.job, "is at level %" PRIu32 "%s%s\n", e->aged.level,
+		    e->aged.preemptible ? ", and may be preempted" : "", e->aged.movable ? ", and moved" : "");
+	else if (e->aged.movable)
+		say(t, e->at_us, e->aged.job, "may be preempted, and moved, from now on\n");
 	else
 		say(t, e->at_us, e->aged.job, "may be preempted from now on\n");
+}
+
+static void tell_moving(struct timeline *t, const struct core *core, const struct event *e)
+{
+	for (uint32_t i = 0; i < e->moving.n; i++) {
+		const struct move *m = &e->moving.moves[i];
+
+		say(t, e->at_us, m->job, "is moved at %" PRId64 "s to ", m->plan.start_us / US_SECOND);
+		say_where(t, core, &m->plan);
+		buf_printf(t->out, " of %s", pool_kind_name(core_pool(core), m->plan.kind));
+		if (e->moving.n > 1)
+			buf_printf(t->out, ", as job %" PRIu32 " leaves", e->moving.moves[1 - i].job);
+		buf_printf(t->out, "\n");
+	}
 }
 
 static void see(void *ctx, const struct core *core, const struct event *event)
@@ -318,6 +334,7 @@ static void see(void *ctx, const struct core *core, const struct event *event)
 	case EVENT_UNBOOKED:
 		say(t, event->at_us, 0, "booking %" PRIu32 " is over (%s)\n", event->unbooked.booking, cause_word(event->unbooked.cause));
 		break;
+	case EVENT_MOVING: tell_moving(t, core, event); break;
 	case EVENT_AGED: tell_aged(t, event); break;
 	case EVENT_EXTENDED: say(t, event->at_us, event->extended.job, "keeps what it was lent\n"); break;
 	case EVENT_CONFIG:

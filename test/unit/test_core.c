@@ -930,7 +930,8 @@ static void test_config(void **state)
 	struct world *w = usual_world();
 	static const char *const subjects[] = {
 		"reservations", "jobs_max",   "kill_grace",  "lease", "history_after", "half_life", "starvation_after",
-		"las_levels",   "las_levels", "cards_power", "score", "score",         "score"};
+		"las_levels",   "las_levels", "cards_power", "score", "score",         "score",     "move.after",
+		"move.gain",    "move.gain",  "move.least"};
 	struct config_spec config = config_default(), bad[COUNT(subjects)];
 
 	(void)state;
@@ -951,17 +952,24 @@ static void test_config(void **state)
 	bad[10].finish_weight = 1001;
 	bad[11].price_weight = 1001;
 	bad[12].balance_weight = 1001;
+	bad[13].move_after_us = -1;
+	bad[14].move_gain_milli = 0; /* or they would change places for ever */
+	bad[15].move_gain_milli = 1001;
+	bad[16].move_least_us = US_DURATION_MAX + 1;
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		assert_int_equal(world_config(w, bad[i]), ERR_INVALID);
 		assert_string_equal(w->err.subject, subjects[i]);
 	}
 	for (int policy = POLICY_FAIR; policy <= POLICY_LAS; policy++) { /* the ends of what may be */
-		struct config_spec good = {
-			.policy = (enum policy)policy, .reservations = RESERVATIONS_MAX, .half_life_us = 1, .jobs_max = 9};
+		struct config_spec good = {.policy = (enum policy)policy,
+		                           .reservations = RESERVATIONS_MAX,
+		                           .half_life_us = 1,
+		                           .jobs_max = 9,
+		                           .move_gain_milli = 1};
 
 		assert_int_equal(world_config(w, good), 0);
 		assert_int_equal(w->step.n_events, 1);
-		good.half_life_us = good.starvation_after_us = US_NEVER;
+		good.half_life_us = good.starvation_after_us = good.move_after_us = US_NEVER;
 		good.finish_weight = good.price_weight = good.balance_weight = good.cards_power_milli = 1000;
 		for (uint32_t i = 0; i < LAS_LEVELS_MAX; i++)
 			good.las_levels_us[good.n_las_levels++] = i + 1;

@@ -109,6 +109,9 @@ static void any_config(struct rng *rng, struct arena *arena, struct event *e)
 	e->config.finish_weight = below(rng, 1001);
 	e->config.price_weight = below(rng, 1001);
 	e->config.balance_weight = below(rng, 1001);
+	e->config.move_after_us = chance(rng, 20) ? US_NEVER : any_us(rng);
+	e->config.move_gain_milli = below(rng, 1001);
+	e->config.move_least_us = any_us(rng) % US_DURATION_MAX;
 }
 
 static struct group any_group(struct rng *rng, struct arena *arena)
@@ -321,6 +324,14 @@ static void any_aged(struct rng *rng, struct arena *arena, struct event *e)
 	e->aged.job = any_u32(rng);
 	e->aged.level = below(rng, LAS_LEVELS_MAX + 1);
 	e->aged.preemptible = chance(rng, 50);
+	e->aged.movable = chance(rng, 50);
+}
+
+static void any_moving(struct rng *rng, struct arena *arena, struct event *e)
+{
+	e->moving.n = 1 + below(rng, MOVES_MAX);
+	for (uint32_t i = 0; i < e->moving.n; i++)
+		e->moving.moves[i] = (struct move){any_u32(rng), any_plan(rng, arena)};
 }
 
 /* ---- Are two events the same, field by field? ---- */
@@ -385,6 +396,7 @@ static void same_config(const struct event *x, const struct event *y)
 	for (uint32_t i = 0; i < a->n_las_levels; i++)
 		same(las_levels_us[i]);
 	same(cards_power_milli), same(finish_weight), same(price_weight), same(balance_weight);
+	same(move_after_us), same(move_gain_milli), same(move_least_us);
 }
 
 static void same_submitted(const struct event *x, const struct event *y)
@@ -506,7 +518,16 @@ static void same_extended(const struct event *a, const struct event *b)
 
 static void same_aged(const struct event *a, const struct event *b)
 {
-	same(aged.job), same(aged.level), same(aged.preemptible);
+	same(aged.job), same(aged.level), same(aged.preemptible), same(aged.movable);
+}
+
+static void same_moving(const struct event *a, const struct event *b)
+{
+	same(moving.n);
+	for (uint32_t i = 0; i < a->moving.n; i++) {
+		same(moving.moves[i].job);
+		same_plan(&a->moving.moves[i].plan, &b->moving.moves[i].plan);
+	}
 }
 
 /* ---- There and back ---- */
@@ -534,6 +555,7 @@ static const struct {
 	{EVENT_UNBOOKED, any_unbooked, same_unbooked},
 	{EVENT_AGED, any_aged, same_aged},
 	{EVENT_EXTENDED, any_extended, same_extended},
+	{EVENT_MOVING, any_moving, same_moving},
 };
 
 static void there_and_back(const struct event *event, us_t previous_us, size_t type)

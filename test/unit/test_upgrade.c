@@ -190,6 +190,34 @@ static void lend(struct world *w)
 	end(w, job, 0);
 }
 
+/* A job on slow cards goes to fast ones once these are free. */
+static void move(struct world *w)
+{
+	const struct request_spec requests[] = {{.kind = "a", .cards_milli = 8000, .speed_milli = 1000},
+	                                        {.kind = "b", .cards_milli = 2000, .speed_milli = 300}};
+	const struct group_spec group = {.nodes = 1, .requests = requests, .n_requests = 2, .highest = TIER_CENTRE};
+	const struct job_spec spec = {.name = "mover",
+	                              .project = "p",
+	                              .user = "u",
+	                              .groups = &group,
+	                              .n_groups = 1,
+	                              .priority = 100,
+	                              .limit_us = 6000 * MINUTE,
+	                              .checkpoint_every_us = MINUTE};
+	uint32_t all = world_submit(w, (struct want){.cards_milli = 8000, .nodes = 6, .limit_us = 60 * MINUTE}), job;
+
+	run(w, all);
+	assert_int_equal(world_step(w, (struct input){.type = INPUT_SUBMIT, .submit = {&spec, NULL}}), 0);
+	job = w->step.job;
+	run_bound(w, job);
+	world_tick(w, 40 * MINUTE);
+	end(w, all, 0);
+	assert_int_equal(job_of(w, job)->cause, CAUSE_MOVED);
+	world_report(w, job, ATTEMPT_ENDED, CAUSE_SIGNAL, 143);
+	run(w, job);
+	end(w, job, 0);
+}
+
 static void change_the_pool(struct world *w)
 {
 	struct line_spec fewer[2] = {lines[0], lines[1]};
@@ -267,6 +295,7 @@ static void write_corpus(const char *dir)
 	live_a_day(w, 6);
 	operate(w);
 	lend(w);
+	move(w);
 	change_the_pool(w);
 	live_a_day(w, 5);
 	if (store_open(dir, &store, &err) < 0)
