@@ -130,8 +130,8 @@ static void apply_config(struct core *core, const struct event *e)
 	for (uint32_t id = 1; core->pool && id <= core->last_job; id++)
 		if (core->jobs[id])
 			core->jobs[id]->level = rank_level(core, core_attained_us(core, core->jobs[id], core->now_us));
-	for (struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		struct job *job = running_job(node);
+	for (const struct job *live = core_live_after(core, 0); live; live = core_live_after(core, live->id)) {
+		struct job *job = job_at(core, live->id);
 
 		retime(core, job);
 		line_up(core, job);
@@ -650,7 +650,7 @@ static void index_pool(struct core *core, bool pool_changed)
 	core->tenants = mem_new(core->pool->n_nodes, sizeof *core->tenants);
 	free(core->freed_at);
 	core->freed_at = mem_new(core->pool->n_shelves, sizeof *core->freed_at);
-	core->live = (struct tree){.compare = compare_live};
+	empty_live(core);
 	core->ends = core->victims = core->movers = (struct tree){0};
 	outlook_init(&core->outlook, core->pool);
 	index_keep(core);

@@ -37,8 +37,8 @@ void release_dependents(struct core *core, struct job *job);
 
 /* ---- running.c ---- */
 
-int compare_live(const struct tree_node *a, const struct tree_node *b);
-
+/* None is live, as far as the set of them goes. */
+void empty_live(struct core *core);
 /* A job's attempt holds what its plan says. again: the books of its project know of it already. */
 void take_plan(struct core *core, struct job *job, bool again);
 void give_plan(struct core *core, struct job *job);

@@ -14,9 +14,7 @@ static void check_capacity(const struct core *core)
 	uint32_t id;
 
 	capacity_init(&fresh, core->pool);
-	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		const struct job *job = running_job(node);
-
+	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id)) {
 		assert(job_is_live(job));
 		for (uint32_t i = 0; i < job->plan.n_tasks; i++)
 			if (job_holds(core, job, i, &id, &share))
@@ -35,9 +33,7 @@ static void check_tenants(const struct core *core)
 	struct share share;
 	uint32_t id;
 
-	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		const struct job *job = running_job(node);
-
+	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id)) {
 		assert(job->running->job == job && (job->running->until_us == job->plan.until_us));
 		for (uint32_t i = 0; i < job->plan.n_tasks; i++)
 			here += job_holds(core, job, i, &id, &share);
@@ -57,9 +53,7 @@ static void check_endless(const struct core *core)
 	struct share share;
 	uint32_t id;
 
-	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		const struct job *job = running_job(node);
-
+	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id)) {
 		for (uint32_t i = 0; job->plan.until_us == US_NEVER && i < job->plan.n_tasks; i++) {
 			struct shelf_sum *sum;
 
@@ -80,8 +74,8 @@ static void check_moves(const struct core *core)
 {
 	uint32_t there = 0, moving = 0, held = 0;
 
-	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node))
-		there += running_job(node)->running->n_movers;
+	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id))
+		there += job->running->n_movers;
 	assert(there == core->movers.count);
 	for (const struct tree_node *node = tree_first(&core->movers); node; node = tree_next(node)) {
 		const struct job *job = tree_entry(node, struct mover, node)->of->job;
@@ -116,7 +110,7 @@ void core_check(const struct core *core)
 		assert(!job_is_live(job) || job->plan.n_tasks == core_shape(core, job)->group.nodes);
 	}
 	assert(!memcmp(in_state, core->in_state, sizeof in_state));
-	assert(waiting == core->queue.waiting && live == core->live.count && over == core->over.count);
+	assert(waiting == core->queue.waiting && live == core->n_live && over == core->over.count);
 	queue_check(&core->queue);
 	check_endless(core);
 	check_capacity(core);

@@ -29,6 +29,7 @@ struct core *core_free(struct core *core)
 		job_free(&core->memory, core->jobs[id]);
 	job_memory_done(&core->memory);
 	free(core->endless);
+	free(core->live);
 	capacity_done(&core->capacity);
 	capacity_done(&core->empty);
 	queue_done(&core->queue);
@@ -113,9 +114,7 @@ static void add_effects_before(const struct core *core, const struct event *e, s
 
 void core_outstanding(const struct core *core, struct step *step)
 {
-	for (const struct tree_node *node = tree_first(&core->live); node; node = tree_next(node)) {
-		const struct job *job = running_job(node);
-
+	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id)) {
 		if (job->state == JOB_CLEANUP)
 			add_effect(step, EFFECT_KILL, job, job->cause);
 		else if (job->attempt_state == ATTEMPT_INTENT)

@@ -85,7 +85,7 @@ const struct job *core_element(const struct core *core, uint32_t array, uint32_t
 const struct job *core_job_after(const struct core *core, uint32_t after);
 /* The job with the greatest number below `before` (UINT32_MAX: the last), or NULL. */
 const struct job *core_job_before(const struct core *core, uint32_t before);
-/* Of those whose attempt an engine may hold or run: the one with the least number above `after`, or NULL. Cost: O(log n). */
+/* Of those whose attempt an engine may hold or run: the one with the least number above `after`, or NULL. Cost: O(1) mostly. */
 const struct job *core_live_after(const struct core *core, uint32_t after);
 uint32_t core_jobs_in_state(const struct core *core, enum job_state state);
 const char *core_user(const struct core *core, uint32_t user); /* the user of a job */

@@ -65,7 +65,6 @@ struct running {
 	struct job *job;
 	uint32_t id;                 /* of the job */
 	uint32_t n_tasks;            /* tenants */
-	struct tree_node in_live;    /* by number */
 	bool in_line;                /* it stands among the victims */
 	uint64_t rank;               /* as it stands there */
 	struct tree_node in_victims; /* where it may be preempted: the first to go first */

@@ -15,7 +15,7 @@
 #include "core/state.h"
 
 struct victim {
-	struct job *job;
+	const struct job *job;
 	uint32_t fellow; /* of a reclaim: the project that borrowed */
 	uint64_t rank;   /* as of now */
 	uint64_t lost;   /* work since its last checkpoint: milli-card-microseconds, saturating */
@@ -64,7 +64,7 @@ static bool is_near(const struct search *s, const struct job *job)
 	return false;
 }
 
-static void add_victim(struct search *s, struct job *job, uint32_t fellow)
+static void add_victim(struct search *s, const struct job *job, uint32_t fellow)
 {
 	s->victims[s->n++] = (struct victim){
 		.job = job,
@@ -96,9 +96,8 @@ static void list_behind(struct search *s)
 
 static void list_borrowers(struct search *s)
 {
-	s->victims = arena_new(s->arena, s->core->live.count, sizeof *s->victims);
-	for (const struct tree_node *node = tree_first(&s->core->live); node; node = tree_next(node)) {
-		struct job *job = running_job(node);
+	s->victims = arena_new(s->arena, s->core->n_live, sizeof *s->victims);
+	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id)) {
 		uint32_t fellow;
 
 		if (job->state != JOB_ACTIVE || job->plan.kind != s->kind || !is_near(s, job))
@@ -166,9 +165,7 @@ static us_t gone_us(const struct search *s)
 
 	if (!s->core->in_state[JOB_CLEANUP])
 		return last_us;
-	for (const struct tree_node *node = tree_first(&s->core->live); node; node = tree_next(node)) {
-		const struct job *job = running_job(node);
-
+	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id)) {
 		if (job->state == JOB_CLEANUP && job->plan.until_us != US_NEVER && job->plan.until_us > last_us && is_near(s, job))
 			last_us = job->plan.until_us;
 	}
@@ -178,9 +175,7 @@ static us_t gone_us(const struct search *s)
 /* What is on its way out, or ends by its bound by an instant, counts as gone, or again as there. */
 static void set_leaving_aside(const struct search *s, us_t by_us, bool gone)
 {
-	for (const struct tree_node *node = tree_first(&s->core->live); node; node = tree_next(node)) {
-		const struct job *job = running_job(node);
-
+	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id)) {
 		if (job->state == JOB_CLEANUP || job->plan.until_us <= by_us)
 			preempt_set_aside(s->core, job, gone);
 	}

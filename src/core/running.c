@@ -9,19 +9,14 @@
  * came_free and came_free_all count for the passes (the memos in state.h): one of them follows each change that could let a job
  * start that was found not to. */
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/bitset.h"
 #include "base/mem.h"
 #include "core/apply_inside.h"
 #include "core/place.h"
 
 /* ---- Orders ---- */
-
-int compare_live(const struct tree_node *a, const struct tree_node *b)
-{
-	uint32_t x = tree_entry(a, struct running, in_live)->id, y = tree_entry(b, struct running, in_live)->id;
-
-	return x < y ? -1 : x > y;
-}
 
 static int compare_ends(const struct tree_node *a, const struct tree_node *b)
 {
@@ -42,6 +37,41 @@ static int compare_victims(const struct tree_node *a, const struct tree_node *b)
 	if (x->rank != y->rank)
 		return x->rank > y->rank ? -1 : 1;
 	return x->job->id > y->job->id ? -1 : x->job->id < y->job->id;
+}
+
+/* ---- Who is live ---- */
+
+void empty_live(struct core *core)
+{
+	if (core->live_cap)
+		memset(core->live, 0, bitset_words(core->live_cap) * sizeof *core->live);
+	core->n_live = 0;
+}
+
+/* Room for the numbers of all jobs that may come before there is room for more of these. */
+static void grow_live(struct core *core)
+{
+	uint64_t *live = mem_new(bitset_words(core->jobs_cap), sizeof *live);
+
+	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id))
+		bitset_add(live, core->jobs_cap, job->id);
+	free(core->live);
+	core->live = live;
+	core->live_cap = core->jobs_cap;
+}
+
+static void enter_live(struct core *core, uint32_t id)
+{
+	if (core->live_cap < core->jobs_cap)
+		grow_live(core);
+	bitset_add(core->live, core->live_cap, id);
+	core->n_live++;
+}
+
+static void leave_live(struct core *core, uint32_t id)
+{
+	bitset_remove(core->live, core->live_cap, id);
+	core->n_live--;
 }
 
 /* ---- What came free ---- */
@@ -177,7 +207,7 @@ void take_plan(struct core *core, struct job *job, bool again)
 			count_endless(core, node, &share, 1);
 	}
 	outlook_hold(core, job);
-	tree_insert(&core->live, &job->running->in_live, job->id);
+	enter_live(core, job->id);
 	enter_ends(core, job);
 	line_up(core, job);
 	if (again)
@@ -192,7 +222,7 @@ void give_plan(struct core *core, struct job *job)
 	struct share share;
 	uint32_t node;
 
-	tree_remove(&core->live, &job->running->in_live);
+	leave_live(core, job->id);
 	leave_ends(core, job);
 	if (job->running->in_line)
 		tree_remove(&core->victims, &job->running->in_victims);

@@ -54,12 +54,13 @@ struct core {
 	struct tree over;                /* jobs that are, by when they ended */
 	struct outlook outlook;          /* the work on each shelf */
 	struct map payloads;             /* from the first 8 bytes of a payload's hash to the jobs that have it */
-	struct tree live;                /* jobs whose attempt an engine may hold or run, by number: struct running */
-	struct tree ends;                /* of them those with a bound, by it */
-	struct tree victims;             /* of them those that may be preempted */
-	struct tree movers;              /* where those that may be moved could go: struct mover */
-	struct tenant **tenants;         /* by node: what runs there */
-	struct map idempotency;          /* from the first 8 bytes of the key to the job */
+	uint64_t *live;                  /* the numbers of jobs whose attempt an engine may hold or run: a set below live_cap */
+	uint32_t live_cap, n_live;
+	struct tree ends;        /* of them those with a bound, by it */
+	struct tree victims;     /* of them those that may be preempted */
+	struct tree movers;      /* where those that may be moved could go: struct mover */
+	struct tenant **tenants; /* by node: what runs there */
+	struct map idempotency;  /* from the first 8 bytes of the key to the job */
 	uint32_t in_state[JOB_STATE_COUNT];
 	uint32_t n_jobs;
 
@@ -230,7 +231,6 @@ us_t job_bound_us(const struct job *job);
 bool job_is_lent(const struct job *job);
 us_t job_due_us(const struct core *core, const struct job *job);
 bool job_may_stay(const struct core *core, const struct job *job);
-struct job *running_job(const struct tree_node *in_live);
 /* explain.c: whether a job stands before another, both in line, by the order of the last sort. */
 bool job_stands_before(const struct core *core, const struct job *a, const struct job *b);
 /* What the job asked for that came last; NULL: it left, or none came. */

@@ -2,15 +2,11 @@
  * view.c: looking at the state, for everybody: the planner, the API, the simulator. Nothing here changes anything. */
 #include <string.h>
 
+#include "base/bitset.h"
 #include "core/place.h"
 #include "core/state.h"
 
 /* ---- For the rest of the core ---- */
-
-struct job *running_job(const struct tree_node *in_live)
-{
-	return tree_entry(in_live, struct running, in_live)->job;
-}
 
 const struct shape *core_shape(const struct core *core, const struct job *job)
 {
@@ -149,17 +145,9 @@ enum job_state core_job_state(const struct core *core, const struct job *job)
 
 const struct job *core_live_after(const struct core *core, uint32_t after)
 {
-	const struct job *found = NULL;
+	uint32_t id = after < core->live_cap ? bitset_next(core->live, core->live_cap, after + 1) : BITSET_NONE;
 
-	for (const struct tree_node *node = core->live.root; node;) {
-		if (running_job(node)->id > after) {
-			found = running_job(node);
-			node = node->left;
-		} else {
-			node = node->right;
-		}
-	}
-	return found;
+	return id == BITSET_NONE ? NULL : core->jobs[id];
 }
 
 uint32_t core_reservations(const struct core *core)
