@@ -137,7 +137,7 @@ static double time_arrival(struct load *load)
 	begun = cpu_ns();
 	bench_submit(desk->core, desk->now_us += TURN_US, &job, &desk->step);
 	desk_commit(desk);
-	return cpu_seconds_since(begun) * 1e6;
+	return cpu_us_since(begun);
 }
 
 static double time_end(struct load *load)
@@ -150,7 +150,7 @@ static double time_end(struct load *load)
 	begun = cpu_ns();
 	bench_report(desk->core, desk->now_us += TURN_US, job, ATTEMPT_ENDED, &desk->step);
 	desk_commit(desk);
-	return cpu_seconds_since(begun) * 1e6;
+	return cpu_us_since(begun);
 }
 
 static void put_spread(const char *load_id, const char *what, double *values, size_t n, const char *note)
@@ -276,13 +276,13 @@ static void time_gangs(struct desk *desk, const char *id, uint32_t nodes, enum t
 	for (uint32_t i = 0; i < runs; i++) {
 		begun = cpu_ns();
 		submit_gang(desk, nodes, tier, rng);
-		values[i] = cpu_seconds_since(begun) * 1e6;
+		values[i] = cpu_us_since(begun);
 		if (desk->n_started != 1)
 			die("%s: the gang wasn't placed", id);
 		begun = cpu_ns();
 		bench_report(desk->core, desk->now_us += TURN_US, desk->started[0], ATTEMPT_ENDED, &desk->step);
 		desk_commit(desk);
-		ends[i] = cpu_seconds_since(begun) * 1e6;
+		ends[i] = cpu_us_since(begun);
 		desk->n_started = 0;
 	}
 	bytes = (desk->bytes - bytes) / runs;
