@@ -9,7 +9,7 @@
 static void update(const struct tree *tree, struct tree_node *node)
 {
 	if (tree->update)
-		tree->update(node);
+		(void)tree->update(node);
 }
 
 static void replace_child(struct tree *tree, struct tree_node *parent, struct tree_node *old, struct tree_node *with)
@@ -49,8 +49,20 @@ static void rotate_up(struct tree *tree, struct tree_node *node)
 void tree_updated(struct tree *tree, struct tree_node *node)
 {
 	if (tree->update)
-		for (; node; node = node->parent)
-			tree->update(node);
+		while (node && tree->update(node))
+			node = node->parent;
+}
+
+/* Hangs a new node below its parent, where nothing is, and lifts it to its place. */
+static void hang(struct tree *tree, struct tree_node *node, uint64_t id, struct tree_node *parent, struct tree_node **at)
+{
+	*node = (struct tree_node){.parent = parent, .weight = rng_mix(id)};
+	*at = node;
+	tree->count++;
+	update(tree, node);
+	tree_updated(tree, parent); /* also where the node's own sums are by chance what they were in another tree */
+	while (node->parent && node->parent->weight < node->weight)
+		rotate_up(tree, node);
 }
 
 void tree_insert(struct tree *tree, struct tree_node *node, uint64_t id)
@@ -64,12 +76,13 @@ void tree_insert(struct tree *tree, struct tree_node *node, uint64_t id)
 		parent = *at;
 		at = order < 0 ? &parent->left : &parent->right;
 	}
-	*node = (struct tree_node){.parent = parent, .weight = rng_mix(id)};
-	*at = node;
-	tree->count++;
-	tree_updated(tree, node);
-	while (node->parent && node->parent->weight < node->weight)
-		rotate_up(tree, node);
+	hang(tree, node, id, parent, at);
+}
+
+void tree_append(struct tree *tree, struct tree_node *node, uint64_t id, struct tree_node *last)
+{
+	assert(last ? !last->right && tree->compare(last, node) < 0 : !tree->root);
+	hang(tree, node, id, last, last ? &last->right : &tree->root);
 }
 
 void tree_remove(struct tree *tree, struct tree_node *node)

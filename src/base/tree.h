@@ -19,7 +19,8 @@ struct tree {
 	struct tree_node *root;
 	/* Below 0, 0 or above: a before, at or after b. A total order over what is in the tree. */
 	int (*compare)(const struct tree_node *a, const struct tree_node *b);
-	void (*update)(struct tree_node *node); /* NULL: no sums */
+	/* Makes a node's sums anew; returns whether any is another than it was. NULL: no sums. */
+	bool (*update)(struct tree_node *node);
 	uint32_t count;
 };
 
@@ -28,9 +29,12 @@ struct tree {
 
 /* Adds a node; none in the tree may compare equal. Cost: O(log n) expected. */
 void tree_insert(struct tree *tree, struct tree_node *node, uint64_t id);
+/* The same for a node that belongs behind all others, of which `last` is the last; NULL: there is none. Cost: O(1) expected, and
+ * the sums as far up as they change. */
+void tree_append(struct tree *tree, struct tree_node *node, uint64_t id, struct tree_node *last);
 /* Takes out a node that is in the tree. Cost: O(log n) expected. */
 void tree_remove(struct tree *tree, struct tree_node *node);
-/* Recomputes the sums from a node, whose own value changed but not its order, up to the root. */
+/* Recomputes the sums from a node, whose own value changed but not its order, as far up as they change. */
 void tree_updated(struct tree *tree, struct tree_node *node);
 struct tree_node *tree_first(const struct tree *tree);
 struct tree_node *tree_last(const struct tree *tree);

@@ -185,16 +185,21 @@ static uint32_t class_part(const struct tree_node *node)
 	return node ? job_in_class(node)->class_part : 0;
 }
 
-static void update_part(struct tree_node *node)
+static bool update_part(struct tree_node *node)
 {
-	us_t least = job_in_class(node)->stay_us;
+	struct job *job = job_in_class(node);
+	uint32_t n = class_part(node->left) + 1 + class_part(node->right);
+	us_t least = job->stay_us;
+	bool changed;
 
 	if (node->left && job_in_class(node->left)->stay_least_us < least)
 		least = job_in_class(node->left)->stay_least_us;
 	if (node->right && job_in_class(node->right)->stay_least_us < least)
 		least = job_in_class(node->right)->stay_least_us;
-	job_in_class(node)->stay_least_us = least;
-	job_in_class(node)->class_part = class_part(node->left) + 1 + class_part(node->right);
+	changed = job->stay_least_us != least || job->class_part != n;
+	job->stay_least_us = least;
+	job->class_part = n;
+	return changed;
 }
 
 struct job *class_first(const struct job_class *class)
@@ -239,40 +244,31 @@ static int compare_classes(const struct tree_node *a, const struct tree_node *b)
 	return class_before(x, y) ? -1 : class_before(y, x);
 }
 
-static void update_class(struct tree_node *node)
+static bool update_class(struct tree_node *node)
 {
 	struct job_class *class = class_in_lane(node);
+	uint64_t passed = class->passed_over;
+	uint32_t nodes = class->nodes;
+	us_t stay_us = class->stay_us;
+	bool changed;
 
-	class->passed_least = class->passed_over;
-	class->nodes_least = class->nodes;
-	class->stay_least_us = class->stay_us;
 	for (int i = 0; i < 2; i++) {
 		const struct tree_node *child = i ? node->right : node->left;
 
 		if (!child)
 			continue;
-		if (class_in_lane(child)->passed_least < class->passed_least)
-			class->passed_least = class_in_lane(child)->passed_least;
-		if (class_in_lane(child)->nodes_least < class->nodes_least)
-			class->nodes_least = class_in_lane(child)->nodes_least;
-		if (class_in_lane(child)->stay_least_us < class->stay_least_us)
-			class->stay_least_us = class_in_lane(child)->stay_least_us;
+		if (class_in_lane(child)->passed_least < passed)
+			passed = class_in_lane(child)->passed_least;
+		if (class_in_lane(child)->nodes_least < nodes)
+			nodes = class_in_lane(child)->nodes_least;
+		if (class_in_lane(child)->stay_least_us < stay_us)
+			stay_us = class_in_lane(child)->stay_least_us;
 	}
-}
-
-/* What a class adds to its lane's parts has changed: they are brought up to date as far up as any of them is another. */
-static void class_updated(struct job_class *class)
-{
-	for (struct tree_node *node = &class->in_lane; node; node = node->parent) {
-		struct job_class *at = class_in_lane(node);
-		uint64_t passed = at->passed_least;
-		uint32_t nodes = at->nodes_least;
-		us_t stay_us = at->stay_least_us;
-
-		update_class(node);
-		if (at->passed_least == passed && at->nodes_least == nodes && at->stay_least_us == stay_us)
-			return;
-	}
+	changed = passed != class->passed_least || nodes != class->nodes_least || stay_us != class->stay_least_us;
+	class->passed_least = passed;
+	class->nodes_least = nodes;
+	class->stay_least_us = stay_us;
+	return changed;
 }
 
 static bool is_worth(const struct worth *worth, uint32_t nodes, us_t stay_us)
@@ -307,7 +303,7 @@ void class_pass_over(struct queue *queue, struct job_class *class, uint64_t stam
 	struct lane *lane = queue->lanes[class->lane];
 
 	class->passed_over = stamp + 1;
-	class_updated(class);
+	tree_updated(&lane->classes, &class->in_lane);
 	queue->buckets[lane->bucket]->open_at = 0;
 }
 
@@ -579,7 +575,14 @@ static void drop_lane(struct queue *queue, uint32_t id)
 
 static void lane_insert(struct lane *lane, struct job_class *class)
 {
-	tree_insert(&lane->classes, &class->in_lane, (uint64_t) class->shape << 32 | class->project);
+	uint64_t id = (uint64_t) class->shape << 32 | class->project;
+
+	if (!lane->last || class_before(lane->last, class)) { /* who comes now mostly comes last */
+		tree_append(&lane->classes, &class->in_lane, id, lane->last ? &lane->last->in_lane : NULL);
+		lane->last = class;
+	} else {
+		tree_insert(&lane->classes, &class->in_lane, id);
+	}
 	if (!lane->first || class_before(class, lane->first))
 		lane->first = class;
 }
@@ -590,6 +593,11 @@ static void lane_remove(struct lane *lane, struct job_class *class)
 		struct tree_node *next = tree_next(&class->in_lane);
 
 		lane->first = next ? class_in_lane(next) : NULL;
+	}
+	if (lane->last == class) {
+		struct tree_node *previous = tree_previous(&class->in_lane);
+
+		lane->last = previous ? class_in_lane(previous) : NULL;
 	}
 	tree_remove(&lane->classes, &class->in_lane);
 }
@@ -670,7 +678,7 @@ static bool stays_between(const struct job_class *class, const struct job *first
 }
 
 /* Sets what a class's lane is told of it: the stamp at which it was passed over, and the least stay of its jobs. */
-static void tell_lane(struct job_class *class, uint64_t passed_over)
+static void tell_lane(struct queue *queue, struct job_class *class, uint64_t passed_over)
 {
 	us_t stay_us = job_in_class(class->jobs.root)->stay_least_us;
 
@@ -678,7 +686,7 @@ static void tell_lane(struct job_class *class, uint64_t passed_over)
 		return;
 	class->passed_over = passed_over;
 	class->stay_us = stay_us;
-	class_updated(class);
+	tree_updated(&queue->lanes[class->lane]->classes, &class->in_lane);
 }
 
 /* Moves a class to where its first job now puts it. was_in: it lies in a lane. */
@@ -721,7 +729,7 @@ void queue_add(struct queue *queue, struct job *job)
 		return;
 	}
 	place_class(queue, class, was_in);
-	tell_lane(class, 0);
+	tell_lane(queue, class, 0);
 	queue->lanes[class->lane]->exhausted = 0;
 	queue->buckets[queue->lanes[class->lane]->bucket]->waiting++;
 	bucket_changed(queue, queue->lanes[class->lane]->bucket);
@@ -745,7 +753,7 @@ void queue_remove(struct queue *queue, struct job *job)
 		bucket = queue->lanes[class->lane]->bucket;
 		place_class(queue, class, true);
 		if (class->head)
-			tell_lane(class, class->passed_over);
+			tell_lane(queue, class, class->passed_over);
 		bucket_changed(queue, bucket);
 		if (!--queue->buckets[bucket]->waiting)
 			drop_bucket(queue, bucket);
@@ -862,6 +870,7 @@ static uint32_t check_lane(const struct queue *queue, uint32_t id)
 	uint32_t waiting = 0;
 
 	assert(queue->lanes[id]->first == class_in_lane(tree_first(&queue->lanes[id]->classes)));
+	assert(queue->lanes[id]->last == class_in_lane(tree_last(&queue->lanes[id]->classes)));
 	assert(queue->sites[queue->lanes[id]->site]->users > 0);
 	for (const struct tree_node *node = tree_first(&queue->lanes[id]->classes); node; node = tree_next(node)) {
 		const struct job_class *class = class_in_lane(node);

@@ -79,9 +79,9 @@ struct site {
 struct lane {
 	uint32_t bucket, site; /* among the queue's */
 	uint64_t key;
-	struct tree classes;     /* by rank, then first */
-	struct job_class *first; /* of them */
-	uint64_t exhausted;      /* a memo: the stamp, plus 1, at which every class was passed over */
+	struct tree classes;            /* by rank, then first */
+	struct job_class *first, *last; /* of them */
+	uint64_t exhausted;             /* a memo: the stamp, plus 1, at which every class was passed over */
 };
 
 struct bucket {

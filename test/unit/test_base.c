@@ -253,11 +253,13 @@ static uint64_t sum_of(const struct tree_node *node)
 	return node ? tree_entry(node, struct item, node)->sum : 0;
 }
 
-static void update_sum(struct tree_node *node)
+static bool update_sum(struct tree_node *node)
 {
 	struct item *item = tree_entry(node, struct item, node);
+	uint64_t was = item->sum;
 
 	item->sum = item->key + sum_of(node->left) + sum_of(node->right);
+	return item->sum != was;
 }
 
 /* In order both ways, parents right, and the sum what the members add up to. */
@@ -307,8 +309,10 @@ static void a_tree_keeps_its_order_and_sums(void **state)
 
 		if (items[i].in)
 			tree_remove(&tree, &items[i].node);
-		else
+		else if (tree.root && items[i].key < tree_entry(tree_last(&tree), struct item, node)->key)
 			tree_insert(&tree, &items[i].node, i);
+		else
+			tree_append(&tree, &items[i].node, i, tree_last(&tree));
 		items[i].in = !items[i].in;
 		if (step % 50 == 0)
 			check_tree(&tree, items, ITEMS);
