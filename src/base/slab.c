@@ -9,7 +9,10 @@
 
 #include "base/mem.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#ifndef __has_feature /* clang's way to tell; gcc has __SANITIZE_ADDRESS__ */
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #include <sanitizer/asan_interface.h>
 #else
 #define ASAN_POISON_MEMORY_REGION(p, size) ((void)(p), (void)(size))
@@ -35,6 +38,7 @@ static void add_block(struct slab *slab)
 	slab->blocks = block;
 	slab->at = block + LINE + (LINE - (uintptr_t)block % LINE) % LINE;
 	slab->left = n;
+	ASAN_POISON_MEMORY_REGION(slab->at, n * stride_of(slab));
 }
 
 void *slab_new(struct slab *slab, size_t size)
@@ -44,7 +48,7 @@ void *slab_new(struct slab *slab, size_t size)
 	assert(size >= sizeof slab->free && (slab->size == size || !slab->size));
 	slab->size = size;
 	if (thing) {
-		ASAN_UNPOISON_MEMORY_REGION(thing, slab->size);
+		ASAN_UNPOISON_MEMORY_REGION(thing, size);
 		memcpy(&slab->free, thing, sizeof slab->free);
 		return memset(thing, 0, slab->size);
 	}
@@ -53,7 +57,8 @@ void *slab_new(struct slab *slab, size_t size)
 	thing = slab->at;
 	slab->at += stride_of(slab);
 	slab->left--;
-	return memset(thing, 0, slab->size);
+	ASAN_UNPOISON_MEMORY_REGION(thing, size);
+	return memset(thing, 0, size);
 }
 
 void slab_free(struct slab *slab, void *thing)

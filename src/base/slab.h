@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * slab.h: memory for many things of one size that come and go.
  *
- * What is given back is used again first, and each thing begins at a line of the cache. Under the address sanitizer what was
- * given back may not be touched. */
+ * What is given back is used again first, and each thing of more than half a line of the cache begins at one. Under the address
+ * sanitizer what nobody has may not be touched. */
 #ifndef SUAN_BASE_SLAB_H
 #define SUAN_BASE_SLAB_H
 

@@ -29,7 +29,7 @@
 
 enum {
 	PER_MILLE = 1000,
-	GROUPS_MAX = 128, /* of movers: others aren't looked at */
+	GROUPS_MAX = 128, /* of movers, by kind and size: others aren't looked at */
 	TRIED_MAX = 4,    /* of one group */
 	PLANS_MAX = 16,   /* of swaps, for one decision */
 };
@@ -210,7 +210,10 @@ static const struct mover *next_in_group(const struct mover *m)
 
 static int compare_tops(const void *x, const void *y)
 {
-	return compare_gains(*(const struct mover *const *)x, *(const struct mover *const *)y);
+	const struct mover *a = *(const struct mover *const *)x, *b = *(const struct mover *const *)y;
+	int order = compare_gains(a, b);
+
+	return order ? order : compare_groups(a, b); /* one job may stand first in several */
 }
 
 /* The groups, the highest priority and the greatest gain first. */

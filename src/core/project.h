@@ -61,11 +61,12 @@ struct project_amount {
  * Cost: O(depth × log of the resources that a project ever held); O(all) once in 8 half-lives. */
 void projects_take(struct projects *projects, uint32_t project, const struct project_amount *amount, us_t now_us);
 void projects_give(struct projects *projects, uint32_t project, const struct project_amount *amount, us_t now_us);
-/* As projects_take, for what was held before projects_save: the use that was loaded knows of it already. */
+/* As projects_take, for what was held before projects_save: the use that was loaded knows of it already. Nobody has ranked yet.
+ */
 void projects_hold_again(struct projects *projects, uint32_t project, const struct project_amount *amount);
 
 /* The other way round, for a question: until projects_hold_again the amount doesn't count as held, and nothing of what was used
- * changes. */
+ * changes. Rankings that are kept aren't told: nobody ranks with one meanwhile. */
 void projects_set_aside(struct projects *projects, uint32_t project, const struct project_amount *amount);
 
 /* Thousandths of cards of a kind that the project and all below it hold. */

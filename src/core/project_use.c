@@ -170,6 +170,11 @@ static void change_all(struct projects *p, uint32_t project, const struct projec
 		change_one(p, project, RESOURCE_KINDS + amount->kind, (i128)sign * amount->cards_milli, growth);
 	change_one(p, project, RESOURCE_CPUS_MILLI, (i128)sign * amount->cpus_milli, growth);
 	change_one(p, project, RESOURCE_MEMORY_MIB, (i128)sign * amount->memory_mib, growth);
+}
+
+/* For orders that are kept. A question that is undone before anybody ranks is no change. */
+static void note_change(struct projects *p, uint32_t project)
+{
 	for (uint32_t n = project; n != PROJECT_NONE; n = p->project[n].parent)
 		p->changed[p->n_changed++ % CHANGED_KEPT] = n;
 }
@@ -213,11 +218,13 @@ static i128 growth_at(struct projects *p, us_t now_us)
 void projects_take(struct projects *p, uint32_t project, const struct project_amount *amount, us_t now_us)
 {
 	change_all(p, project, amount, 1, growth_at(p, now_us));
+	note_change(p, project);
 }
 
 void projects_give(struct projects *p, uint32_t project, const struct project_amount *amount, us_t now_us)
 {
 	change_all(p, project, amount, -1, growth_at(p, now_us));
+	note_change(p, project);
 	if (amount->cards_milli > 0)
 		cohorts_relieve(p, project);
 }

@@ -400,14 +400,14 @@ int pool_spec_decode(struct reader *r, struct arena *arena, struct pool_spec *re
 
 /* What is said of moves stands behind the rest, and only where it isn't what is usual: so configurations, and states, that were
  * written before there were moves are the bytes that they were. The policy's number tells: it is so much higher then. */
-enum { WITH_MOVES = 8 };
+enum { WITH_MOVES = 8, UNSAID_GAIN_MILLI = 200 };
+#define UNSAID_AFTER_US (30 * US_MINUTE)
+#define UNSAID_LEAST_US (10 * US_MINUTE)
 
 static bool has_moves(const struct config_spec *spec)
 {
-	struct config_spec usual = config_default();
-
-	return spec->move_after_us != usual.move_after_us || spec->move_gain_milli != usual.move_gain_milli ||
-	       spec->move_least_us != usual.move_least_us;
+	return spec->move_after_us != UNSAID_AFTER_US || spec->move_gain_milli != UNSAID_GAIN_MILLI ||
+	       spec->move_least_us != UNSAID_LEAST_US;
 }
 
 static void put_moves(const struct config_spec *spec, struct buf *buf)
@@ -469,6 +469,9 @@ int config_spec_decode(struct reader *r, unsigned version, struct config_spec *r
 	struct config_spec spec = config_default();
 	uint32_t policy;
 
+	spec.move_after_us = UNSAID_AFTER_US; /* whatever a later release's default is */
+	spec.move_gain_milli = UNSAID_GAIN_MILLI;
+	spec.move_least_us = UNSAID_LEAST_US;
 	policy = (uint32_t)read_uint_max(r, WITH_MOVES + COUNT(policy_words) - 1);
 	spec.policy = (enum policy)(policy % WITH_MOVES);
 	r->bad |= policy % WITH_MOVES >= COUNT(policy_words);
