@@ -545,14 +545,14 @@ static void rank_twice(struct kept *k)
 	project_ranking_check(k->f.p, &k->ranking);
 }
 
-/* For a question something isn't held, or more is; the order may be asked for meanwhile. */
+/* For a question something isn't held for a moment: the order from nothing may be asked for, and what is kept isn't touched. */
 static void ask(struct kept *k)
 {
-	uint32_t i = below(&k->rng, k->n_holdings);
+	uint32_t i = below(&k->rng, k->n_holdings), ranks[PROJECTS_MAX];
 
 	projects_set_aside(k->f.p, k->holdings[i].project, &k->holdings[i].amount);
 	if (chance(&k->rng, 50))
-		rank_twice(k);
+		projects_rank(k->f.p, k->now_us, k->list, k->n, NULL, ranks);
 	projects_hold_again(k->f.p, k->holdings[i].project, &k->holdings[i].amount);
 }
 
