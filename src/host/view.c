@@ -148,7 +148,8 @@ static int find_place(void *ctx, const struct past_job *job)
 	return 1;
 }
 
-static int find_past_engine(struct host *host, uint32_t number, uint32_t attempt, struct engine **ret, struct err *err)
+static int find_past_engine(struct host *host, uint32_t number, uint32_t attempt, struct engine **ret, uint32_t *ret_latest,
+                            struct err *err)
 {
 	struct past_query query = {.after = number - 1, .before = number + 1, .state = -1, .limit = 1};
 	struct past_place place = {.host = host};
@@ -159,7 +160,23 @@ static int find_past_engine(struct host *host, uint32_t number, uint32_t attempt
 	if (attempt < 1 || attempt > place.attempts)
 		return err_set(err, ERR_NOT_FOUND, "attempt", "%u: job %u has had %u", attempt, number, place.attempts);
 	*ret = place.engine;
+	*ret_latest = place.attempts;
 	return 0;
+}
+
+/* Where an attempt before the latest ran isn't kept: it may have been at another centre. So all are asked whose engines really
+ * run something; an attempt's name is the same at each, and no other's. */
+static int open_earlier(struct host *host, uint32_t number, uint32_t attempt, uint32_t rank, int *ret_fd, struct err *err)
+{
+	for (uint32_t i = 0; i < host->n_stations; i++) {
+		struct engine *engine = host->stations[i].engine;
+
+		if (engine && !(engine->ops->capabilities & IS_SIMULATED) &&
+		    engine->ops->log_open(engine, number, attempt, rank, ret_fd, err) == 0)
+			return 0;
+	}
+	return err_set(err, ERR_NOT_FOUND, "attempt", "%u of job %u left no output at node %u of any centre of the pool", attempt,
+	               number, rank);
 }
 
 static int log_open(struct service *service, uint32_t number, uint32_t attempt, uint32_t rank, int *ret_fd, struct err *err)
@@ -167,6 +184,7 @@ static int log_open(struct service *service, uint32_t number, uint32_t attempt, 
 	struct host *host = of(service);
 	const struct job *job = core_job(read_begin(service, false), number);
 	struct engine *engine = NULL;
+	uint32_t placed = 0; /* where attempts below that one ran isn't kept; nor the latest, of a job that waits again */
 	int code = 0;
 
 	if (!job)
@@ -175,15 +193,18 @@ static int log_open(struct service *service, uint32_t number, uint32_t attempt, 
 		code = err_set(err, ERR_NOT_FOUND, "attempt", "job %u hasn't been placed yet, so it has no output", number);
 	else if (attempt < 1 || attempt > job->attempt)
 		code = err_set(err, ERR_NOT_FOUND, "attempt", "%u: job %u has had %u", attempt, number, job->attempt);
-	else if (attempt == job->attempt && rank >= job->plan.n_tasks)
+	else if (attempt == job->attempt && job->plan.n_tasks && rank >= job->plan.n_tasks)
 		code = err_set(err, ERR_NOT_FOUND, "node", "%u: job %u has nodes 0 to %u", rank, number, job->plan.n_tasks - 1);
-	else
+	else if (job->plan.n_tasks)
 		engine = station_engine(host, job->plan.tasks[0].centre);
+	placed = job ? job->attempt + (job->plan.n_tasks == 0) : 0;
 	read_end(service);
 	if (!job)
-		code = find_past_engine(host, number, attempt, &engine, err);
+		code = find_past_engine(host, number, attempt, &engine, &placed, err);
 	if (code < 0)
 		return code;
+	if (attempt < placed)
+		return open_earlier(host, number, attempt, rank, ret_fd, err);
 	if (!engine)
 		return err_set(err, ERR_NOT_FOUND, "centre", "the job's centre isn't in the pool any more");
 	return engine->ops->log_open(engine, number, attempt, rank, ret_fd, err);
