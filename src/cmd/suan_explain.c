@@ -203,10 +203,10 @@ static void print_expected(const json_t *why)
 
 static void print_explanation(const char *id, const json_t *why, const json_t *simulated)
 {
-	const char *reason = text_of(why, "reason", "none"), *state = text_of(why, "state", "?");
+	const char *reason = text_of(why, "reason", "none"), *state = text_of(why, "state", "?"), *text = text_of(why, "text", "");
 
-	if (!strcmp(reason, "none")) {
-		print_line("job %s is %s: it doesn't wait", id, state);
+	if (!strcmp(reason, "none")) { /* where the text says no more than the state, the state alone */
+		print_line("job %s is %s: %s", id, state, strncmp(text, "it doesn't", 10) ? text : "it doesn't wait");
 		return;
 	}
 	print_line("job %s is %s: %s", id, state, reason);

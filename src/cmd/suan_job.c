@@ -261,7 +261,7 @@ static void print_reservation(const json_t *job, us_t now)
 	json_array_foreach (victims, i, victim)
 		ranges_add(&ranges, json_integer_value(victim));
 	ranges_flush(&ranges);
-	print_field("preempts", "%s", ranges.text);
+	print_field(strcmp(text_of(held, "cause", ""), "moved") ? "preempts" : "moves", "%s", ranges.text);
 }
 
 /* Cards times time so far, and what a checkpoint kept of it. */

@@ -194,14 +194,25 @@ static void say_order(const struct core *core, const struct shape *shape, struct
 	         x->blocker);
 }
 
+static void say_none(const struct core *core, const struct job *job, struct explanation *x)
+{
+	const struct reservation *r = job->moving ? keep_find(&core->keep, job->id) : NULL;
+	char when[40];
+
+	if (r)
+		snprintf(x->text, sizeof x->text, "it is being moved to cards of %s at %s, on which it starts at %s",
+		         pool_kind_name(core->pool, r->plan.kind), pool_centre_name(core->pool, r->plan.tasks[0].centre),
+		         us_format_instant(r->plan.start_us, when, sizeof when));
+	else
+		snprintf(x->text, sizeof x->text, "it doesn't wait: it is %s", job_state_word(core_job_state(core, job)));
+}
+
 static void say(const struct core *core, const struct job *job, struct explanation *x)
 {
 	char when[40];
 
 	switch (x->reason) {
-	case REASON_NONE:
-		snprintf(x->text, sizeof x->text, "it doesn't wait: it is %s", job_state_word(core_job_state(core, job)));
-		break;
+	case REASON_NONE: say_none(core, job, x); break;
 	case REASON_BEGIN:
 		snprintf(x->text, sizeof x->text, "it may not begin before %s", us_format_instant(job->begin_us, when, sizeof when));
 		break;

@@ -82,6 +82,17 @@ static int compare_keys(const void *a, const void *b)
 	return order ? order : (x->line > y->line) - (x->line < y->line);
 }
 
+/* The keys of the maps that are open, and of what just ended, before one of its keys. */
+static const char *path_to(struct yaml_builder *b, const struct yaml *map, const char *key)
+{
+	const char *path = "";
+
+	for (uint32_t i = 0; i < b->depth; i++)
+		if (b->open[i].node->key)
+			path = arena_printf(b->arena, "%s%.40s.", path, b->open[i].node->key);
+	return map->key ? arena_printf(b->arena, "%s%.40s.%.40s", path, map->key, key) : arena_printf(b->arena, "%s%.40s", path, key);
+}
+
 static int check_duplicates(struct yaml_builder *b, const struct yaml *map)
 {
 	const struct yaml **members = arena_new(b->arena, map->n, sizeof *members);
@@ -94,7 +105,7 @@ static int check_duplicates(struct yaml_builder *b, const struct yaml *map)
 		if (strcmp(members[i - 1]->key, members[i]->key) != 0)
 			continue;
 		b->line = members[i]->line;
-		err_set(b->err, ERR_INVALID, members[i]->key, "stands twice; first on line %u", members[i - 1]->line);
+		err_set(b->err, ERR_INVALID, path_to(b, map, members[i]->key), "stands twice; first on line %u", members[i - 1]->line);
 		b->err->line = b->line;
 		return ERR_INVALID;
 	}

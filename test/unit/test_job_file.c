@@ -373,7 +373,7 @@ static const struct {
 	{"[1, 2]", "", 1, "expected a map"},
 	{"name: x\n", "run", 0, "nothing to run"},
 	{"run: x\nrun: y\n", "run", 2, "stands twice; first on line 1"},
-	{"run: x\nresources: {cpus: 1, cpus: 2}\n", "cpus", 2, "stands twice"},
+	{"run: x\nresources: {cpus: 1, cpus: 2}\n", "resources.cpus", 2, "stands twice"},
 	{"run: x\n---\nrun: y\n", "", 2, "second document"},
 	{"run: &a x\nname: *a\n", "", 1, "aliases"},
 	{"name: *a\n", "", 1, "aliases"},
