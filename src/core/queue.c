@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * queue.c: shapes, classes, lanes, buckets, and their order; see queue.h.
+ * queue.c: classes, lanes, buckets, and their order; see queue.h. Shapes are in shape.c.
  *
  * Invariants: a class in which a job waits lies in exactly one lane, a lane in one bucket, but for classes that no pool could
  * hold; none of them is empty. A lane's tree keeps, for each part, the least stamp at which one of its classes was passed over
@@ -11,136 +11,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/rng.h"
-
-/* ---- Shapes ---- */
-
-struct hash shape_key(const struct group *group)
-{
-	struct buf buf = {0};
-	struct hash key;
-
-	group_encode(group, &buf);
-	key = hash_of(buf.data, buf.len);
-	buf_done(&buf);
-	return key;
-}
-
-static bool same_request(const struct request *a, const struct request *b)
-{
-	return a->kind == b->kind && a->cards_milli == b->cards_milli && a->cpus_milli == b->cpus_milli &&
-	       a->memory_mib == b->memory_mib && a->centre == b->centre && a->speed_milli == b->speed_milli && a->image == b->image;
-}
-
-static bool same_group(const struct group *a, const struct group *b)
-{
-	if (a->nodes != b->nodes || a->n_requests != b->n_requests || a->ordered != b->ordered || a->hard != b->hard ||
-	    a->highest != b->highest)
-		return false;
-	for (uint32_t i = 0; i < a->n_requests; i++)
-		if (!same_request(&a->requests[i], &b->requests[i]))
-			return false;
-	return true;
-}
-
-/* Of what mostly differs; shapes of one mix are told apart by same_group. Far cheaper than the key, which is for who is new. */
-static uint64_t mix_of(const struct group *group)
-{
-	uint64_t mix = (uint64_t)group->nodes << 32 | group->n_requests << 4 | (uint64_t)group->highest << 2 | group->hard;
-
-	for (uint32_t i = 0; i < group->n_requests; i++) {
-		const struct request *q = &group->requests[i];
-
-		mix = rng_mix(mix ^ ((uint64_t)q->kind << 32 | q->cards_milli));
-		mix = rng_mix(mix ^ ((uint64_t)q->cpus_milli << 32 | q->memory_mib));
-		mix = rng_mix(mix ^ ((uint64_t)q->centre << 32 | q->speed_milli));
-	}
-	return mix;
-}
-
-/* The shape, from the first of this mix on. */
-static uint32_t find_alike(const struct queue *queue, uint64_t mix, const struct group *group)
-{
-	uint32_t id = map_get(&queue->shape_of_mix, mix, UINT32_MAX);
-
-	while (id != UINT32_MAX && !same_group(&queue->shapes[id]->group, group))
-		id = queue->shapes[id]->alike;
-	return id;
-}
-
-uint32_t queue_find_shape(const struct queue *queue, const struct group *group)
-{
-	return find_alike(queue, mix_of(group), group);
-}
-
-uint32_t queue_shape(struct queue *queue, const struct group *group, bool *ret_new)
-{
-	uint64_t mix = mix_of(group);
-	uint32_t id = find_alike(queue, mix, group);
-	struct shape *shape;
-
-	*ret_new = id == UINT32_MAX;
-	if (!*ret_new) {
-		queue->shapes[id]->users++;
-		return id;
-	}
-	shape = mem_new(1, sizeof *shape);
-	shape->users = 1;
-	shape->group = *group;
-	shape->group.requests = mem_new(group->n_requests, sizeof *group->requests);
-	memcpy(shape->group.requests, group->requests, group->n_requests * sizeof *group->requests);
-	shape->key = shape_key(group);
-	if (queue->n_free_shapes) {
-		id = queue->free_shapes[--queue->n_free_shapes];
-	} else {
-		mem_grow((void **)&queue->shapes, &queue->shapes_cap, queue->n_shapes, sizeof *queue->shapes);
-		id = queue->n_shapes++;
-	}
-	queue->shapes[id] = shape;
-	shape->mix = mix;
-	shape->alike = map_get(&queue->shape_of_mix, mix, UINT32_MAX);
-	map_set(&queue->shape_of_mix, mix, id);
-	return id;
-}
-
-static void shape_free(struct shape *shape)
-{
-	if (!shape)
-		return;
-	free(shape->group.requests);
-	free(shape->candidates);
-	free(shape);
-}
-
-/* Takes a shape out of those of its mix. */
-static void unlink_alike(struct queue *queue, uint32_t id)
-{
-	const struct shape *shape = queue->shapes[id];
-	uint32_t before = map_get(&queue->shape_of_mix, shape->mix, UINT32_MAX);
-
-	if (before != id) {
-		while (queue->shapes[before]->alike != id)
-			before = queue->shapes[before]->alike;
-		queue->shapes[before]->alike = shape->alike;
-	} else if (shape->alike != UINT32_MAX) {
-		map_set(&queue->shape_of_mix, shape->mix, shape->alike);
-	} else {
-		map_remove(&queue->shape_of_mix, shape->mix);
-	}
-}
-
-void queue_leave_shape(struct queue *queue, uint32_t id)
-{
-	struct shape *shape = queue->shapes[id];
-
-	if (--shape->users)
-		return;
-	unlink_alike(queue, id);
-	shape_free(shape);
-	queue->shapes[id] = NULL;
-	mem_grow((void **)&queue->free_shapes, &queue->free_shapes_cap, queue->n_free_shapes, sizeof *queue->free_shapes);
-	queue->free_shapes[queue->n_free_shapes++] = id;
-}
 
 /* ---- Numbered things that come and go ---- */
 
@@ -822,8 +692,7 @@ uint32_t queue_ahead(const struct queue *queue, const struct job *job)
 
 void queue_done(struct queue *queue)
 {
-	for (uint32_t i = 0; i < queue->n_shapes; i++)
-		shape_free(queue->shapes[i]);
+	queue_free_shapes(queue);
 	for (uint32_t i = 0; i < queue->n_sites; i++)
 		if (queue->sites[i])
 			free(queue->sites[i]->places);
@@ -834,19 +703,16 @@ void queue_done(struct queue *queue)
 	slab_done(&queue->site_memory);
 	slab_done(&queue->lane_memory);
 	slab_done(&queue->bucket_memory);
-	free(queue->free_shapes);
 	free(queue->free_classes);
 	free(queue->free_sites);
 	free(queue->free_lanes);
 	free(queue->free_buckets);
-	free(queue->shapes);
 	free(queue->classes);
 	free(queue->sites);
 	free(queue->lanes);
 	free(queue->buckets);
 	free(queue->order);
 	free(queue->equal_to);
-	map_done(&queue->shape_of_mix);
 	map_done(&queue->class_of);
 	map_done(&queue->site_of);
 	map_done(&queue->lane_of);

@@ -144,6 +144,8 @@ uint32_t queue_shape(struct queue *queue, const struct group *group, bool *ret_n
 void queue_leave_shape(struct queue *queue, uint32_t id);
 /* The number of a shape that is there, or UINT32_MAX. */
 uint32_t queue_find_shape(const struct queue *queue, const struct group *group);
+/* Frees all shapes, at the end. */
+void queue_free_shapes(struct queue *queue);
 /* The class of such jobs, or NULL where none waits. shape: may be UINT32_MAX. */
 const struct job_class *queue_find_class(const struct queue *queue, uint32_t shape, uint32_t project, uint32_t priority);
 
