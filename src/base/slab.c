@@ -41,23 +41,29 @@ static void add_block(struct slab *slab)
 	ASAN_POISON_MEMORY_REGION(slab->at, n * stride_of(slab));
 }
 
-void *slab_new(struct slab *slab, size_t size)
+/* What was never taken of the latest block, or of another. */
+static void *take_fresh(struct slab *slab)
 {
-	void *thing = slab->free;
+	char *thing;
 
-	assert(size >= sizeof slab->free && (slab->size == size || !slab->size));
-	slab->size = size;
-	if (thing) {
-		ASAN_UNPOISON_MEMORY_REGION(thing, size);
-		memcpy(&slab->free, thing, sizeof slab->free);
-		return memset(thing, 0, slab->size);
-	}
 	if (!slab->left)
 		add_block(slab);
 	thing = slab->at;
 	slab->at += stride_of(slab);
 	slab->left--;
+	return thing;
+}
+
+void *slab_new(struct slab *slab, size_t size)
+{
+	void *thing;
+
+	assert(size >= sizeof slab->free && (slab->size == size || !slab->size));
+	slab->size = size;
+	thing = slab->free ? slab->free : take_fresh(slab);
 	ASAN_UNPOISON_MEMORY_REGION(thing, size);
+	if (thing == slab->free)
+		memcpy(&slab->free, thing, sizeof slab->free);
 	return memset(thing, 0, size);
 }
 

@@ -672,9 +672,7 @@ static const struct job *next_victim(const struct core *core, enum cause *ret_ca
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
 		const struct reservation *r = core->keep.reservations[i];
 
-		if (r->cause == CAUSE_OVERRUN)
-			continue; /* it was put off: they were told, and may run again elsewhere by now */
-		for (uint32_t k = r->n_stopped; k < r->n_victims; k++) {
+		for (uint32_t k = reservation_told(r); k < r->n_victims; k++) {
 			const struct job *job = core_job(core, r->victims[k]);
 
 			*ret_cause = r->cause;

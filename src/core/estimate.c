@@ -368,6 +368,12 @@ static void estimate_bound(struct estimate *e, us_t most_us)
 	e->high_us = least_of(e->high_us, most_us);
 }
 
+/* Where nothing is known. */
+static us_t usual_mid(us_t limit_us)
+{
+	return limit_us == US_NEVER ? US_HOUR : limit_us / 2;
+}
+
 struct estimate estimate_run(const struct estimates *e, const struct estimate_key *key, us_t limit_us)
 {
 	struct mixture mix;
@@ -377,7 +383,7 @@ struct estimate estimate_run(const struct estimates *e, const struct estimate_ke
 	mix_all(&mix, e, key, limit_us, MIX_ONE / 64);
 	if (!mix_quantiles(&mix, &ret)) {
 		ret.low_us = limit_us == US_NEVER ? US_MINUTE : limit_us / 100;
-		ret.mid_us = limit_us == US_NEVER ? US_HOUR : limit_us / 2;
+		ret.mid_us = usual_mid(limit_us);
 		ret.high_us = limit_us == US_NEVER ? US_DAY : limit_us;
 	}
 	estimate_bound(&ret, limit_us);
@@ -394,7 +400,7 @@ us_t estimate_run_mid(const struct estimates *e, const struct estimate_key *key,
 	mix_all(&mix, e, key, limit_us, MIX_ONE / 64);
 	sum = mix_sum(&mix);
 	if (!sum)
-		return limit_us == US_NEVER ? US_HOUR : limit_us / 2;
+		return usual_mid(limit_us);
 	target = (sum + 1) / 2;
 	for (i = mix.first; (below += mix.mass[i]) < target;)
 		i++;

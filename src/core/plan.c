@@ -280,8 +280,7 @@ static void set_victims_aside(const struct core *core, const struct reservation 
 		const struct job *job = core_job(core, r->victims[i]);
 		struct project_amount amount;
 
-		/* It left, and may run again. A promise that was put off counts none as stopped, though all were told. */
-		if (!job || !job_is_live(job) || (job->state != JOB_CLEANUP && (i < r->n_stopped || r->cause == CAUSE_OVERRUN)))
+		if (!job || !job_is_live(job) || (job->state != JOB_CLEANUP && i < reservation_told(r))) /* it left, and may run again */
 			continue;
 		if (job->moving && job->id != r->job) /* of two that change places each is a victim of both: it counts with its own */
 			continue;

@@ -38,11 +38,6 @@ struct search {
 
 /* ---- Who ---- */
 
-static bool by_rank(const struct core *core)
-{
-	return core->config.policy == POLICY_SHORTEST || core->config.policy == POLICY_LAS;
-}
-
 static uint64_t work_lost(const struct core *core, const struct job *job, us_t now_us)
 {
 	us_t ran_us = job->started_us == US_NEVER ? 0 : now_us - job->started_us;
@@ -85,7 +80,7 @@ static void list_behind(struct search *s)
 		const struct running *r = tree_entry(node, struct running, in_victims);
 		bool same = r->job->priority == w->priority;
 
-		if (r->job->priority > w->priority || (same && (!by_rank(s->core) || r->rank <= rank)))
+		if (r->job->priority > w->priority || (same && (!rank_orders(s->core) || r->rank <= rank)))
 			break;
 		if (same && rank_running(s->core, r->job, s->now_us) <= rank)
 			continue;
@@ -119,7 +114,7 @@ static int compare_victims(const void *x, const void *y, void *ctx)
 		return over > 0 ? -1 : 1;
 	if (a->job->priority != b->job->priority)
 		return a->job->priority < b->job->priority ? -1 : 1;
-	if (by_rank(s->core) && a->rank != b->rank)
+	if (rank_orders(s->core) && a->rank != b->rank)
 		return a->rank > b->rank ? -1 : 1;
 	if (a->lost != b->lost)
 		return a->lost < b->lost ? -1 : 1;
@@ -165,20 +160,18 @@ static us_t gone_us(const struct search *s)
 
 	if (!s->core->in_state[JOB_CLEANUP])
 		return last_us;
-	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id)) {
+	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id))
 		if (job->state == JOB_CLEANUP && job->plan.until_us != US_NEVER && job->plan.until_us > last_us && is_near(s, job))
 			last_us = job->plan.until_us;
-	}
 	return last_us;
 }
 
 /* What is on its way out, or ends by its bound by an instant, counts as gone, or again as there. */
 static void set_leaving_aside(const struct search *s, us_t by_us, bool gone)
 {
-	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id)) {
+	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id))
 		if (job->state == JOB_CLEANUP || job->plan.until_us <= by_us)
 			preempt_set_aside(s->core, job, gone);
-	}
 }
 
 /* Whether it fits at an instant with those gone that leave, or end by their bound by by_us. */

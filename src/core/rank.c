@@ -121,9 +121,10 @@ us_t rank_ages(const struct core *core, const struct job *job)
 {
 	us_t at_us = job->movable ? US_NEVER : move_ages(core, job), left_us;
 
-	if (job->preemptible_after_us != US_NEVER && !job->preemptible)
-		at_us = us_add(job->started_us, job->preemptible_after_us) < at_us ? us_add(job->started_us, job->preemptible_after_us)
-		                                                                   : at_us;
+	if (job->preemptible_after_us != US_NEVER && !job->preemptible) {
+		left_us = us_add(job->started_us, job->preemptible_after_us);
+		at_us = left_us < at_us ? left_us : at_us;
+	}
 	if (core->config.policy == POLICY_LAS && job->level < core->config.n_las_levels) {
 		u128 wait;
 

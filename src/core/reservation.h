@@ -25,6 +25,12 @@ struct reservation {
 	bool behind;        /* set for a question, and false between: as if it weren't there */
 };
 
+/* How many of those that make room have been told to: of a promise that was put off all, though it counts them anew. */
+static inline uint32_t reservation_told(const struct reservation *r)
+{
+	return r->cause == CAUSE_OVERRUN ? r->n_victims : r->n_stopped;
+}
+
 /* Whole nodes of a centre over a window. */
 struct booking {
 	uint32_t id;

@@ -35,3 +35,15 @@ job() {
 	shift
 	printf '%s\n' "name: $name" "$@" >"$work/$name.yaml"
 }
+
+# becomes ID FILTER EXPECTED: waits until a job is so.
+becomes() {
+	local i got
+	for ((i = 0; i < 300; i++)); do
+		got=$(suan job "$1" --json | jq -r "$2")
+		[ "$got" = "$3" ] && break
+		kill -0 "$daemon_pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	is "job $1: $2" "$got" "$3"
+}

@@ -31,18 +31,6 @@ END
 
 . "$(dirname "$0")/lib-cli.sh"
 
-# becomes ID FILTER EXPECTED: waits until a job is so.
-becomes() {
-	local i got
-	for ((i = 0; i < 300; i++)); do
-		got=$(suan job "$1" --json | jq -r "$2")
-		[ "$got" = "$3" ] && break
-		kill -0 "$daemon_pid" 2>/dev/null || break
-		sleep 0.1
-	done
-	is "job $1: $2" "$got" "$3"
-}
-
 # trains NAME SPEED [SECONDS]: a job file of one that may be moved; on slow cards it has that speed. It takes so long to save its work.
 trains() {
 	job "$1" 'resources: {accelerators: {fast-card: 2, slow-card: 2}, relative_speed: {fast-card: 1.0, slow-card: '"$2"'}}' 'time: 1h' \

@@ -27,18 +27,6 @@ END
 
 . "$(dirname "$0")/lib-cli.sh"
 
-# becomes ID FILTER EXPECTED: waits until a job is so.
-becomes() {
-	local i got
-	for ((i = 0; i < 300; i++)); do
-		got=$(suan job "$1" --json | jq -r "$2")
-		[ "$got" = "$3" ] && break
-		kill -0 "$daemon_pid" 2>/dev/null || break
-		sleep 0.1
-	done
-	is "job $1: $2" "$got" "$3"
-}
-
 # ask METHOD PATH [BODY]: by HTTP with the token: the status, and the answer in $work/out1.
 ask() {
 	local body=()

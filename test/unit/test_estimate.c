@@ -97,6 +97,7 @@ static void test_levels(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct estimate got = estimate_run(&e, &rows[i].asked, rows[i].limit_us);
 
+		assert_int_equal(estimate_run_mid(&e, &rows[i].asked, rows[i].limit_us), got.mid_us);
 		assert_int_equal(got.level, rows[i].level);
 		assert_near(got.mid_us, rows[i].mid_us, 8);
 		assert_true(got.low_us <= got.mid_us && got.mid_us <= got.high_us && got.high_us <= rows[i].limit_us);
