@@ -54,7 +54,7 @@ void buf_put_u8(struct buf *buf, uint8_t value)
 	buf->data[buf->len++] = value;
 }
 
-void buf_put_uint(struct buf *buf, uint64_t value)
+void buf_put_long_uint(struct buf *buf, uint64_t value)
 {
 	uint8_t *at;
 

@@ -21,7 +21,15 @@ struct buf {
 
 void buf_put(struct buf *buf, const void *bytes, size_t len);
 void buf_put_u8(struct buf *buf, uint8_t value);
-void buf_put_uint(struct buf *buf, uint64_t value);
+void buf_put_long_uint(struct buf *buf, uint64_t value);
+/* Most numbers take one byte. */
+static inline void buf_put_uint(struct buf *buf, uint64_t value)
+{
+	if (value < 0x80 && buf->len < buf->cap)
+		buf->data[buf->len++] = (uint8_t)value;
+	else
+		buf_put_long_uint(buf, value);
+}
 void buf_put_int(struct buf *buf, int64_t value);
 void buf_put_blob(struct buf *buf, const void *bytes, size_t len);
 void buf_put_str(struct buf *buf, const char *text); /* NULL is written as "" */

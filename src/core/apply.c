@@ -605,6 +605,12 @@ static void apply_forgotten(struct core *core, const struct event *e)
 	core->jobs[job->id] = job_free(&core->memory, job);
 }
 
+/* Whether an event leaves what is free of the nodes, and open to whom, as it was. */
+static bool leaves_room(enum event_type type)
+{
+	return type == EVENT_SUBMITTED || type == EVENT_ELIGIBLE || type == EVENT_ATTEMPT || type == EVENT_FORGOTTEN;
+}
+
 void apply(struct core *core, const struct event *event)
 {
 	static void (*const by_type[EVENT_TYPE_COUNT])(struct core *, const struct event *) = {
@@ -632,6 +638,8 @@ void apply(struct core *core, const struct event *event)
 	assert(event->at_us >= core->now_us);
 	core->sequence++;
 	core->now_us = event->at_us;
+	if (!leaves_room(event->type))
+		core->room_as_of = core->sequence;
 	by_type[event->type](core, event);
 }
 

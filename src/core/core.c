@@ -776,15 +776,12 @@ int core_step(struct core *core, const struct input *input, struct step *step, s
 		emit(core, &event, step);
 	event = (struct event){.at_us = now_us};
 	rc = take_input[input->type](core, input, &core->scratch, &event, step, err ? err : &own);
-	if (rc < 0) {
-		step->wake_us = wake_after(core, now_us);
+	if (rc < 0)
 		return rc;
-	}
 	if (rc > 0)
 		emit(core, &event, step);
 	for (; decide(core, now_us, &event); arena_reset(&core->scratch))
 		emit(core, &event, step);
-	step->wake_us = wake_after(core, now_us);
 	return 0;
 }
 

@@ -29,7 +29,6 @@ struct step {
 	struct effect *effects;
 	uint32_t n_effects, effects_cap;
 	/* Of the latest core_step alone: */
-	us_t wake_us;  /* when to call again with INPUT_CLOCK; US_NEVER: only when something comes in */
 	uint32_t job;  /* of a submit: the job's number */
 	bool repeated; /* of a submit: this key was used before, and `job` is what it made then */
 	/* Called with each event as soon as it was applied, which it and what it points to are good for; may be NULL. It stays
@@ -64,8 +63,10 @@ void core_outstanding(const struct core *core, struct step *step);
 
 /* Events applied so far: the sequence number of the last one, the first being 1. */
 uint64_t core_sequence(const struct core *core);
-us_t core_now(const struct core *core);  /* time of the last event */
-us_t core_wake(const struct core *core); /* when the state next changes by itself */
+us_t core_now(const struct core *core); /* time of the last event */
+/* When the state next changes by itself: when to call core_step again, with INPUT_CLOCK, if nothing comes in before; US_NEVER:
+ * not at all. Cost: O(log n), and once after each event where jobs wait O(those that wait first). */
+us_t core_wake(const struct core *core);
 const struct config_spec *core_config(const struct core *core);
 const struct pool *core_pool(const struct core *core); /* NULL before the first EVENT_POOL */
 

@@ -62,8 +62,10 @@ static bool rank_buckets(struct core *core, us_t now_us)
 	if (!queue->sorted)
 		list_entrants(core);
 	alone = core->n_entrants == 1; /* and then the order that is kept, and its ranks, stay for when others come again */
-	if (!alone)
+	if (!alone) {
+		projects_reach(core->tree, now_us);
 		changed = projects_rank(core->tree, now_us, core->entrants, core->n_entrants, &core->ranking, core->ranks);
+	}
 	if (queue->sorted && !changed)
 		return false;
 	for (uint32_t i = 0; i < queue->n_buckets; i++)
@@ -113,14 +115,14 @@ static uint64_t stamp_of(const struct core *core, const struct lane *lane)
 	return site->stamp + (bucket->project == PROJECT_ALL ? core->relieved : projects_relieved(core->tree, bucket->project));
 }
 
-/* A site, and what room it has after the latest event. */
+/* A site, and what room it has now. */
 static const struct site *site_now(const struct core *core, uint32_t id)
 {
 	struct site *site = core->queue.sites[id];
 
-	if (site->room_at == core->sequence + 1)
+	if (site->room_at == core->room_as_of + 1)
 		return site;
-	site->room_at = core->sequence + 1;
+	site->room_at = core->room_as_of + 1;
 	site->open_nodes = nodes_for(core, &core->keep.open, site);
 	site->free_nodes = core->keep.withheld ? nodes_for(core, &core->capacity, site) : site->open_nodes;
 	return site;

@@ -65,6 +65,9 @@ void projects_give(struct projects *projects, uint32_t project, const struct pro
  */
 void projects_hold_again(struct projects *projects, uint32_t project, const struct project_amount *amount);
 
+/* Says that it is so late now. It saves work for what follows at the same instant, and changes no result. */
+void projects_reach(struct projects *projects, us_t now_us);
+
 /* The other way round, for a question: until projects_hold_again the amount doesn't count as held, and nothing of what was used
  * changes. Rankings that are kept aren't told: nobody ranks with one meanwhile. */
 void projects_set_aside(struct projects *projects, uint32_t project, const struct project_amount *amount);

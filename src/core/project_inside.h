@@ -92,7 +92,7 @@ struct projects {
 	us_t half_life_us;  /* US_NEVER: no decay */
 	uint64_t period;    /* of all bases */
 	uint64_t relieved;  /* what the cohorts before the latest declaration counted */
-	struct moment last; /* a memo: the latest instant of a take or give; growth 0: none */
+	struct moment last; /* a memo: the latest instant that was reached; growth 0: none */
 	us_t last_us;
 	/* For orders that are kept: whose accounts changed lately, each change by its count; how often all were made anew. */
 	uint32_t changed[CHANGED_KEPT];
@@ -139,7 +139,7 @@ void projects_grow(struct projects *projects, uint32_t project);
 /* ---- Uses (project_use.c) ---- */
 
 struct moment moment_at(us_t half_life_us, us_t now_us);
-/* The same of a tree's half-life; at once for the instant of the latest take or give. */
+/* The same of a tree's half-life; at once for the instant that was reached last. */
 struct moment moment_of(const struct projects *projects, us_t now_us);
 /* From the period of the bases to that of a moment; at most 127. */
 uint32_t periods_since(const struct projects *projects, const struct moment *at);

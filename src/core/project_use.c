@@ -47,20 +47,19 @@ static const uint64_t roots_of_2[GROWTH_BITS] = {
 	0x80000000000000b1, 0x8000000000000058,
 };
 
-/* 2^56 · 2^(part / whole), part < whole < 2^52: one binary digit of the quotient after the other, and the root that stands for
- * it. It grows with each microsecond: by 2^−52 of itself at least, and the rounding is below 2^−56. */
+/* 2^56 · 2^(part / whole), part < whole < 2^52: for each binary digit of the quotient that is 1, from the first on, the root that
+ * stands for it. It grows with each microsecond: by 2^−52 of itself at least, and the rounding is below 2^−56. */
 static uint64_t growth_of(uint64_t part, uint64_t whole)
 {
-	u128 growth = (u128)1 << 63;
+	uint64_t growth = UINT64_C(1) << 63, quotient = (uint64_t)(((u128)part << GROWTH_BITS) / whole);
 
-	for (int i = 0; i < GROWTH_BITS; i++) {
-		part <<= 1;
-		if (part < whole)
-			continue;
-		part -= whole;
-		growth = growth * roots_of_2[i] >> 63;
+	for (uint64_t left = quotient << (64 - GROWTH_BITS); left;) {
+		int digit = __builtin_clzll(left);
+
+		growth = (uint64_t)((u128)growth * roots_of_2[digit] >> 63);
+		left &= ~(UINT64_C(1) << (63 - digit));
 	}
-	return (uint64_t)(growth >> (63 - GROWTH_BITS));
+	return growth >> (63 - GROWTH_BITS);
 }
 
 static bool decays(us_t half_life_us)
@@ -203,13 +202,19 @@ static void move_bases(struct projects *p, uint64_t period, uint32_t periods)
 	uses_sum(p);
 }
 
+void projects_reach(struct projects *p, us_t now_us)
+{
+	p->last = moment_of(p, now_us);
+	p->last_us = now_us;
+}
+
 /* G at an instant at which something changes, on the scale of the bases. */
 static i128 growth_at(struct projects *p, us_t now_us)
 {
-	struct moment at = moment_of(p, now_us);
+	struct moment at;
 
-	p->last = at;
-	p->last_us = now_us;
+	projects_reach(p, now_us);
+	at = p->last;
 	if (periods_since(p, &at) > PERIODS_MAX)
 		move_bases(p, at.period, periods_since(p, &at));
 	return (i128)at.growth << periods_since(p, &at);

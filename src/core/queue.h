@@ -70,8 +70,8 @@ struct site {
 	uint32_t n_places;
 	uint32_t users; /* lanes */
 	uint64_t key;
-	/* Memos, each as of the event of that number, less 1: the stamp (pass.c); and for how many nodes' tasks there is room on one
-	 * shelf, open to all, and free. */
+	/* Memos, each as of the event of that number, less 1: the stamp (pass.c); and, as of the core's `room_as_of`, for how many
+	 * nodes' tasks there is room on one shelf, open to all, and free. */
 	uint64_t stamp_at, stamp, room_at;
 	uint32_t open_nodes, free_nodes;
 };

@@ -68,6 +68,7 @@ struct core {
 	 * `freed`: anywhere; `freed_all`: for any job; `freed_at`: by shelf and wholly free cards of the node. */
 	uint64_t freed, freed_all, (*freed_at)[CARDS_PER_NODE_MAX + 1];
 	uint64_t relieved;     /* the same, of any quota */
+	uint64_t room_as_of;   /* the latest event that may have changed what is free or open */
 	uint64_t moves_looked; /* no memo: at which count of `freed`, plus 1, nobody was to be moved; follows from the state between
 	                          steps */
 	bool replayed;         /* events were applied that this core didn't decide: see pass_settle() */

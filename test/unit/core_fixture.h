@@ -129,7 +129,7 @@ static inline void world_compare_copy(const struct world *w, struct core *copy, 
 		assert_int_equal(step.effects[i].job, w->step.effects[i].job);
 		assert_int_equal(step.effects[i].attempt, w->step.effects[i].attempt);
 	}
-	assert_int_equal(step.wake_us, w->step.wake_us);
+	assert_int_equal(core_wake(copy), core_wake(w->core));
 	assert_int_equal(step.job, w->step.job);
 	core_check(copy);
 	a = core_digest(w->core);
@@ -188,12 +188,12 @@ static inline int world_step(struct world *w, struct input in)
 		if (core_apply(w->follower, w->step.events.data, w->step.events.len, world_see, w, &err) < 0)
 			fail_msg("the follower refuses: %s", err.text);
 	}
-	if (rc == 0 && w->step.wake_us <= core_now(w->core)) { /* what was due is done */
+	if (rc == 0 && core_wake(w->core) <= core_now(w->core)) { /* what was due is done */
 		uint32_t held_by;
 		const struct plan *plan = first_reservation(w->core, &held_by);
 
 		print_events("decided", &w->step);
-		fail_msg("wakes at %lld, now is %lld; the reservation is job %u's, at %lld", (long long)w->step.wake_us,
+		fail_msg("wakes at %lld, now is %lld; the reservation is job %u's, at %lld", (long long)core_wake(w->core),
 		         (long long)w->now_us, held_by, (long long)(plan ? plan->start_us : 0));
 	}
 	world_compare(w);

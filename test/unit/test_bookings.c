@@ -42,7 +42,7 @@ static void test_who_may_start(void **state)
 
 		world_submit(w, (struct want){.cards_milli = 4000, .limit_us = 10 * US_HOUR});
 		assert_int_equal(world_book(w, "x", 1, 1, "p", US_HOUR, US_HOUR), 0);
-		assert_int_equal(w->step.wake_us, w->now_us + US_HOUR);
+		assert_int_equal(core_wake(w->core), w->now_us + US_HOUR);
 		id = world_submit(
 			w,
 			(struct want){.nodes = rows[i].nodes, .cards_milli = 4000, .limit_us = rows[i].limit_us, .project = rows[i].project});

@@ -418,7 +418,7 @@ static void test_limit(void **state)
 	world_run(w, x);
 	w->now_us += 5 * US_SECOND;
 	world_run(w, y);
-	assert_int_equal(w->step.wake_us, w->now_us + US_MINUTE);
+	assert_int_equal(core_wake(w->core), w->now_us + US_MINUTE);
 	world_tick(w, US_MINUTE - 1);
 	assert_int_equal(w->step.n_events, 0);
 	world_tick(w, 1);
@@ -702,7 +702,7 @@ static void test_begin(void **state)
 
 	(void)state;
 	assert_state(w, past, JOB_STAGE_IN);
-	assert_int_equal(w->step.wake_us, begin);
+	assert_int_equal(core_wake(w->core), begin);
 	world_tick(w, US_HOUR - 1);
 	assert_state(w, first, JOB_QUEUED);
 	world_tick(w, 1);
@@ -824,9 +824,9 @@ static void test_pool_limits(void **state)
 		uint32_t id = world_submit(w, (struct want){.cards_milli = 1000, .limit_us = US_MINUTE});
 
 		world_run(w, id);
-		assert_int_equal(w->step.wake_us, US_NEVER);
+		assert_int_equal(core_wake(w->core), US_NEVER);
 		world_pool(w, next[i]);
-		assert_int_equal(w->step.wake_us, w->now_us + US_MINUTE);
+		assert_int_equal(core_wake(w->core), w->now_us + US_MINUTE);
 		world_tick(w, US_MINUTE);
 		assert_state(w, id, JOB_CLEANUP);
 		world_free(w);
@@ -1024,7 +1024,7 @@ static void test_forgotten(void **state)
 	assert_non_null(core_job(w->core, ids[2]));
 	assert_int_equal(world_cancel(w, ids[0]), ERR_NOT_FOUND);
 	assert_int_equal(core_jobs_in_state(w->core, JOB_COMPLETED), 3);
-	assert_int_equal(w->step.wake_us, job_of(w, ids[2])->ended_us + US_HOUR);
+	assert_int_equal(core_wake(w->core), job_of(w, ids[2])->ended_us + US_HOUR);
 	array = world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 9, 1}, .parallel_max = 1});
 	for (uint32_t i = 0; i < 10; i++) {
 		w->now_us += US_SECOND;
@@ -1036,7 +1036,7 @@ static void test_forgotten(void **state)
 	for (uint32_t id = 1; id <= array + 10; id++)
 		assert_null(core_job(w->core, id));
 	assert_int_equal(core_job_after(w->core, 0) == NULL, true);
-	assert_int_equal(w->step.wake_us, US_NEVER);
+	assert_int_equal(core_wake(w->core), US_NEVER);
 	assert_int_equal(world_submit(w, (struct want){.cards_milli = 1000}), array + 11); /* numbers aren't used again */
 	world_free(w);
 }

@@ -257,7 +257,7 @@ static void test_las_levels(void **state)
 	(void)state;
 	old = world_submit(w, yields);
 	world_run(w, old);
-	assert_int_equal(w->step.wake_us, w->now_us + 15 * US_SECOND); /* times 4 cards */
+	assert_int_equal(core_wake(w->core), w->now_us + 15 * US_SECOND); /* times 4 cards */
 	world_tick(w, 10 * US_SECOND);
 	fresh = world_submit(w, (struct want){.cards_milli = 4000, .preemptible = true});
 	assert_state(w, old, JOB_ACTIVE); /* of one level: by arrival */
@@ -276,10 +276,10 @@ static void test_las_levels(void **state)
 	world_end(w, next, 0);
 	assert_state(w, old, JOB_STAGE_IN);
 	world_run(w, old);
-	assert_int_equal(w->step.wake_us, w->now_us + 135 * US_SECOND); /* 10 minutes of a card, less the one that it had */
+	assert_int_equal(core_wake(w->core), w->now_us + 135 * US_SECOND); /* 10 minutes of a card, less the one that it had */
 	world_tick(w, 135 * US_SECOND);
 	assert_int_equal(job_of(w, old)->level, 2);
-	assert_int_equal(w->step.wake_us, w->now_us + US_DAY - 145 * US_SECOND + 10 * US_SECOND); /* the first to be forgotten */
+	assert_int_equal(core_wake(w->core), w->now_us + US_DAY - 145 * US_SECOND + 10 * US_SECOND); /* the first to be forgotten */
 	world_free(w);
 }
 

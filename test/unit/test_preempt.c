@@ -187,7 +187,7 @@ static void test_preemptible_later(void **state)
 	victim = runs(w, (struct want){.cards_milli = 1000, .preemptible = true, .preemptible_after_us = US_MINUTE});
 	world_submit(w, urgent);
 	assert_state(w, victim, JOB_ACTIVE);
-	assert_int_equal(w->step.wake_us, w->now_us + US_MINUTE);
+	assert_int_equal(core_wake(w->core), w->now_us + US_MINUTE);
 	world_tick(w, US_MINUTE - 1);
 	assert_int_equal(w->step.n_events, 0);
 	world_tick(w, 1);
@@ -322,7 +322,7 @@ static void test_longer_than_grace(void **state)
 	runs(w, (struct want){.cards_milli = 4000});
 	victim = runs(w, yields);
 	winner = world_submit(w, urgent);
-	assert_int_equal(w->step.wake_us, w->now_us + 30 * US_SECOND + 1);
+	assert_int_equal(core_wake(w->core), w->now_us + 30 * US_SECOND + 1);
 	world_tick(w, 30 * US_SECOND);
 	assert_int_equal(w->step.n_events, 0);
 	world_tick(w, 1);

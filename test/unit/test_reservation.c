@@ -27,7 +27,7 @@ static struct world *waiting_world(uint32_t *first)
 	*first = world_submit(w, (struct want){.cards_milli = 4000, .cpus_milli = 6000, .limit_us = US_HOUR});
 	assert_int_equal(cause_of_reserved(w, EVENT_RESERVED), CAUSE_FIRST);
 	assert_reserved(w, *first, w->now_us + US_HOUR);
-	assert_int_equal(w->step.wake_us, w->now_us + US_HOUR + 1);
+	assert_int_equal(core_wake(w->core), w->now_us + US_HOUR + 1);
 	return w;
 }
 
@@ -142,7 +142,7 @@ static void test_cancel_frees_it(void **state)
 	world_cancel(w, first);
 	assert_state(w, held_back, JOB_STAGE_IN);
 	assert_reserved(w, 0, 0);
-	assert_int_equal(w->step.wake_us, us_add(w->now_us, US_DAY)); /* when the canceled one is forgotten */
+	assert_int_equal(core_wake(w->core), us_add(w->now_us, US_DAY)); /* when the canceled one is forgotten */
 	world_free(w);
 }
 
@@ -187,7 +187,7 @@ static void test_unbounded_holds_nothing(void **state)
 	world_submit(w, (struct want){.cards_milli = 2000});
 	first = world_submit(w, (struct want){.cards_milli = 4000, .limit_us = US_HOUR});
 	assert_reserved(w, 0, 0);
-	assert_int_equal(w->step.wake_us, w->now_us + US_DAY); /* when it has waited for long */
+	assert_int_equal(core_wake(w->core), w->now_us + US_DAY); /* when it has waited for long */
 	small = world_submit(w, (struct want){.cards_milli = 1000});
 	assert_state(w, small, JOB_STAGE_IN);
 	assert_state(w, first, JOB_QUEUED);
@@ -456,7 +456,7 @@ static struct world *starving_world(uint32_t *first)
 	}
 	*first = world_submit(w, (struct want){.cards_milli = 4000, .limit_us = US_HOUR});
 	assert_reserved(w, 0, 0);
-	assert_int_equal(w->step.wake_us, w->now_us + US_HOUR);
+	assert_int_equal(core_wake(w->core), w->now_us + US_HOUR);
 	world_tick(w, US_HOUR - 1);
 	assert_int_equal(w->step.n_events, 0);
 	world_tick(w, 1);
@@ -530,7 +530,7 @@ static void test_never_starves(void **state)
 	world_submit(w, (struct want){.cards_milli = 4000});
 	world_submit(w, (struct want){.cards_milli = 2000});
 	world_submit(w, (struct want){.cards_milli = 4000});
-	assert_int_equal(w->step.wake_us, US_NEVER);
+	assert_int_equal(core_wake(w->core), US_NEVER);
 	world_tick(w, 100 * US_DAY);
 	assert_int_equal(w->step.n_events, 0);
 	config.starvation_after_us = 100 * US_DAY; /* as soon as it is configured */
