@@ -30,11 +30,22 @@ struct ranked {
 	bool known, equal;       /* known: the above is so */
 };
 
+/* A share, and how fast it changes with growth: the weight's 2^-64. */
+struct line {
+	u128 share;
+	u128 steepest, least; /* slopes of parts: no part rises faster; the share rises by no less */
+};
+
+enum { LINES_SEEN = 8 };
+
 /* An instant, for comparing. */
 struct scale {
 	const struct projects *p;
 	uint32_t periods;
 	uint64_t growth;
+	/* Lines worked out lately, by a digit of the account's address: who moves is compared with several. */
+	const struct account *seen[LINES_SEEN];
+	struct line lines[LINES_SEEN];
 };
 
 /* ---- Two of them ---- */
@@ -44,12 +55,6 @@ struct rival {
 	const struct account *account;
 	uint64_t weight_inverse;
 	uint32_t project;
-};
-
-/* A share, and how fast it changes with growth: the weight's 2^-64. */
-struct line {
-	u128 share;
-	u128 steepest, least; /* slopes of parts: no part rises faster; the share rises by no less */
 };
 
 static struct rival rival_on(const struct projects *p, uint32_t project, uint32_t level)
@@ -90,6 +95,17 @@ static struct line line_of(const struct scale *s, const struct rival *rival)
 	return line;
 }
 
+/* The line of a rival; its account always has the same weight. */
+static const struct line *line_at(struct scale *s, const struct rival *rival)
+{
+	uint32_t i = (uintptr_t)rival->account / sizeof(struct project) % LINES_SEEN;
+
+	if (s->seen[i] != rival->account)
+		s->lines[i] = line_of(s, rival);
+	s->seen[i] = rival->account;
+	return &s->lines[i];
+}
+
 /* The last growth at which a share is surely below another, as it is now. */
 static uint64_t stays_below(const struct scale *s, const struct line *a, uint64_t weight_a, const struct line *b,
                             uint64_t weight_b)
@@ -111,7 +127,7 @@ static uint64_t stays_below(const struct scale *s, const struct line *a, uint64_
 }
 
 /* Below 0, 0 or above: how a project stands to one behind it. Sets the rest of *ret but where it is above. */
-static int meet(const struct scale *s, uint32_t project, struct ranked *ret)
+static int meet(struct scale *s, uint32_t project, struct ranked *ret)
 {
 	uint32_t depth_a = project_of(s->p, project)->depth, depth_b = project_of(s->p, ret->project)->depth, differing = 0;
 
@@ -125,8 +141,8 @@ static int meet(const struct scale *s, uint32_t project, struct ranked *ret)
 
 		if (a.account == b.account)
 			continue;
-		x = line_of(s, &a);
-		y = line_of(s, &b);
+		x = *line_at(s, &a);
+		y = *line_at(s, &b);
 		ret->left = differing ? PROJECT_NONE : a.project;
 		ret->right = differing++ ? PROJECT_NONE : b.project;
 		if (x.share > y.share)
@@ -237,7 +253,7 @@ static bool doubt(const struct scale *s, struct project_ranking *r)
 
 /* Where a project belongs among the first n, which are in order: behind those that are equal. It is looked for from the end, in
  * steps that grow, for most pass one or two. */
-static uint32_t find_place(const struct scale *s, const struct ranked *order, uint32_t n, struct ranked moving)
+static uint32_t find_place(struct scale *s, const struct ranked *order, uint32_t n, struct ranked moving)
 {
 	uint32_t low = 0, high = n;
 
@@ -262,7 +278,7 @@ static uint32_t find_place(const struct scale *s, const struct ranked *order, ui
 }
 
 /* Moves a project forward. Both that it comes between are compared; the one that it leaves behind isn't yet. */
-static void move(const struct scale *s, struct project_ranking *r, uint32_t from, uint32_t to)
+static void move(struct scale *s, struct project_ranking *r, uint32_t from, uint32_t to)
 {
 	struct ranked moving = r->order[from];
 
@@ -278,7 +294,7 @@ static void move(const struct scale *s, struct project_ranking *r, uint32_t from
 }
 
 /* Compares those again of whom it isn't known how they stand. Returns whether any rank is another. */
-static bool repair(const struct scale *s, struct project_ranking *r)
+static bool repair(struct scale *s, struct project_ranking *r)
 {
 	bool changed = false;
 
@@ -314,7 +330,7 @@ bool projects_rank(const struct projects *p, us_t now_us, const uint32_t *list, 
                    uint32_t *ret_ranks)
 {
 	struct moment at = moment_of(p, now_us);
-	const struct scale scale = {.p = p, .periods = periods_since(p, &at), .growth = at.growth};
+	struct scale scale = {.p = p, .periods = periods_since(p, &at), .growth = at.growth};
 	bool changed = true, same_list;
 
 	if (!r) {
