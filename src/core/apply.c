@@ -659,7 +659,8 @@ static void index_pool(struct core *core, bool pool_changed)
 	free(core->freed_at);
 	core->freed_at = mem_new(core->pool->n_shelves, sizeof *core->freed_at);
 	empty_live(core);
-	core->ends = core->victims = core->movers = (struct tree){0};
+	sorted_done(&core->ends);
+	core->victims = core->movers = (struct tree){0};
 	outlook_init(&core->outlook, core->pool);
 	index_keep(core);
 	for (uint32_t i = 0; i < core->queue.n_shapes; i++)

@@ -34,7 +34,7 @@ static void check_tenants(const struct core *core)
 	uint32_t id;
 
 	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id)) {
-		assert(job->running->job == job && (job->running->until_us == job->plan.until_us));
+		assert(job->running->job == job);
 		for (uint32_t i = 0; i < job->plan.n_tasks; i++)
 			here += job_holds(core, job, i, &id, &share);
 	}
@@ -44,6 +44,24 @@ static void check_tenants(const struct core *core)
 			there++;
 		}
 	assert(here == there);
+}
+
+/* Who runs and has a bound stands in the set, by it. */
+static void check_ends(const struct core *core)
+{
+	uint32_t bounded = 0;
+
+	sorted_check(&core->ends);
+	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id))
+		bounded += job->plan.until_us != US_NEVER;
+	assert(bounded == core->ends.count);
+	for (struct sorted_place at = {0}; sorted_at(&core->ends, at); at = sorted_next(&core->ends, at)) {
+		const struct job *job = core_job(core, sorted_at(&core->ends, at)->id);
+
+		assert(job);
+		assert(job_is_live(job));
+		assert(sorted_at(&core->ends, at)->key == job->plan.until_us);
+	}
 }
 
 /* What jobs without a bound hold, added up once more. */
@@ -112,6 +130,7 @@ void core_check(const struct core *core)
 	assert(!memcmp(in_state, core->in_state, sizeof in_state));
 	assert(waiting == core->queue.waiting && live == core->n_live && over == core->over.count);
 	queue_check(&core->queue);
+	check_ends(core);
 	check_endless(core);
 	check_capacity(core);
 	check_tenants(core);

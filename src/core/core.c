@@ -30,6 +30,7 @@ struct core *core_free(struct core *core)
 	job_memory_done(&core->memory);
 	free(core->endless);
 	free(core->live);
+	sorted_done(&core->ends);
 	capacity_done(&core->capacity);
 	capacity_done(&core->empty);
 	queue_done(&core->queue);

@@ -111,7 +111,6 @@ struct running *running_new(struct job_memory *memory, struct job *job, uint32_t
 	struct running *running = n_tasks == 1 ? slab_new(&memory->running, running_size(1)) : mem_new(1, running_size(n_tasks));
 
 	running->job = job;
-	running->id = job->id;
 	running->n_tasks = n_tasks;
 	return running;
 }

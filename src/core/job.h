@@ -57,13 +57,10 @@ struct tenant {
 	uint32_t task;
 };
 
-/* What only a job has whose attempt its engine may hold or run. All of it follows from the rest. What one tree compares lies in
- * one line of the cache. */
+/* What only a job has whose attempt its engine may hold or run. All of it follows from the rest. What the tree of victims
+ * compares here lies in one line of the cache. */
 struct running {
-	struct tree_node in_ends; /* where it has a bound: by it */
-	us_t until_us;            /* as it stands there */
 	struct job *job;
-	uint32_t id;                 /* of the job */
 	uint32_t n_tasks;            /* tenants */
 	bool in_line;                /* it stands among the victims */
 	uint64_t rank;               /* as it stands there */

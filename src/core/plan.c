@@ -587,33 +587,35 @@ static bool is_near(const struct core *core, const struct shape *shape, const st
 struct future {
 	const struct core *core;
 	const struct shape *shape;
-	us_t now_us, late_us;        /* late_us: when what is late ends */
-	struct tree_node *late, *on; /* the next of those that are late, and of the others; NULL: none */
+	us_t now_us, late_us;         /* late_us: when what is late ends */
+	struct sorted_place late, on; /* the next of those that are late, and of the others, in `ends` */
 	us_t at_us;
 	uint64_t *free_milli; /* by shelf: thousandths of cards that are free by then, whomever they are kept for */
 };
 
-static const struct running *ending(const struct tree_node *node)
+/* Whether somebody stands at a place of `ends` who ends by an instant. */
+static bool ends_by(const struct core *core, struct sorted_place place, us_t at_us)
 {
-	return tree_entry(node, struct running, in_ends);
+	const struct sorted_entry *end = sorted_at(&core->ends, place);
+
+	return end && end->key <= at_us;
 }
 
 static struct future future_of(const struct core *core, const struct shape *shape, us_t now_us, struct arena *arena)
 {
-	struct future f = {.core = core, .shape = shape, .now_us = now_us, .on = tree_first(&core->ends), .at_us = now_us};
+	struct future f = {.core = core, .shape = shape, .now_us = now_us, .at_us = now_us};
 
 	f.free_milli = arena_new(arena, core->pool->n_shelves, sizeof *f.free_milli);
 	memcpy(f.free_milli, core->capacity.shelf_milli, core->pool->n_shelves * sizeof *f.free_milli);
 	f.late_us = us_add(now_us, core->config.kill_grace_us > US_SECOND ? core->config.kill_grace_us : US_SECOND);
-	f.late = f.on && ending(f.on)->until_us <= now_us ? f.on : NULL;
-	while (f.on && ending(f.on)->until_us <= now_us)
-		f.on = tree_next(f.on);
+	while (ends_by(core, f.on, now_us))
+		f.on = sorted_next(&core->ends, f.on);
 	return f;
 }
 
-static void ends_then(struct future *f, const struct tree_node *node)
+static void ends_then(struct future *f, struct sorted_place place)
 {
-	const struct job *job = ending(node)->job;
+	const struct job *job = core_job(f->core, sorted_at(&f->core->ends, place)->id);
 	struct share share;
 	uint32_t id;
 
@@ -644,24 +646,20 @@ enum { ENDS_AT_ONCE = 64 };
  * time: a gang seldom needs them all. */
 static bool future_next(struct future *f)
 {
+	const struct sorted *all = &f->core->ends;
 	us_t next_us = keep_next_end(&f->core->keep, f->at_us);
 	int ends = 0;
 
-	if (f->late && f->late_us < next_us)
+	if (ends_by(f->core, f->late, f->now_us) && f->late_us < next_us)
 		next_us = f->late_us;
-	if (f->on && ending(f->on)->until_us < next_us)
-		next_us = ending(f->on)->until_us;
+	if (ends_by(f->core, f->on, next_us))
+		next_us = sorted_at(all, f->on)->key;
 	if (next_us == US_NEVER)
 		return false;
 	f->at_us = next_us;
-	for (; f->late && f->late_us <= next_us; f->late = tree_next(f->late)) {
-		if (ending(f->late)->until_us > f->now_us) {
-			f->late = NULL;
-			break;
-		}
+	for (; f->late_us <= next_us && ends_by(f->core, f->late, f->now_us); f->late = sorted_next(all, f->late))
 		ends_then(f, f->late);
-	}
-	for (; f->on && ending(f->on)->until_us <= next_us && ends < ENDS_AT_ONCE; f->on = tree_next(f->on), ends++)
+	for (; ends < ENDS_AT_ONCE && ends_by(f->core, f->on, next_us); f->on = sorted_next(all, f->on), ends++)
 		ends_then(f, f->on);
 	return true;
 }
@@ -669,14 +667,16 @@ static bool future_next(struct future *f)
 /* Takes again what was given back. */
 static void future_done(const struct future *f)
 {
+	const struct sorted *all = &f->core->ends;
+	const struct sorted_entry *end, *on = sorted_at(all, f->on);
 	bool late_ended = f->at_us >= f->late_us;
 	struct share share;
 	uint32_t id;
 
-	for (const struct tree_node *node = tree_first(&f->core->ends); node && node != f->on; node = tree_next(node)) {
-		const struct job *job = ending(node)->job;
+	for (struct sorted_place at = {0}; (end = sorted_at(all, at)) != on; at = sorted_next(all, at)) {
+		const struct job *job = core_job(f->core, end->id);
 
-		if ((ending(node)->until_us <= f->now_us && !late_ended) || !is_near(f->core, f->shape, job))
+		if ((end->key <= f->now_us && !late_ended) || !is_near(f->core, f->shape, job))
 			continue;
 		for (uint32_t i = 0; i < job->plan.n_tasks; i++)
 			if (job_holds(f->core, job, i, &id, &share) && !keep_has(&f->core->keep, id))

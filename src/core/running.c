@@ -16,17 +16,6 @@
 #include "core/apply_inside.h"
 #include "core/place.h"
 
-/* ---- Orders ---- */
-
-static int compare_ends(const struct tree_node *a, const struct tree_node *b)
-{
-	const struct running *x = tree_entry(a, struct running, in_ends), *y = tree_entry(b, struct running, in_ends);
-
-	if (x->until_us != y->until_us)
-		return x->until_us < y->until_us ? -1 : 1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
 /* The lowest priority first; of one priority what stands last in the policy's order, and came last. */
 static int compare_victims(const struct tree_node *a, const struct tree_node *b)
 {
@@ -144,18 +133,14 @@ static void leave_tenant(struct tenant *t)
 
 static void enter_ends(struct core *core, struct job *job)
 {
-	struct running *running = job->running;
-
-	running->until_us = job->plan.until_us;
-	core->ends.compare = compare_ends;
-	if (running->until_us != US_NEVER)
-		tree_insert(&core->ends, &running->in_ends, job->id);
+	if (job->plan.until_us != US_NEVER)
+		sorted_insert(&core->ends, job->plan.until_us, job->id);
 }
 
 static void leave_ends(struct core *core, struct job *job)
 {
-	if (job->running->until_us != US_NEVER)
-		tree_remove(&core->ends, &job->running->in_ends);
+	if (job->plan.until_us != US_NEVER)
+		sorted_remove(&core->ends, job->plan.until_us, job->id);
 }
 
 void line_up(struct core *core, struct job *job)

@@ -5,6 +5,7 @@
 #define SUAN_CORE_STATE_H
 
 #include "base/map.h"
+#include "base/sorted.h"
 #include "core/core.h"
 #include "core/estimate.h"
 #include "core/fill.h"
@@ -56,7 +57,7 @@ struct core {
 	struct map payloads;             /* from the first 8 bytes of a payload's hash to the jobs that have it */
 	uint64_t *live;                  /* the numbers of jobs whose attempt an engine may hold or run: a set below live_cap */
 	uint32_t live_cap, n_live;
-	struct tree ends;        /* of them those with a bound, by it */
+	struct sorted ends;      /* of them those with a bound, by it */
 	struct tree victims;     /* of them those that may be preempted */
 	struct tree movers;      /* where those that may be moved could go: struct mover */
 	struct tenant **tenants; /* by node: what runs there */
