@@ -658,6 +658,8 @@ static void index_pool(struct core *core, bool pool_changed)
 	core->tenants = mem_new(core->pool->n_nodes, sizeof *core->tenants);
 	free(core->freed_at);
 	core->freed_at = mem_new(core->pool->n_shelves, sizeof *core->freed_at);
+	free(core->room);
+	core->room = mem_new(core->pool->n_shelves, sizeof *core->room);
 	empty_live(core);
 	sorted_done(&core->ends);
 	core->victims = core->movers = (struct tree){0};

@@ -340,6 +340,15 @@ uint32_t capacity_nodes_with(const struct capacity *c, uint32_t domain, uint32_t
 	return n;
 }
 
+void capacity_nodes_by_cards(const struct capacity *c, uint32_t domain, uint32_t cards_max, uint32_t *ret)
+{
+	const uint32_t *hist = &c->hist[c->pool->domains[domain].hist_first];
+	uint32_t n = 0;
+
+	for (uint32_t f = cards_max + 1; f-- > 0;)
+		ret[f] = n += hist[f];
+}
+
 void capacity_check(const struct capacity *c)
 {
 	struct capacity fresh = {.pool = c->pool};

@@ -56,6 +56,9 @@ void capacity_set(struct capacity *capacity, uint32_t node, const uint16_t *mill
 /* Nodes of a domain with at least `cards` wholly free cards. Cost: O(cards of a node). */
 uint32_t capacity_nodes_with(const struct capacity *capacity, uint32_t domain, uint32_t cards_max, uint32_t cards);
 
+/* The same for all of 0 to cards_max cards: ret[cards]. */
+void capacity_nodes_by_cards(const struct capacity *capacity, uint32_t domain, uint32_t cards_max, uint32_t *ret);
+
 /* The first node of a domain's shelf at or after `from` with exactly `free` wholly free cards, or NODE_NONE where there is none
  * before `end`. Cost: a few words. */
 uint32_t capacity_next_node(const struct capacity *capacity, const struct shelf *shelf, uint32_t free, uint32_t from,

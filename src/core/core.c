@@ -58,6 +58,7 @@ struct core *core_free(struct core *core)
 	free(core->marks);
 	free(core->tenants);
 	free(core->freed_at);
+	free(core->room);
 	free(core->entrants);
 	free(core->ranks);
 	free(core->place_of);

@@ -87,18 +87,18 @@ void pass_sort(struct core *core, us_t now_us)
 
 /* ---- What could have changed since a class was passed over ---- */
 
-/* The most nodes that one shelf has with as many wholly free cards as tasks of a site want. */
-static uint32_t nodes_for(const struct core *core, const struct capacity *capacity, const struct site *site)
+/* A shelf's room as it is now. */
+static const struct shelf_room *room_now(const struct core *core, uint32_t number)
 {
-	uint32_t most = 0;
+	const struct shelf *shelf = &core->pool->shelves[number];
+	struct shelf_room *room = &core->room[number];
 
-	for (uint32_t i = 0; i < site->n_places; i++) {
-		const struct shelf *shelf = &core->pool->shelves[site->places[i].shelf];
-		uint32_t n = capacity_nodes_with(capacity, shelf->domain, shelf->cards_max, site->places[i].cards);
-
-		most = n > most ? n : most;
+	if (room->at != core->room_as_of + 1) {
+		capacity_nodes_by_cards(&core->keep.open, shelf->domain, shelf->cards_max, room->open);
+		capacity_nodes_by_cards(&core->capacity, shelf->domain, shelf->cards_max, room->free);
+		room->at = core->room_as_of + 1;
 	}
-	return most;
+	return room;
 }
 
 static uint64_t stamp_of(const struct core *core, const struct lane *lane)
@@ -115,7 +115,7 @@ static uint64_t stamp_of(const struct core *core, const struct lane *lane)
 	return site->stamp + (bucket->project == PROJECT_ALL ? core->relieved : projects_relieved(core->tree, bucket->project));
 }
 
-/* A site, and what room it has now. */
+/* A site, and what room it has now: the most nodes that one shelf has with as many wholly free cards as its tasks want. */
 static const struct site *site_now(const struct core *core, uint32_t id)
 {
 	struct site *site = core->queue.sites[id];
@@ -123,8 +123,14 @@ static const struct site *site_now(const struct core *core, uint32_t id)
 	if (site->room_at == core->room_as_of + 1)
 		return site;
 	site->room_at = core->room_as_of + 1;
-	site->open_nodes = nodes_for(core, &core->keep.open, site);
-	site->free_nodes = core->keep.withheld ? nodes_for(core, &core->capacity, site) : site->open_nodes;
+	site->open_nodes = site->free_nodes = 0;
+	for (uint32_t i = 0; i < site->n_places; i++) {
+		const struct shelf_room *room = room_now(core, site->places[i].shelf);
+		uint32_t open = room->open[site->places[i].cards], free = room->free[site->places[i].cards];
+
+		site->open_nodes = open > site->open_nodes ? open : site->open_nodes;
+		site->free_nodes = free > site->free_nodes ? free : site->free_nodes;
+	}
 	return site;
 }
 

@@ -24,6 +24,12 @@ struct shelf_sum {
 	uint64_t cards_milli, cpus_milli, memory_mib;
 };
 
+/* How many nodes of a shelf have so many wholly free cards and more: that are open to all, and in all. A memo of pass.c. */
+struct shelf_room {
+	uint64_t at; /* the core's room_as_of, plus 1 */
+	uint32_t open[CARDS_PER_NODE_MAX + 1], free[CARDS_PER_NODE_MAX + 1];
+};
+
 struct core {
 	/* The state: what core_save writes, and the digest covers. */
 	uint64_t sequence;
@@ -68,12 +74,13 @@ struct core {
 	/* Memos of passes, never part of a decision: how often something came about that could let a job start that was found not to.
 	 * `freed`: anywhere; `freed_all`: for any job; `freed_at`: by shelf and wholly free cards of the node. */
 	uint64_t freed, freed_all, (*freed_at)[CARDS_PER_NODE_MAX + 1];
-	uint64_t relieved;     /* the same, of any quota */
-	uint64_t room_as_of;   /* the latest event that may have changed what is free or open */
-	uint64_t moves_looked; /* no memo: at which count of `freed`, plus 1, nobody was to be moved; follows from the state between
-	                          steps */
-	bool replayed;         /* events were applied that this core didn't decide: see pass_settle() */
-	us_t looked_us;        /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
+	uint64_t relieved;       /* the same, of any quota */
+	uint64_t room_as_of;     /* the latest event that may have changed what is free or open */
+	struct shelf_room *room; /* by shelf */
+	uint64_t moves_looked;   /* no memo: at which count of `freed`, plus 1, nobody was to be moved; follows from the state between
+	                            steps */
+	bool replayed;           /* events were applied that this core didn't decide: see pass_settle() */
+	us_t looked_us;          /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
 	struct project_ranking ranking;
 	/* The projects of the buckets, as of the last queue_sort, and how they rank; by project, its place among them. */
 	uint32_t *entrants, *ranks, *place_of;
