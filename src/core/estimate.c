@@ -24,6 +24,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
@@ -221,8 +222,6 @@ struct mixture {
 	uint32_t mass[ESTIMATE_BUCKETS];   /* sums to at most MIX_ONE */
 	uint32_t moment[ESTIMATE_BUCKETS]; /* mass × place */
 	int32_t first, end;                /* what isn't 0 lies in [first, end) */
-	uint32_t left;                     /* of MIX_ONE, for the levels that follow */
-	uint32_t most;                     /* the greatest total of those before */
 	enum estimate_level level;
 	uint32_t n;
 };
@@ -259,32 +258,42 @@ static void mix_straight(struct mixture *restrict mix, const struct run_histogra
 	}
 }
 
+/* The levels of a mixture, and how much a run of each weighs. */
+struct blend {
+	struct part {
+		const struct run_histogram *runs;
+		uint32_t unit; /* of MIX_ONE, for each count */
+		int32_t shift; /* added to where its runs lie */
+	} parts[ESTIMATE_LEVELS];
+	uint32_t n_parts;
+	uint32_t left; /* of MIX_ONE, for the levels that follow */
+	uint32_t most; /* the greatest total of those before */
+	enum estimate_level level;
+	uint32_t n;
+};
+
 /* Whether a level holds but the runs of those before it, which tell nothing more. A full one may hold any. */
-static bool is_known_already(const struct mixture *mix, const struct run_histogram *h)
+static bool is_known_already(const struct blend *blend, const struct run_histogram *h)
 {
-	return h->total <= mix->most + RUN_STEP && h->total <= RUN_TOTAL_MAX / 2 && mix->n;
+	return h->total <= blend->most + RUN_STEP && h->total <= RUN_TOTAL_MAX / 2 && blend->n;
 }
 
-/* Adds a level's runs, by its number of them. shift: added to where they lie. */
-static void mix_level(struct mixture *mix, const struct run_histogram *h, enum estimate_level level, int32_t shift)
+/* Adds a level's runs, by its number of them. */
+static void blend_level(struct blend *blend, const struct run_histogram *h, enum estimate_level level, int32_t shift)
 {
 	uint32_t unit;
 
-	if (!h || !h->total || (level != ESTIMATE_BY_LIMIT && is_known_already(mix, h)))
+	if (!h || !h->total || (level != ESTIMATE_BY_LIMIT && is_known_already(blend, h)))
 		return;
-	if (!mix->n) {
-		mix->level = level;
-		mix->n = (h->total + RUN_STEP - 1) / RUN_STEP;
+	if (!blend->n) {
+		blend->level = level;
+		blend->n = (h->total + RUN_STEP - 1) / RUN_STEP;
 	}
-	unit = mix->left / (h->total + OTHERS);
-	mix->left -= unit * h->total;
-	if (level != ESTIMATE_BY_LIMIT && h->total > mix->most)
-		mix->most = h->total;
-	if (shift) {
-		mix_shifted(mix, h, unit, shift);
-		return;
-	}
-	mix_straight(mix, h, unit);
+	unit = blend->left / (h->total + OTHERS);
+	blend->left -= unit * h->total;
+	if (level != ESTIMATE_BY_LIMIT && h->total > blend->most)
+		blend->most = h->total;
+	blend->parts[blend->n_parts++] = (struct part){h, unit, shift};
 }
 
 static const struct run_histogram *runs_at(const struct estimates *e, const struct estimate_key *key, enum estimate_level level)
@@ -298,15 +307,27 @@ static const struct run_histogram *runs_at(const struct estimates *e, const stru
 }
 
 /* enough: stops where less than this is left to others. */
-static void mix_all(struct mixture *mix, const struct estimates *e, const struct estimate_key *key, us_t limit_us,
-                    uint32_t enough)
+static void blend_all(struct blend *blend, const struct estimates *e, const struct estimate_key *key, us_t limit_us,
+                      uint32_t enough)
 {
-	*mix = (struct mixture){.left = MIX_ONE, .level = ESTIMATE_BY_NOTHING, .first = ESTIMATE_BUCKETS};
-	for (enum estimate_level level = 0; level < ESTIMATE_BY_NOTHING && mix->left > enough; level++)
+	blend->n_parts = blend->most = blend->n = 0;
+	blend->left = MIX_ONE;
+	blend->level = ESTIMATE_BY_NOTHING;
+	for (enum estimate_level level = 0; level < ESTIMATE_BY_NOTHING && blend->left > enough; level++)
 		if (level != ESTIMATE_BY_LIMIT)
-			mix_level(mix, runs_at(e, key, level), level, 0);
+			blend_level(blend, runs_at(e, key, level), level, 0);
 		else if (limit_us != US_NEVER)
-			mix_level(mix, &e->shares, level, log_of(limit_us) + SHARE_LEAST - RUN_LEAST);
+			blend_level(blend, &e->shares, level, log_of(limit_us) + SHARE_LEAST - RUN_LEAST);
+}
+
+static void mix_all(struct mixture *mix, const struct blend *blend)
+{
+	*mix = (struct mixture){.level = blend->level, .n = blend->n, .first = ESTIMATE_BUCKETS};
+	for (const struct part *part = blend->parts; part < &blend->parts[blend->n_parts]; part++)
+		if (part->shift)
+			mix_shifted(mix, part->runs, part->unit, part->shift);
+		else
+			mix_straight(mix, part->runs, part->unit);
 }
 
 /* Takes out what lies at `at` or before. */
@@ -376,11 +397,13 @@ static us_t usual_mid(us_t limit_us)
 
 struct estimate estimate_run(const struct estimates *e, const struct estimate_key *key, us_t limit_us)
 {
+	struct blend blend;
 	struct mixture mix;
 	struct estimate ret;
 
 	assert(limit_us > 0);
-	mix_all(&mix, e, key, limit_us, MIX_ONE / 64);
+	blend_all(&blend, e, key, limit_us, MIX_ONE / 64);
+	mix_all(&mix, &blend);
 	if (!mix_quantiles(&mix, &ret)) {
 		ret.low_us = limit_us == US_NEVER ? US_MINUTE : limit_us / 100;
 		ret.mid_us = usual_mid(limit_us);
@@ -390,31 +413,105 @@ struct estimate estimate_run(const struct estimates *e, const struct estimate_ke
 	return ret;
 }
 
+/* ---- The middle alone ---- */
+
+enum { EIGHT = 8 };
+
+/* All of eight buckets' counts: no sum of counts is over 255, so none of the bytes that are added in the product runs over. */
+static uint32_t eight_counts(const uint8_t *counts)
+{
+	uint64_t word;
+
+	memcpy(&word, counts, EIGHT);
+	return (uint32_t)(word * UINT64_C(0x0101010101010101) >> 56);
+}
+
+static uint32_t mass_of_eight(const struct blend *blend, uint32_t bucket)
+{
+	uint32_t mass = 0;
+
+	for (const struct part *part = blend->parts; part < &blend->parts[blend->n_parts]; part++)
+		mass += eight_counts(&part->runs->counts[bucket]) * part->unit;
+	return mass;
+}
+
+static uint32_t mass_of_one(const struct blend *blend, uint32_t bucket)
+{
+	uint32_t mass = 0;
+
+	for (const struct part *part = blend->parts; part < &blend->parts[blend->n_parts]; part++)
+		mass += part->runs->counts[bucket] * part->unit;
+	return mass;
+}
+
+static uint32_t moment_of_one(const struct blend *blend, uint32_t bucket)
+{
+	uint32_t moment = 0;
+
+	for (const struct part *part = blend->parts; part < &blend->parts[blend->n_parts]; part++)
+		moment += part->runs->counts[bucket] * part->unit * part->runs->places[bucket];
+	return moment;
+}
+
+/* What lies where the sum of masses reaches `target`. No level is shifted. */
+static us_t blend_reach(const struct blend *blend, uint32_t target)
+{
+	uint32_t i = 0, mass;
+
+	for (; (mass = mass_of_eight(blend, i)) < target; i += EIGHT)
+		target -= mass;
+	for (; (mass = mass_of_one(blend, i)) < target; i++)
+		target -= mass;
+	return value_of((int32_t)(RUN_LEAST + i * BUCKET + moment_of_one(blend, i) / mass));
+}
+
+static bool blend_is_straight(const struct blend *blend)
+{
+	uint32_t n = 0;
+
+	while (n < blend->n_parts && !blend->parts[n].shift)
+		n++;
+	return n == blend->n_parts;
+}
+
+/* The same of a mixture. */
+static us_t mix_reach(const struct mixture *mix, uint32_t target)
+{
+	int32_t i = mix->first;
+
+	for (uint32_t below = 0; (below += mix->mass[i]) < target;)
+		i++;
+	return mix_value(mix, i);
+}
+
+/* Read off the levels, most of the time: they are two or three, and of all the moments one bucket's is all that counts. */
 us_t estimate_run_mid(const struct estimates *e, const struct estimate_key *key, us_t limit_us)
 {
+	struct blend blend;
 	struct mixture mix;
-	uint32_t sum, target, below = 0;
-	int32_t i;
+	uint32_t half;
 
 	assert(limit_us > 0);
-	mix_all(&mix, e, key, limit_us, MIX_ONE / 64);
-	sum = mix_sum(&mix);
-	if (!sum)
+	blend_all(&blend, e, key, limit_us, MIX_ONE / 64);
+	half = (MIX_ONE - blend.left + 1) / 2;
+	if (!half)
 		return usual_mid(limit_us);
-	target = (sum + 1) / 2;
-	for (i = mix.first; (below += mix.mass[i]) < target;)
-		i++;
-	return least_of(mix_value(&mix, i), limit_us);
+	if (blend_is_straight(&blend))
+		return least_of(blend_reach(&blend, half), limit_us);
+	mix_all(&mix, &blend);
+	return least_of(mix_reach(&mix, half), limit_us);
 }
 
 struct estimate estimate_remaining(const struct estimates *e, const struct estimate_key *key, us_t limit_us, us_t ran_us)
 {
+	struct blend blend;
 	struct mixture mix;
 	struct estimate ret;
 	int32_t at = log_of(ran_us) - RUN_LEAST;
 
 	assert(limit_us > 0 && ran_us >= 0);
-	mix_all(&mix, e, key, limit_us, 0);
+	blend_all(&blend, e, key, limit_us, 0);
+	mix_all(&mix, &blend);
 	mix_only_after(&mix, at);
 	if (mix_quantiles(&mix, &ret)) {
 		ret.low_us -= least_of(ran_us, ret.low_us); /* a logarithm is rounded down, so it may be a little less than ran_us */
