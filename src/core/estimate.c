@@ -129,15 +129,18 @@ static void learn_run(struct run_histogram *h, int32_t at)
 
 /* ---- Keys ---- */
 
-static uint64_t hash_pair(uint64_t a, uint64_t b)
+static inline uint64_t hash_pair(uint64_t a, uint64_t b)
 {
 	return rng_mix(a ^ rng_mix(b));
 }
 
-static uint64_t slot_key(const struct estimate_key *key, enum estimate_level level)
+static uint64_t owner_of(const struct estimate_key *key)
 {
-	uint64_t owner = hash_pair(key->project, key->user);
+	return hash_pair(key->project, key->user);
+}
 
+static uint64_t slot_key(uint64_t owner, const struct estimate_key *key, enum estimate_level level)
+{
 	switch (level) {
 	case ESTIMATE_BY_NAME_SHAPE: return hash_pair(hash_pair(owner, key->name) + level, key->shape);
 	case ESTIMATE_BY_NAME: return hash_pair(owner + level, key->name);
@@ -145,6 +148,25 @@ static uint64_t slot_key(const struct estimate_key *key, enum estimate_level lev
 	case ESTIMATE_BY_USER: return hash_pair(level, key->user);
 	default: assert(level == ESTIMATE_BY_PROJECT); return hash_pair(level, key->project);
 	}
+}
+
+/* 0: there is none. */
+static uint32_t find_slot(const struct estimates *e, uint64_t key)
+{
+	uint32_t i = e->heads[key % ESTIMATE_HEADS];
+
+	while (i && e->slots[i].key != key)
+		i = e->slots[i].next;
+	return i;
+}
+
+static void forget_key(struct estimates *e, uint32_t i)
+{
+	uint16_t *link = &e->heads[e->slots[i].key % ESTIMATE_HEADS];
+
+	while (*link != i)
+		link = &e->slots[*link].next;
+	*link = e->slots[i].next;
 }
 
 static void unlink_slot(struct estimates *e, uint32_t i)
@@ -159,8 +181,17 @@ static void link_newest(struct estimates *e, uint32_t i)
 {
 	e->slots[i].older = e->newest;
 	e->slots[i].newer = 0;
-	*(e->newest ? &e->slots[e->newest].newer : &e->oldest) = i;
-	e->newest = i;
+	*(e->newest ? &e->slots[e->newest].newer : &e->oldest) = (uint16_t)i;
+	e->newest = (uint16_t)i;
+}
+
+static void make_room(struct estimates *e)
+{
+	uint32_t cap = e->cap;
+
+	mem_grow((void **)&e->slots, &e->cap, cap ? e->n_slots + 1 : 0, sizeof *e->slots); /* 0 stays unused */
+	if (e->cap != cap)
+		e->runs = mem_resize(e->runs, e->cap, sizeof *e->runs);
 }
 
 /* A slot for a new key: the next one, or that which was learned the longest ago. */
@@ -169,47 +200,59 @@ static uint32_t add_slot(struct estimates *e, uint64_t key)
 	uint32_t i;
 
 	if (e->n_slots < ESTIMATE_KEYS_MAX) {
+		make_room(e);
 		i = ++e->n_slots;
-		mem_grow((void **)&e->slots, &e->cap, e->cap ? i : 0, sizeof *e->slots); /* 0 stays unused */
 	} else {
 		i = e->oldest;
 		unlink_slot(e, i);
-		map_remove(&e->by_key, e->slots[i].key);
+		forget_key(e, i);
 	}
-	e->slots[i] = (struct estimate_slot){.key = key};
-	map_set(&e->by_key, key, i);
+	e->slots[i] = (struct estimate_slot){.key = key, .next = e->heads[key % ESTIMATE_HEADS]};
+	e->heads[key % ESTIMATE_HEADS] = (uint16_t)i;
+	e->runs[i] = (struct run_histogram){0};
 	link_newest(e, i);
 	return i;
 }
 
-static void learn_key(struct estimates *e, uint64_t key, int32_t at)
+/* i: where the key was before others were learned; 0: nowhere. */
+static void learn_key(struct estimates *e, uint64_t key, uint32_t i, int32_t at)
 {
-	uint32_t i = map_get(&e->by_key, key, 0);
-
+	if (!i || e->slots[i].key != key)
+		i = find_slot(e, key);
 	if (!i) {
 		i = add_slot(e, key);
 	} else if (i != e->newest) {
 		unlink_slot(e, i);
 		link_newest(e, i);
 	}
-	learn_run(&e->slots[i].runs, at);
+	learn_run(&e->runs[i], at);
 }
 
-/* A name that comes for the first time takes one slot and not two: many never come again. */
+/* All keys are looked for before any is learned, so that none waits until the one before has come from memory. A name that comes
+ * for the first time takes one slot and not two: many never come again. */
+static void learn_keys(struct estimates *e, const struct estimate_key *key, int32_t at)
+{
+	static const enum estimate_level levels[] = {ESTIMATE_BY_NAME_SHAPE, ESTIMATE_BY_NAME, ESTIMATE_BY_SHAPE, ESTIMATE_BY_USER,
+	                                             ESTIMATE_BY_PROJECT};
+	enum { N = sizeof levels / sizeof *levels };
+	uint64_t keys[N], owner = owner_of(key);
+	uint32_t slots[N];
+
+	for (int i = 0; i < N; i++) {
+		keys[i] = slot_key(owner, key, levels[i]);
+		slots[i] = find_slot(e, keys[i]);
+	}
+	for (int i = slots[ESTIMATE_BY_NAME] ? 0 : 1; i < N; i++)
+		learn_key(e, keys[i], slots[i], at);
+}
+
 void estimate_learn(struct estimates *e, const struct estimate_key *key, us_t limit_us, us_t run_us)
 {
-	uint64_t by_name = slot_key(key, ESTIMATE_BY_NAME);
-	int32_t log = log_of(run_us), at = log - RUN_LEAST;
-	bool is_known = map_get(&e->by_key, by_name, 0) != 0;
+	int32_t log = log_of(run_us);
 
 	assert(limit_us > 0 && run_us >= 0);
-	if (is_known)
-		learn_key(e, slot_key(key, ESTIMATE_BY_NAME_SHAPE), at);
-	learn_key(e, by_name, at);
-	learn_key(e, slot_key(key, ESTIMATE_BY_SHAPE), at);
-	learn_key(e, slot_key(key, ESTIMATE_BY_USER), at);
-	learn_key(e, slot_key(key, ESTIMATE_BY_PROJECT), at);
-	learn_run(&e->all, at);
+	learn_keys(e, key, log - RUN_LEAST);
+	learn_run(&e->all, log - RUN_LEAST);
 	if (limit_us != US_NEVER)
 		learn_run(&e->shares, log - log_of(limit_us) - SHARE_LEAST);
 }
@@ -296,26 +339,29 @@ static void blend_level(struct blend *blend, const struct run_histogram *h, enum
 	blend->parts[blend->n_parts++] = (struct part){h, unit, shift};
 }
 
-static const struct run_histogram *runs_at(const struct estimates *e, const struct estimate_key *key, enum estimate_level level)
+static const struct run_histogram *runs_at(const struct estimates *e, uint64_t owner, const struct estimate_key *key,
+                                           enum estimate_level level)
 {
 	uint32_t i;
 
 	if (level == ESTIMATE_BY_ALL)
 		return &e->all;
-	i = map_get(&e->by_key, slot_key(key, level), 0);
-	return i ? &e->slots[i].runs : NULL;
+	i = find_slot(e, slot_key(owner, key, level));
+	return i ? &e->runs[i] : NULL;
 }
 
 /* enough: stops where less than this is left to others. */
 static void blend_all(struct blend *blend, const struct estimates *e, const struct estimate_key *key, us_t limit_us,
                       uint32_t enough)
 {
+	uint64_t owner = owner_of(key);
+
 	blend->n_parts = blend->most = blend->n = 0;
 	blend->left = MIX_ONE;
 	blend->level = ESTIMATE_BY_NOTHING;
 	for (enum estimate_level level = 0; level < ESTIMATE_BY_NOTHING && blend->left > enough; level++)
 		if (level != ESTIMATE_BY_LIMIT)
-			blend_level(blend, runs_at(e, key, level), level, 0);
+			blend_level(blend, runs_at(e, owner, key, level), level, 0);
 		else if (limit_us != US_NEVER)
 			blend_level(blend, &e->shares, level, log_of(limit_us) + SHARE_LEAST - RUN_LEAST);
 }
@@ -531,7 +577,7 @@ struct estimate estimate_remaining(const struct estimates *e, const struct estim
 void estimates_done(struct estimates *e)
 {
 	free(e->slots);
-	map_done(&e->by_key);
+	free(e->runs);
 	*e = (struct estimates){0};
 }
 
@@ -579,7 +625,7 @@ void estimates_save(const struct estimates *e, struct buf *buf)
 	buf_put_uint(buf, e->n_slots);
 	for (uint32_t i = e->oldest; i; i = e->slots[i].newer) {
 		buf_put_uint(buf, e->slots[i].key);
-		save_runs(&e->slots[i].runs, buf);
+		save_runs(&e->runs[i], buf);
 	}
 }
 
@@ -593,13 +639,13 @@ void estimates_load(struct estimates *e, struct reader *r)
 	for (uint32_t i = 0; i < n && !r->bad; i++) {
 		uint64_t key = read_uint(r);
 
-		if (r->bad || map_get(&e->by_key, key, 0)) {
+		if (r->bad || find_slot(e, key)) {
 			r->bad = true;
 			return;
 		}
 		add_slot(e, key);
-		load_runs(&e->slots[e->newest].runs, r);
-		r->bad |= e->slots[e->newest].runs.total == 0;
+		load_runs(&e->runs[e->newest], r);
+		r->bad |= e->runs[e->newest].total == 0;
 	}
 }
 
@@ -624,14 +670,14 @@ void estimates_check(const struct estimates *e)
 	check_runs(&e->shares);
 	for (uint32_t i = e->oldest; i; i = e->slots[i].newer) {
 		assert(e->slots[i].older == last);
-		assert(map_get(&e->by_key, e->slots[i].key, 0) == i);
-		assert(e->slots[i].runs.total > 0);
-		check_runs(&e->slots[i].runs);
+		assert(find_slot(e, e->slots[i].key) == i);
+		assert(e->runs[i].total > 0);
+		check_runs(&e->runs[i]);
 		last = i;
 		n++;
 	}
 	assert(last == e->newest);
-	assert(n == e->n_slots && n == e->by_key.count && n <= ESTIMATE_KEYS_MAX);
+	assert(n == e->n_slots && n <= ESTIMATE_KEYS_MAX);
 }
 
 /* ---- Waits ---- */

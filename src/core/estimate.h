@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "base/map.h"
 #include "base/units.h"
 
 /* ---- Run times ---- */
@@ -47,27 +46,30 @@ enum {
 	ESTIMATE_KEYS_MAX = 4096, /* what is kept: the least recently learned goes */
 	ESTIMATE_RUNS_MAX = 64,
 	ESTIMATE_BUCKETS = 96, /* a quarter of an octave each */
+	ESTIMATE_HEADS = 2 * ESTIMATE_KEYS_MAX,
 };
 
 /* Runs of jobs that are alike: fading counts by size, and where in each bucket they lie on average. */
 struct run_histogram {
+	uint32_t total;     /* of the counts */
+	uint8_t first, end; /* all that isn't 0 lies in buckets [first, end); follows from the counts */
 	uint8_t counts[ESTIMATE_BUCKETS];
 	uint8_t places[ESTIMATE_BUCKETS]; /* 1/256 of a bucket */
-	uint32_t total;                   /* of the counts */
-	uint8_t first, end;               /* all that isn't 0 lies in buckets [first, end); follows from the counts */
 };
 
 struct estimate_slot {
-	uint64_t key; /* a hash of level and what is alike: two that are equal would share their runs */
-	uint32_t older, newer;
-	struct run_histogram runs;
+	uint64_t key;  /* a hash of level and what is alike: two that are equal would share their runs */
+	uint16_t next; /* whose key begins alike */
+	uint16_t older, newer;
 };
 
 /* All zero is one that knows nothing. At most 1.3 MiB. */
 struct estimates {
 	struct estimate_slot *slots; /* a list by when they were learned; 1 and up, 0 is its end */
-	uint32_t n_slots, cap, oldest, newest;
-	struct map by_key; /* the number in `slots` */
+	struct run_histogram *runs;  /* by slot; apart, so that the list lies close */
+	uint32_t n_slots, cap;
+	uint16_t oldest, newest;
+	uint16_t heads[ESTIMATE_HEADS]; /* by the end of the key: the first slot */
 	struct run_histogram all, shares;
 };
 
