@@ -83,6 +83,7 @@ enum {
 	RUN_LEAST = 19 * OCTAVE, /* half a second */
 	RUN_SPAN = ESTIMATE_BUCKETS * BUCKET,
 	SHARE_LEAST = -22 * OCTAVE, /* of run / limit */
+	EIGHT = 8,
 };
 
 /* A bucket has a count. */
@@ -96,19 +97,38 @@ static void widen_to(struct run_histogram *h, uint32_t bucket)
 	h->end = bucket >= h->end ? (uint8_t)(bucket + 1) : h->end;
 }
 
+/* All of eight buckets' counts: no sum of counts is over 255, so none of the bytes that are added in the product runs over. */
+static uint32_t eight_counts(const uint8_t *counts)
+{
+	uint64_t word;
+
+	memcpy(&word, counts, EIGHT);
+	return (uint32_t)(word * UINT64_C(0x0101010101010101) >> 56);
+}
+
+/* A loop over all buckets, without a branch, becomes vector instructions. */
+static void fade_counts(struct run_histogram *h)
+{
+	for (uint32_t i = 0; i < ESTIMATE_BUCKETS; i++) {
+		uint8_t count = h->counts[i];
+
+		count = (uint8_t)(count - (count >> 2) - ((count & 3) != 0));
+		h->counts[i] = count;
+		h->places[i] = count ? h->places[i] : 0;
+	}
+}
+
+/* Of a full one: some count is 3 or more, and stays. */
 static void fade_runs(struct run_histogram *h)
 {
-	uint32_t first = h->first, end = h->end;
-
-	h->total = h->first = h->end = 0;
-	for (uint32_t i = first; i < end; i++) {
-		h->counts[i] = (uint8_t)(h->counts[i] - (h->counts[i] + 3) / 4);
-		if (h->counts[i])
-			widen_to(h, i);
-		else
-			h->places[i] = 0;
-		h->total += h->counts[i];
-	}
+	fade_counts(h);
+	h->total = 0;
+	for (uint32_t i = 0; i < ESTIMATE_BUCKETS; i += EIGHT)
+		h->total += eight_counts(&h->counts[i]);
+	while (!h->counts[h->first])
+		h->first++;
+	while (!h->counts[h->end - 1])
+		h->end--;
 }
 
 static void learn_run(struct run_histogram *h, int32_t at)
@@ -460,17 +480,6 @@ struct estimate estimate_run(const struct estimates *e, const struct estimate_ke
 }
 
 /* ---- The middle alone ---- */
-
-enum { EIGHT = 8 };
-
-/* All of eight buckets' counts: no sum of counts is over 255, so none of the bytes that are added in the product runs over. */
-static uint32_t eight_counts(const uint8_t *counts)
-{
-	uint64_t word;
-
-	memcpy(&word, counts, EIGHT);
-	return (uint32_t)(word * UINT64_C(0x0101010101010101) >> 56);
-}
 
 static uint32_t mass_of_eight(const struct blend *blend, uint32_t bucket)
 {
