@@ -728,17 +728,32 @@ static void groups_of(us_t base_us, uint32_t queue_state, uint32_t ret[3])
 	ret[2] = WAIT_GROUPS - 1;
 }
 
+enum { FOUR = 4 };
+
+/* All of four buckets' counts: their sum is at most WAIT_TOTAL_MAX, so none of what is added in the product runs over. */
+static int32_t four_counts(const uint16_t *counts)
+{
+	uint64_t word;
+
+	memcpy(&word, counts, sizeof word);
+	return (int32_t)(word * UINT64_C(0x0001000100010001) >> 48);
+}
+
 /* Where the sum of the counts reaches `target`, 1 or more, with a bucket's counts spread evenly over it. Zeros aren't in it. From
- * the nearer end. */
+ * the nearer end, four buckets at a time until it is among the next four. */
 static int32_t wait_reach(const struct wait_group *g, int32_t target)
 {
-	int32_t all = (int32_t)g->total - g->zeros, i = 0, sum = 0;
+	int32_t all = (int32_t)g->total - g->zeros, i = 0, sum = 0, four;
 
 	if (target > all / 2) {
 		sum = all;
-		for (i = WAIT_BUCKETS; sum >= target;)
+		for (i = WAIT_BUCKETS; sum - (four = four_counts(&g->counts[i - FOUR])) >= target; i -= FOUR)
+			sum -= four;
+		while (sum >= target)
 			sum -= g->counts[--i];
 	} else {
+		for (; sum + (four = four_counts(&g->counts[i])) < target; i += FOUR)
+			sum += four;
 		while (sum + g->counts[i] < target)
 			sum += g->counts[i++];
 	}
@@ -766,28 +781,41 @@ static us_t wait_at(int32_t at, int32_t log_base)
 
 struct interval {
 	us_t low_us, high_us;
-	bool is_narrow; /* it can't be narrower: a bucket wide, or [0, 0] */
 };
 
-/* One that can't be missed below may be missed above by as much more. */
-static struct interval interval_of(const struct wait_group *g, us_t base_us)
+struct ends {
+	int32_t low, high;
+	bool are_narrow; /* they can't be nearer: a bucket apart, or both at zero */
+};
+
+/* Of an interval; one that can't be missed below may be missed above by as much more. */
+static struct ends ends_of(const struct wait_group *g, int32_t log_base)
 {
-	int32_t log_base = log_of(us_add(base_us, WAIT_SOFT)), low = AT_ZERO, high;
-	struct interval ret;
+	struct ends ret = {.low = AT_ZERO};
 
 	if ((uint64_t)g->zeros * WAIT_ONE <= (uint64_t)g->total * MISS_ONE_END)
-		low = wait_quantile(g, MISS_ONE_END + g->below);
-	if (wait_at(low, log_base) == 0)
-		low = AT_ZERO;
-	high = wait_quantile(g, WAIT_ONE - (low == AT_ZERO ? MISS_BOTH : MISS_ONE_END) + g->above);
-	ret.is_narrow = high == AT_ZERO || (low != AT_ZERO && high - low <= BUCKET);
-	if (ret.is_narrow && low != AT_ZERO) {
-		low = (low + high - BUCKET) / 2;
-		high = low + BUCKET;
-	}
-	ret.low_us = wait_at(low, log_base);
-	ret.high_us = wait_at(high, log_base);
+		ret.low = wait_quantile(g, MISS_ONE_END + g->below);
+	if (wait_at(ret.low, log_base) == 0)
+		ret.low = AT_ZERO;
+	ret.high = wait_quantile(g, WAIT_ONE - (ret.low == AT_ZERO ? MISS_BOTH : MISS_ONE_END) + g->above);
+	ret.are_narrow = ret.high == AT_ZERO || (ret.low != AT_ZERO && ret.high - ret.low <= BUCKET);
 	return ret;
+}
+
+static struct interval interval_of(const struct wait_group *g, int32_t log_base)
+{
+	struct ends ends = ends_of(g, log_base);
+
+	if (ends.are_narrow && ends.low != AT_ZERO) {
+		ends.low = (ends.low + ends.high - BUCKET) / 2;
+		ends.high = ends.low + BUCKET;
+	}
+	return (struct interval){wait_at(ends.low, log_base), wait_at(ends.high, log_base)};
+}
+
+static int32_t log_of_base(us_t base_us)
+{
+	return log_of(us_add(base_us, WAIT_SOFT));
 }
 
 /* The group to read from: the narrowest of which enough is known, or the last. */
@@ -805,10 +833,10 @@ static uint32_t group_for(const struct wait_model *model, us_t base_us, uint32_t
 void wait_interval(const struct wait_model *model, us_t base_us, uint32_t queue_state, us_t *ret_low_us, us_t *ret_high_us)
 {
 	const struct wait_group *g = &model->groups[group_for(model, base_us, queue_state)];
-	struct interval said = {0, 16 * least_of(base_us, US_DURATION_MAX) + US_HOUR, false};
+	struct interval said = {0, 16 * least_of(base_us, US_DURATION_MAX) + US_HOUR};
 
 	if (g->total)
-		said = interval_of(g, base_us);
+		said = interval_of(g, log_of_base(base_us));
 	*ret_low_us = said.low_us;
 	*ret_high_us = said.high_us;
 }
@@ -841,10 +869,10 @@ static int32_t correction(bool is_missed, int32_t shall, uint32_t waiting)
 }
 
 /* An end at 0 can't be missed, and hits don't make narrower what can't be. */
-static void correct_group(struct wait_group *g, us_t base_us, struct interval said, us_t actual_us, uint32_t waiting)
+static void correct_group(struct wait_group *g, int32_t log_base, struct interval said, us_t actual_us, uint32_t waiting)
 {
 	bool is_below = actual_us<said.low_us, is_above = actual_us> said.high_us;
-	bool may_narrow = !interval_of(g, base_us).is_narrow;
+	bool may_narrow = !ends_of(g, log_base).are_narrow;
 	int32_t shall = said.low_us > 0 ? MISS_ONE_END : MISS_BOTH;
 
 	if (is_below || (may_narrow && said.low_us > 0))
@@ -856,14 +884,14 @@ static void correct_group(struct wait_group *g, us_t base_us, struct interval sa
 void wait_learn(struct wait_model *model, us_t base_us, uint32_t queue_state, us_t said_low_us, us_t said_high_us, us_t actual_us,
                 uint32_t waiting)
 {
-	struct interval said = {said_low_us, said_high_us, false};
+	struct interval said = {said_low_us, said_high_us};
 	struct wait_group *read_from = &model->groups[group_for(model, base_us, queue_state)];
-	int32_t log_base = log_of(us_add(base_us, WAIT_SOFT));
+	int32_t log_base = log_of_base(base_us);
 	uint32_t groups[3];
 
 	assert(said_low_us >= 0 && said_low_us <= said_high_us && actual_us >= 0);
 	if (read_from->total >= WAIT_ENOUGH)
-		correct_group(read_from, base_us, said, actual_us, waiting);
+		correct_group(read_from, log_base, said, actual_us, waiting);
 	groups_of(base_us, queue_state, groups);
 	for (int i = 0; i < 3; i++)
 		learn_wait(&model->groups[groups[i]], actual_us, log_base);
