@@ -125,41 +125,59 @@ static u128 left_of(const struct shelf_work *work, us_t now_us)
 	return work->ends > now + least ? work->ends - now : least;
 }
 
-/* How long a shelf will be busy with what is before a job, by what estimates of late have come to. */
-static us_t base_of(const struct core *core, const struct shelf_work *work, u128 before, us_t now_us)
+/* How long a shelf is busy with work. */
+static us_t busy_of(const struct shelf_work *shelf, u128 work)
+{
+	u128 us = shelf->size ? wide_div(work, shelf->size) : 0;
+
+	return us < (u128)US_DURATION_MAX ? (us_t)us : US_DURATION_MAX;
+}
+
+/* The same as busy_of(shelf, work) < us, without a division. */
+static bool is_busy_below(const struct shelf_work *shelf, u128 work, us_t us)
+{
+	return shelf->size ? work < (u128)(uint64_t)us * shelf->size : us > 0;
+}
+
+/* How long that is by what estimates of late have come to: for a longer time, no shorter one. */
+static us_t base_of(const struct core *core, us_t busy_us)
 {
 	const struct outlook_bias *bias = &core->outlook_bias;
-	u128 base = work->size ? (before + left_of(work, now_us)) / work->size : 0;
+	u128 base = (uint64_t)busy_us;
 
-	if (bias->expected && base < (u128)US_DURATION_MAX)
-		base = base * bias->actual / bias->expected;
-
+	if (bias->expected && busy_us < US_DURATION_MAX)
+		base = wide_div(base * bias->actual, bias->expected);
 	return base < (u128)US_DURATION_MAX ? (us_t)base : US_DURATION_MAX;
 }
 
-/* The shelf on which a job's work would be done first; SHELF_NONE: none will do. */
-static uint16_t choose_shelf(const struct core *core, const struct job *job, us_t now_us)
+/* The shelf on which a job's work would be done first. One that isn't done sooner than the best so far has no base below its
+ * base. */
+static struct shelf_choice choose_shelf(const struct core *core, const struct job *job, us_t now_us)
 {
 	const struct shape *shape = core_shape(core, job);
-	uint16_t best = SHELF_NONE;
-	us_t least = US_NEVER;
+	struct shelf_choice best = {SHELF_NONE, US_NEVER};
+	us_t best_busy_us = US_NEVER;
 
 	for (uint32_t k = 0; k < n_ways(shape); k++) {
-		uint32_t shelf = way_of(job, shape, k)->shelf;
-		us_t base = shelf < SHELF_NONE
-		                ? base_of(core, &core->outlook.shelves[shelf], core->outlook.shelves[shelf].waiting, now_us)
-		                : US_NEVER;
+		uint32_t n = way_of(job, shape, k)->shelf;
+		const struct shelf_work *shelf = n < SHELF_NONE ? &core->outlook.shelves[n] : NULL;
+		u128 work = shelf ? shelf->waiting + left_of(shelf, now_us) : 0;
+		us_t busy_us, base_us;
 
-		if (base < least) {
-			least = base;
-			best = (uint16_t)shelf;
+		if (!shelf || (best.shelf != SHELF_NONE && !is_busy_below(shelf, work, best_busy_us)))
+			continue;
+		busy_us = busy_of(shelf, work);
+		base_us = base_of(core, busy_us);
+		if (base_us < best.base_us) {
+			best = (struct shelf_choice){(uint16_t)n, base_us};
+			best_busy_us = busy_us;
 		}
 	}
 	return best;
 }
 
 /* The same, remembered: a job that comes is asked for what will be said of it, and again as it enters the queue. */
-static uint16_t shelf_for(struct core *core, const struct job *job)
+static struct shelf_choice choice_for(struct core *core, const struct job *job)
 {
 	struct outlook *o = &core->outlook;
 
@@ -193,7 +211,7 @@ us_t outlook_run_us(const struct job *job)
 void outlook_enter(struct core *core, struct job *job)
 {
 	if (job->outlook.shelf == SHELF_NONE)
-		job->outlook.shelf = shelf_for(core, job);
+		job->outlook.shelf = choice_for(core, job).shelf;
 	if (job->outlook.shelf != SHELF_NONE)
 		core->outlook.shelves[job->outlook.shelf].waiting += work_of(core, job);
 }
@@ -271,7 +289,7 @@ static uint8_t state_of(const struct core *core, const struct job *job, uint32_t
 
 static us_t scaled(us_t us, uint64_t by, uint64_t over)
 {
-	u128 value = (u128)(uint64_t)us * by / over;
+	u128 value = wide_div((u128)(uint64_t)us * by, over);
 
 	return value < (u128)US_DURATION_MAX ? (us_t)value : US_DURATION_MAX;
 }
@@ -284,25 +302,24 @@ static void interval_of(const struct core *core, us_t base_us, uint8_t state, us
 	uint64_t learned = core->outlook_bias.learned;
 
 	wait_interval(&core->waits, base_us, state, ret_low_us, ret_high_us);
-	*ret_low_us = scaled(*ret_low_us, learned + FEW / 4, learned + FEW);
 	*ret_high_us = scaled(*ret_high_us, learned + FEW, learned + FEW / 4);
-	if (learned >= 2 * (uint64_t)core->queue.waiting)
+	if (learned >= 2 * (uint64_t)core->queue.waiting) {
+		*ret_low_us = scaled(*ret_low_us, learned + FEW / 4, learned + FEW);
 		return;
+	}
 	*ret_low_us = 0;
 	*ret_high_us = *ret_high_us > base_us * BASE_OFF + US_HOUR ? *ret_high_us : base_us * BASE_OFF + US_HOUR;
 }
 
 void outlook_say(struct core *core, struct job *job)
 {
-	uint16_t shelf = shelf_for(core, job);
-	const struct shelf_work *work;
+	struct shelf_choice choice = choice_for(core, job);
 	us_t low_us, high_us;
 
-	if (shelf == SHELF_NONE)
+	if (choice.shelf == SHELF_NONE)
 		return;
-	work = &core->outlook.shelves[shelf];
-	job->outlook.base = code_down(base_of(core, work, work->waiting, core->now_us));
-	job->outlook.state = state_of(core, job, shelf, core->queue.waiting == core->queue.never);
+	job->outlook.base = code_down(choice.base_us);
+	job->outlook.state = state_of(core, job, choice.shelf, core->queue.waiting == core->queue.never);
 	interval_of(core, decode(job->outlook.base), job->outlook.state, &low_us, &high_us);
 	job->outlook.low = code_down(low_us);
 	job->outlook.high = code_up(high_us);
@@ -330,7 +347,7 @@ bool core_said(const struct job *job, us_t *ret_low_us, us_t *ret_high_us)
 
 bool outlook_of(const struct core *core, const struct job *job, uint32_t ahead, us_t now_us, us_t *ret_low_us, us_t *ret_high_us)
 {
-	uint16_t shelf = job->outlook.shelf == SHELF_NONE ? choose_shelf(core, job, now_us) : job->outlook.shelf;
+	uint16_t shelf = job->outlook.shelf == SHELF_NONE ? choose_shelf(core, job, now_us).shelf : job->outlook.shelf;
 	const struct shelf_work *work;
 	uint32_t others = core->queue.waiting - core->queue.never;
 	u128 before;
@@ -345,7 +362,8 @@ bool outlook_of(const struct core *core, const struct job *job, uint32_t ahead, 
 	}
 	if (ahead < others)
 		before = before / others * ahead;
-	interval_of(core, base_of(core, work, before, now_us), state_of(core, job, shelf, ahead == 0), ret_low_us, ret_high_us);
+	before += left_of(work, now_us);
+	interval_of(core, base_of(core, busy_of(work, before)), state_of(core, job, shelf, ahead == 0), ret_low_us, ret_high_us);
 	return true;
 }
 

@@ -29,13 +29,19 @@ struct shelf_work {
 	uint64_t size, cpus_milli; /* of the shelf */
 };
 
+/* Where a job would start first, and the base of what is said of it. */
+struct shelf_choice {
+	uint16_t shelf; /* SHELF_NONE: none will do */
+	us_t base_us;
+};
+
 struct outlook {
 	struct shelf_work *shelves;
 	uint32_t n;
-	/* A memo: the shelf that was chosen last, for this job, in the event of that number. */
+	/* A memo: what was chosen last, for this job, in the event of that number. */
 	uint32_t chosen_for;
 	uint64_t chosen_at;
-	uint16_t chosen;
+	struct shelf_choice chosen;
 };
 
 /* The work of jobs that ended lately, and what it was estimated to be as they came; jobs that waited and started. A part of the
