@@ -248,6 +248,16 @@ static void learn_key(struct estimates *e, uint64_t key, uint32_t i, int32_t at)
 	learn_run(&e->runs[i], at);
 }
 
+/* Asks for what a run will change. */
+static void fetch_run(const struct run_histogram *h, int32_t at)
+{
+	int32_t bucket = clamp(at, 0, RUN_SPAN - 1) / BUCKET;
+
+	__builtin_prefetch(h);
+	__builtin_prefetch(&h->counts[bucket]);
+	__builtin_prefetch(&h->places[bucket]);
+}
+
 /* All keys are looked for before any is learned, so that none waits until the one before has come from memory. A name that comes
  * for the first time takes one slot and not two: many never come again. */
 static void learn_keys(struct estimates *e, const struct estimate_key *key, int32_t at)
@@ -261,6 +271,8 @@ static void learn_keys(struct estimates *e, const struct estimate_key *key, int3
 	for (int i = 0; i < N; i++) {
 		keys[i] = slot_key(owner, key, levels[i]);
 		slots[i] = find_slot(e, keys[i]);
+		if (slots[i])
+			fetch_run(&e->runs[slots[i]], at);
 	}
 	for (int i = slots[ESTIMATE_BY_NAME] ? 0 : 1; i < N; i++)
 		learn_key(e, keys[i], slots[i], at);
