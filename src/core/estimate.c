@@ -759,7 +759,7 @@ static int32_t wait_reach(const struct wait_group *g, int32_t target)
 
 	if (target > all / 2) {
 		sum = all;
-		for (i = WAIT_BUCKETS; sum - (four = four_counts(&g->counts[i - FOUR])) >= target; i -= FOUR)
+		for (i = (g->end + FOUR - 1) / FOUR * FOUR; sum - (four = four_counts(&g->counts[i - FOUR])) >= target; i -= FOUR)
 			sum -= four;
 		while (sum >= target)
 			sum -= g->counts[--i];
@@ -861,16 +861,26 @@ static void fade_waits(struct wait_group *g)
 		g->counts[i] = (uint16_t)(g->counts[i] - (g->counts[i] + 3) / 4);
 		g->total += g->counts[i];
 	}
+	while (g->end && !g->counts[g->end - 1])
+		g->end--;
+}
+
+static void count_wait(struct wait_group *g, uint32_t bucket)
+{
+	g->counts[bucket] = (uint16_t)(g->counts[bucket] + WAIT_STEP);
+	g->end = bucket >= g->end ? (uint8_t)(bucket + 1) : g->end;
 }
 
 static void learn_wait(struct wait_group *g, us_t actual_us, int32_t log_base)
 {
 	int32_t at = log_of(us_add(actual_us, WAIT_SOFT)) - log_base - WAIT_LEAST;
-	uint16_t *count = actual_us ? &g->counts[clamp(at, 0, WAIT_SPAN - 1) / BUCKET] : &g->zeros;
 
 	if (g->total + WAIT_STEP > WAIT_TOTAL_MAX)
 		fade_waits(g);
-	*count = (uint16_t)(*count + WAIT_STEP);
+	if (actual_us)
+		count_wait(g, (uint32_t)clamp(at, 0, WAIT_SPAN - 1) / BUCKET);
+	else
+		g->zeros = (uint16_t)(g->zeros + WAIT_STEP);
 	g->total += WAIT_STEP;
 }
 
@@ -955,6 +965,7 @@ static void load_group(struct wait_group *g, struct reader *r)
 		g->counts[bucket] = (uint16_t)count;
 		g->total += count;
 		after = bucket + 1;
+		g->end = (uint8_t)after;
 	}
 	r->bad |= g->total > WAIT_TOTAL_MAX;
 }
@@ -979,6 +990,9 @@ void wait_model_check(const struct wait_model *model)
 
 		for (int k = 0; k < WAIT_BUCKETS; k++)
 			total += g->counts[k];
+		assert(g->end <= WAIT_BUCKETS);
+		for (int k = g->end; k < WAIT_BUCKETS; k++)
+			assert(!g->counts[k]);
 		assert(total == g->total && total <= WAIT_TOTAL_MAX);
 		assert(g->below >= -CORRECT_MAX && g->below <= CORRECT_MAX);
 		assert(g->above >= -CORRECT_MAX && g->above <= CORRECT_MAX);

@@ -109,10 +109,11 @@ enum {
 
 /* Waits that began alike: how they came out against their base, and by how much intervals have to be corrected. */
 struct wait_group {
-	uint16_t counts[WAIT_BUCKETS]; /* fading, by actual / base */
-	uint16_t zeros;                /* those that didn't wait at all */
 	uint32_t total;
-	int32_t below, above; /* added to the quantile levels of the two ends; in WAIT_ONE */
+	uint16_t zeros;                /* those that didn't wait at all */
+	uint8_t end;                   /* the counts from this bucket on are 0; follows from them */
+	int32_t below, above;          /* added to the quantile levels of the two ends; in WAIT_ONE */
+	uint16_t counts[WAIT_BUCKETS]; /* fading, by actual / base */
 };
 
 /* All zero is one that knows nothing. 15 KiB. */
