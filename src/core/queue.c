@@ -199,18 +199,6 @@ static uint32_t bucket_of(struct queue *queue, uint32_t priority, uint32_t proje
 	return id;
 }
 
-static void drop_bucket(struct queue *queue, uint32_t id)
-{
-	struct bucket *bucket = queue->buckets[id];
-
-	map_remove(&queue->bucket_of, bucket_key(bucket->priority, bucket->project));
-	free(bucket->lanes);
-	slab_free(&queue->bucket_memory, bucket);
-	queue->buckets[id] = NULL;
-	give_number(&queue->free_buckets, &queue->free_buckets_cap, &queue->n_free_buckets, id);
-	queue->sorted = false;
-}
-
 static void bucket_changed(struct queue *queue, uint32_t id)
 {
 	queue->buckets[id]->first = NULL;
@@ -252,6 +240,31 @@ static void note_equals(struct queue *queue)
 {
 	for (uint32_t i = queue->n_order; i-- > 0;)
 		queue->equal_to[i] = i + 1 < queue->n_order && stand_equal(queue, i, i + 1) ? queue->equal_to[i + 1] : i + 1;
+}
+
+/* Who is left stands as before. */
+static void leave_order(struct queue *queue, uint32_t id)
+{
+	uint32_t place = 0;
+
+	while (queue->order[place] != id)
+		place++;
+	queue->n_order--;
+	memmove(&queue->order[place], &queue->order[place + 1], (queue->n_order - place) * sizeof *queue->order);
+	note_equals(queue);
+}
+
+static void drop_bucket(struct queue *queue, uint32_t id)
+{
+	struct bucket *bucket = queue->buckets[id];
+
+	if (queue->sorted)
+		leave_order(queue, id);
+	map_remove(&queue->bucket_of, bucket_key(bucket->priority, bucket->project));
+	free(bucket->lanes);
+	slab_free(&queue->bucket_memory, bucket);
+	queue->buckets[id] = NULL;
+	give_number(&queue->free_buckets, &queue->free_buckets_cap, &queue->n_free_buckets, id);
 }
 
 static void list_buckets(struct queue *queue)

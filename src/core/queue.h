@@ -130,7 +130,7 @@ struct queue {
 	uint32_t *order;    /* numbers of the buckets in which jobs wait, as of the last queue_sort */
 	uint32_t *equal_to; /* by place in `order`: where those that stand equal with that one end */
 	uint32_t n_order, order_cap;
-	bool sorted; /* nothing has come or gone that `order` doesn't have */
+	bool sorted; /* no bucket has come that `order` doesn't have */
 	us_t sorted_us;
 	uint32_t waiting, never; /* jobs; and of them those that no pool could hold, which lie in no lane */
 	uint64_t changes;        /* a memo: counts arrivals and departures */
