@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+enum { PAGE = 4096 }; /* where it is larger the kernel refuses the hint */
 
 /* What is set aside; NULL while it is drawn on, or where nothing is. */
 static _Atomic(void *) reserve;
@@ -78,6 +81,19 @@ bool mem_is_low(void)
 	if (p && !atomic_compare_exchange_strong(&reserve, &none, p))
 		free(p); /* another thread was first */
 	return !p;
+}
+
+void mem_will_fill(void *p, size_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+	uintptr_t first = ((uintptr_t)p + PAGE - 1) & ~(uintptr_t)(PAGE - 1), end = ((uintptr_t)p + bytes) & ~(uintptr_t)(PAGE - 1);
+
+	if (end > first)
+		madvise((void *)first, end - first, MADV_POPULATE_WRITE); /* since Linux 5.14; else they come one by one */
+#else
+	(void)p;
+	(void)bytes;
+#endif
 }
 
 void mem_free_secret(void *p)

@@ -19,7 +19,8 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, size) ((void)(p), (void)(size))
 #endif
 
-enum { LINE = 64, BLOCK_LEAST = 8, BLOCK_MOST = 128 }; /* bytes; things */
+enum { LINE = 64, BLOCK_LEAST = 8, BLOCK_MOST = 2048 }; /* bytes; things */
+enum { LARGE = 256 << 10 };                             /* bytes */
 
 /* A thing's room: whole lines of the cache, where it is larger than one. */
 static size_t stride_of(const struct slab *slab)
@@ -29,13 +30,17 @@ static size_t stride_of(const struct slab *slab)
 	return (slab->size + to - 1) / to * to;
 }
 
+/* A large one is filled by thousands of things, which would each wait for a page. */
 static void add_block(struct slab *slab)
 {
-	size_t n = slab->blocks ? BLOCK_MOST : BLOCK_LEAST;
-	char *block = mem_resize(NULL, n * stride_of(slab) + 2 * LINE, 1);
+	size_t n = slab->block ? slab->block : BLOCK_LEAST, bytes = n * stride_of(slab) + 2 * LINE;
+	char *block = mem_resize(NULL, bytes, 1);
 
+	if (bytes >= LARGE)
+		mem_will_fill(block, bytes);
 	memcpy(block, &slab->blocks, sizeof slab->blocks);
 	slab->blocks = block;
+	slab->block = 2 * n < BLOCK_MOST ? 2 * n : BLOCK_MOST;
 	slab->at = block + LINE + (LINE - (uintptr_t)block % LINE) % LINE;
 	slab->left = n;
 	ASAN_POISON_MEMORY_REGION(slab->at, n * stride_of(slab));

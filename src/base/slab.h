@@ -15,6 +15,7 @@ struct slab {
 	void *blocks; /* of things, each with a pointer to the next */
 	char *at;     /* what was never taken of the latest block */
 	size_t left;  /* in things */
+	size_t block; /* things of the next block; 0: it is the first */
 };
 
 /* A zeroed thing. size: in bytes, a pointer's or more, the same each time. Never NULL: see mem.h. Cost: O(size). */

@@ -73,7 +73,7 @@ struct project {
 /* 1 / capacity, as a product and a shift. */
 struct inverse {
 	uint64_t factor; /* 0: that resource doesn't count */
-	uint32_t shift;
+	uint32_t shift;  /* below 64, as compilers are told, to which a longer one is a case of its own */
 };
 
 /* An instant as the scale of uses: G = growth · 2^period. */
@@ -151,7 +151,7 @@ uint32_t account_place(const struct account *account, uint32_t resource);
  * each compiler that we build with. */
 static inline u128 use_at(const struct use *use, uint32_t periods, uint64_t growth)
 {
-	i128 value = (use->base >> periods) + (i128)((u128)use->held * growth);
+	i128 value = (periods ? use->base >> periods : use->base) + (i128)((u128)use->held * growth);
 
 	return value > 0 ? (u128)value : 0;
 }
@@ -178,7 +178,7 @@ static inline u128 use_part(const struct use *use, const struct inverse *inverse
 {
 	u128 value = use_at(use, periods, growth);
 
-	return ((value >> 64) * inverse->factor + ((u128)(uint64_t)value * inverse->factor >> 64)) >> inverse->shift;
+	return ((value >> 64) * inverse->factor + ((u128)(uint64_t)value * inverse->factor >> 64)) >> (inverse->shift & 63);
 }
 
 static inline u128 part_cut(u128 part)

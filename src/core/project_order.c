@@ -79,7 +79,7 @@ static struct line line_of(const struct scale *s, const struct rival *rival)
 
 	for (uint32_t i = 0; i < a->n && a->uses[i].resource < s->p->n_inverses; i++) {
 		const struct inverse *inverse = &s->p->inverses[a->uses[i].resource];
-		u128 slope = (u128)a->uses[i].held * inverse->factor >> inverse->shift;
+		u128 slope = (u128)a->uses[i].held * inverse->factor >> (inverse->shift & 63);
 		u128 part = use_part(&a->uses[i], inverse, s->periods, s->growth);
 
 		if (slope + (a->uses[i].held > 0) > line.steepest)
