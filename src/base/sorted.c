@@ -108,9 +108,9 @@ static struct sorted_leaf *leaf_with_room(struct sorted *set, const struct sorte
 	return &set->leaves[is_before(entry, &set->leaves[at + 1].first) ? at : at + 1];
 }
 
-void sorted_insert(struct sorted *set, int64_t key, uint32_t id)
+void sorted_insert(struct sorted *set, int64_t key, uint32_t id, uint32_t with)
 {
-	const struct sorted_entry entry = {key, id};
+	const struct sorted_entry entry = {key, id, with};
 	struct sorted_leaf *leaf = leaf_with_room(set, &entry);
 	uint32_t at = leaf->n ? place_for(leaf, &entry) : 0;
 
@@ -124,7 +124,7 @@ void sorted_insert(struct sorted *set, int64_t key, uint32_t id)
 
 void sorted_remove(struct sorted *set, int64_t key, uint32_t id)
 {
-	const struct sorted_entry entry = {key, id};
+	const struct sorted_entry entry = {.key = key, .id = id};
 	struct sorted_leaf *leaf;
 	uint32_t at, place;
 

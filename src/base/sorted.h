@@ -15,6 +15,7 @@ enum { SORTED_LEAF = 64 }; /* entries of a leaf, at most */
 struct sorted_entry {
 	int64_t key;
 	uint32_t id;
+	uint32_t with; /* the owner's, to be at hand; no part of the order */
 };
 
 struct sorted_leaf {
@@ -36,7 +37,7 @@ struct sorted_place {
 };
 
 /* Adds an entry that isn't there. Cost: O(log n + SORTED_LEAF), and once in many times O(n / SORTED_LEAF). */
-void sorted_insert(struct sorted *set, int64_t key, uint32_t id);
+void sorted_insert(struct sorted *set, int64_t key, uint32_t id, uint32_t with);
 /* Takes out an entry that is there. Cost: likewise. */
 void sorted_remove(struct sorted *set, int64_t key, uint32_t id);
 /* Frees what it has; it is empty then. */

@@ -573,11 +573,13 @@ static bool may_ever_start(const struct core *core, const struct shape *shape)
 	return false;
 }
 
-/* Whether a job runs at a centre where the shape may be placed: no other's end can help it. */
-static bool is_near(const struct core *core, const struct shape *shape, const struct job *job)
+/* Whether a job that ends runs where the shape may be placed: no other's end can help it. */
+static bool is_near(const struct shape *shape, const struct sorted_entry *end)
 {
+	if (end->with == UINT32_MAX)
+		return true;
 	for (uint32_t i = 0; i < shape->n_candidates; i++)
-		if (core->pool->shelves[shape->candidates[i].shelf].centre == job->plan.tasks[0].centre)
+		if (shape->candidates[i].shelf == end->with)
 			return true;
 	return false;
 }
@@ -588,7 +590,7 @@ struct future {
 	const struct core *core;
 	const struct shape *shape;
 	us_t now_us, late_us;         /* late_us: when what is late ends */
-	struct sorted_place late, on; /* the next of those that are late, and of the others, in `ends` */
+	struct sorted_place late, on; /* the next near one of those that are late, and of the others, in `ends` */
 	us_t at_us;
 	uint64_t *free_milli; /* by shelf: thousandths of cards that are free by then, whomever they are kept for */
 };
@@ -601,6 +603,17 @@ static bool ends_by(const struct core *core, struct sorted_place place, us_t at_
 	return end && end->key <= at_us;
 }
 
+/* The next place from one on where somebody stands whose end can help. */
+static struct sorted_place near_from(const struct future *f, struct sorted_place place)
+{
+	const struct sorted *all = &f->core->ends;
+	const struct sorted_entry *end;
+
+	while ((end = sorted_at(all, place)) && !is_near(f->shape, end))
+		place = sorted_next(all, place);
+	return place;
+}
+
 static struct future future_of(const struct core *core, const struct shape *shape, us_t now_us, struct arena *arena)
 {
 	struct future f = {.core = core, .shape = shape, .now_us = now_us, .at_us = now_us};
@@ -610,6 +623,8 @@ static struct future future_of(const struct core *core, const struct shape *shap
 	f.late_us = us_add(now_us, core->config.kill_grace_us > US_SECOND ? core->config.kill_grace_us : US_SECOND);
 	while (ends_by(core, f.on, now_us))
 		f.on = sorted_next(&core->ends, f.on);
+	f.late = near_from(&f, f.late);
+	f.on = near_from(&f, f.on);
 	return f;
 }
 
@@ -619,8 +634,6 @@ static void ends_then(struct future *f, struct sorted_place place)
 	struct share share;
 	uint32_t id;
 
-	if (!is_near(f->core, f->shape, job))
-		return;
 	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
 		if (job_holds(f->core, job, i, &id, &share)) {
 			keep_then_give(keep_of(f->core), id, &share);
@@ -657,9 +670,9 @@ static bool future_next(struct future *f)
 	if (next_us == US_NEVER)
 		return false;
 	f->at_us = next_us;
-	for (; f->late_us <= next_us && ends_by(f->core, f->late, f->now_us); f->late = sorted_next(all, f->late))
+	for (; f->late_us <= next_us && ends_by(f->core, f->late, f->now_us); f->late = near_from(f, sorted_next(all, f->late)))
 		ends_then(f, f->late);
-	for (; ends < ENDS_AT_ONCE && ends_by(f->core, f->on, next_us); f->on = sorted_next(all, f->on), ends++)
+	for (; ends < ENDS_AT_ONCE && ends_by(f->core, f->on, next_us); f->on = near_from(f, sorted_next(all, f->on)), ends++)
 		ends_then(f, f->on);
 	return true;
 }
@@ -674,10 +687,11 @@ static void future_done(const struct future *f)
 	uint32_t id;
 
 	for (struct sorted_place at = {0}; (end = sorted_at(all, at)) != on; at = sorted_next(all, at)) {
-		const struct job *job = core_job(f->core, end->id);
+		const struct job *job;
 
-		if ((end->key <= f->now_us && !late_ended) || !is_near(f->core, f->shape, job))
+		if ((end->key <= f->now_us && !late_ended) || !is_near(f->shape, end))
 			continue;
+		job = core_job(f->core, end->id);
 		for (uint32_t i = 0; i < job->plan.n_tasks; i++)
 			if (job_holds(f->core, job, i, &id, &share) && !keep_has(&f->core->keep, id))
 				capacity_take(&keep_of(f->core)->open, id, &share);

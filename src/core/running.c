@@ -131,10 +131,24 @@ static void leave_tenant(struct tenant *t)
 		t->next->link = t->link;
 }
 
+/* The shelf on which a job's tasks lie; UINT32_MAX: on several, or on none that is there. */
+static uint32_t shelf_of(const struct core *core, const struct job *job)
+{
+	uint32_t shelf = UINT32_MAX, node;
+
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++) {
+		node = pool_node(core->pool, job->plan.tasks[i].centre, job->plan.tasks[i].node);
+		if (node == NODE_NONE || (i && core->pool->nodes[node].shelf != shelf))
+			return UINT32_MAX;
+		shelf = core->pool->nodes[node].shelf;
+	}
+	return shelf;
+}
+
 static void enter_ends(struct core *core, struct job *job)
 {
 	if (job->plan.until_us != US_NEVER)
-		sorted_insert(&core->ends, job->plan.until_us, job->id);
+		sorted_insert(&core->ends, job->plan.until_us, job->id, shelf_of(core, job));
 }
 
 static void leave_ends(struct core *core, struct job *job)

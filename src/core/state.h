@@ -63,7 +63,7 @@ struct core {
 	struct map payloads;             /* from the first 8 bytes of a payload's hash to the jobs that have it */
 	uint64_t *live;                  /* the numbers of jobs whose attempt an engine may hold or run: a set below live_cap */
 	uint32_t live_cap, n_live;
-	struct sorted ends;      /* of them those with a bound, by it */
+	struct sorted ends;      /* of them those with a bound, by it; with the shelf on which all of each lies, or UINT32_MAX */
 	struct tree victims;     /* of them those that may be preempted */
 	struct tree movers;      /* where those that may be moved could go: struct mover */
 	struct tenant **tenants; /* by node: what runs there */

@@ -131,7 +131,7 @@ static void run_course(const struct course *course, struct plain *plain, uint64_
 		if (!insert && plain->n) {
 			remove_random(&set, plain, &rng);
 		} else if (insert && !plain_has(plain, key, id)) {
-			sorted_insert(&set, key, id);
+			sorted_insert(&set, key, id, 0);
 			plain_insert(plain, key, id);
 		}
 		if (step % CHECK_EVERY == 0 || plain->n < 3)
@@ -164,7 +164,7 @@ static void an_empty_set_has_nothing(void **state)
 	sorted_check(&set);
 	assert_null(sorted_at(&set, (struct sorted_place){0}));
 	for (int i = 0; i < 3; i++) {
-		sorted_insert(&set, 7, 1);
+		sorted_insert(&set, 7, 1, 0);
 		assert_int_equal(sorted_at(&set, (struct sorted_place){0})->key, 7);
 		sorted_remove(&set, 7, 1);
 		assert_null(sorted_at(&set, (struct sorted_place){0}));
@@ -186,7 +186,7 @@ static void extremes_have_their_places(void **state)
 		for (int i = 0; i < KEYS; i++) {
 			int64_t key = keys[i * 3 % KEYS];
 
-			sorted_insert(&set, key, round ? 0 : UINT32_MAX);
+			sorted_insert(&set, key, round ? 0 : UINT32_MAX, 0);
 			plain_insert(&plain, key, round ? 0 : UINT32_MAX);
 		}
 	check_same(&set, &plain);
@@ -207,7 +207,7 @@ static void rising_keys_fill_their_leaves(void **state)
 	(void)state;
 	for (int back = 0; back < 2; back++) {
 		for (uint32_t i = 0; i < N; i++)
-			sorted_insert(&set, i / 3, i);
+			sorted_insert(&set, i / 3, i, 0);
 		assert_int_equal(set.n_leaves, LEAVES);
 		for (uint32_t i = 0; i < N; i++) {
 			uint32_t id = back ? N - 1 - i : i;
@@ -228,9 +228,9 @@ static void a_full_leaf_is_split_and_sparse_ones_are_joined(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < SORTED_LEAF; i++)
-		sorted_insert(&set, 10 * i, 1);
+		sorted_insert(&set, 10 * i, 1, 0);
 	assert_int_equal(set.n_leaves, 1);
-	sorted_insert(&set, 5, 1);
+	sorted_insert(&set, 5, 1, 0);
 	assert_int_equal(set.n_leaves, 2);
 	assert_int_equal(set.leaves[0].n, SORTED_LEAF / 2 + 1);
 	for (uint32_t i = 0; i < SORTED_LEAF / 2; i++) {
@@ -255,7 +255,7 @@ static void leaves_follow_from_the_operations(void **state)
 		struct rng rng = {11};
 
 		for (uint32_t i = 0; i < 3000; i++)
-			sorted_insert(&sets[s], (int64_t)rng_below(&rng, 900), i);
+			sorted_insert(&sets[s], (int64_t)rng_below(&rng, 900), i, 0);
 	}
 	assert_int_equal(sets[0].n_leaves, sets[1].n_leaves);
 	for (uint32_t i = 0; i < sets[0].n_leaves; i++) {
