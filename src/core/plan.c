@@ -653,6 +653,20 @@ static bool has_the_cards(const struct future *f)
 	return false;
 }
 
+/* Whether a shelf has as many nodes with so many wholly free cards as the group wants; whole cards can't be had otherwise. */
+static bool has_the_nodes(const struct core *core, const struct shape *shape)
+{
+	for (uint32_t i = 0; i < shape->n_candidates; i++) {
+		const struct shelf *shelf = &core->pool->shelves[shape->candidates[i].shelf];
+		uint32_t milli = shape->group.requests[shape->candidates[i].request].cards_milli;
+
+		if (milli < CARD_MILLI ||
+		    capacity_nodes_with(&core->keep.open, shelf->domain, shelf->cards_max, milli / CARD_MILLI) >= shape->group.nodes)
+			return true;
+	}
+	return false;
+}
+
 enum { ENDS_AT_ONCE = 64 };
 
 /* Goes on to the next instant at which anything ends; false where there is none. Of many ends at one instant some count at a
@@ -715,7 +729,7 @@ bool plan_earliest(const struct core *core, const struct shape *shape, const str
 		if (!has_the_cards(&f))
 			continue;
 		keep_then_show(keep_of(core), &view);
-		found = plan_find(core, shape, asker, &core->keep.open, f.at_us, arena, ret);
+		found = has_the_nodes(core, shape) && plan_find(core, shape, asker, &core->keep.open, f.at_us, arena, ret);
 	}
 	if (found)
 		prefer_busy(core, &core->keep.open, ret);
