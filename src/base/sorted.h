@@ -51,6 +51,12 @@ static inline const struct sorted_entry *sorted_at(const struct sorted *set, str
 	return place.leaf < set->n_leaves ? &set->leaves[place.leaf].entries[place.at] : NULL;
 }
 
+/* The first entry; NULL: there is none. */
+static inline const struct sorted_entry *sorted_first(const struct sorted *set)
+{
+	return set->n_leaves ? &set->leaves[0].first : NULL;
+}
+
 /* The place behind one where there is an entry. */
 static inline struct sorted_place sorted_next(const struct sorted *set, struct sorted_place place)
 {

@@ -594,7 +594,7 @@ static void apply_forgotten(struct core *core, const struct event *e)
 	struct job *job = job_at(core, e->forgotten.job);
 
 	assert(job_is_over(job));
-	tree_remove(&core->over, &job->in_timers);
+	sorted_remove(&core->over, job->timer_us, job->id);
 	if (job->extra && job->extra->has_idempotency &&
 	    map_get(&core->idempotency, hash_word(job->extra->idempotency), 0) == job->id)
 		map_remove(&core->idempotency, hash_word(job->extra->idempotency));

@@ -130,6 +130,8 @@ void core_check(const struct core *core)
 	assert(!memcmp(in_state, core->in_state, sizeof in_state));
 	assert(waiting == core->queue.waiting && live == core->n_live && over == core->over.count);
 	queue_check(&core->queue);
+	sorted_check(&core->timers);
+	sorted_check(&core->over);
 	check_ends(core);
 	check_endless(core);
 	check_capacity(core);

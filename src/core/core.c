@@ -30,6 +30,8 @@ struct core *core_free(struct core *core)
 	job_memory_done(&core->memory);
 	free(core->endless);
 	free(core->live);
+	sorted_done(&core->timers);
+	sorted_done(&core->over);
 	sorted_done(&core->ends);
 	capacity_done(&core->capacity);
 	capacity_done(&core->empty);
@@ -659,12 +661,11 @@ static struct event follow_up(const struct core *core, const struct job *job, us
 /* The job that is to leave the core: the one that has been over longest, once that is long enough or too many are over. */
 static const struct job *to_forget(const struct core *core, us_t now_us)
 {
-	const struct tree_node *node = tree_first(&core->over);
-	const struct job *job = node ? tree_entry(node, struct job, in_timers) : NULL;
+	const struct sorted_entry *first = sorted_first(&core->over);
 
-	if (job &&
-	    (core->over.count > core->config.history_jobs_max || us_add(job->timer_us, core->config.history_after_us) <= now_us))
-		return job;
+	if (first &&
+	    (core->over.count > core->config.history_jobs_max || us_add(first->key, core->config.history_after_us) <= now_us))
+		return core_job(core, first->id);
 	return NULL;
 }
 
@@ -696,13 +697,13 @@ static const struct booking *past_booking(const struct core *core, us_t now_us)
 
 static bool decide(struct core *core, us_t now_us, struct event *ret)
 {
-	struct tree_node *node = tree_first(&core->timers);
-	const struct job *job = node ? tree_entry(node, struct job, in_timers) : NULL;
+	const struct sorted_entry *timer = sorted_first(&core->timers);
 	const struct booking *booking;
+	const struct job *job;
 	enum cause cause;
 
-	if (job && job->timer_us <= now_us) {
-		*ret = follow_up(core, job, now_us);
+	if (timer && timer->key <= now_us) {
+		*ret = follow_up(core, core_job(core, timer->id), now_us);
 		ret->at_us = now_us;
 		if (ret->type == EVENT_ENDED)
 			ret->ended.at_us = now_us;
@@ -734,13 +735,10 @@ static bool decide(struct core *core, us_t now_us, struct event *ret)
 /* When the state next changes by itself, after an instant at which all that was due is done. */
 static us_t wake_after(const struct core *core, us_t now_us)
 {
-	const struct tree_node *node = tree_first(&core->timers);
-	us_t wake = node ? tree_entry(node, struct job, in_timers)->timer_us : US_NEVER;
-	us_t forget = US_NEVER, starved_us;
+	const struct sorted_entry *timer = sorted_first(&core->timers), *over = sorted_first(&core->over);
+	us_t wake = timer ? timer->key : US_NEVER, starved_us;
+	us_t forget = over ? us_add(over->key, core->config.history_after_us) : US_NEVER;
 
-	node = tree_first(&core->over);
-	if (node)
-		forget = us_add(tree_entry(node, struct job, in_timers)->timer_us, core->config.history_after_us);
 	if (forget < wake)
 		wake = forget;
 

@@ -121,11 +121,10 @@ struct job {
 	us_t stay_us;            /* waiting: the shortest stay that it can be placed for, see pass.c */
 	struct running *running; /* NULL: not placed */
 	uint32_t queue_class;
-	uint32_t class_part;        /* jobs in this one's part of its class's tree */
-	struct tree_node in_class;  /* waiting: by arrival */
-	us_t stay_least_us;         /* least stay in this node's part of that tree */
-	struct tree_node in_timers; /* the next instant at which it changes by itself; over: when it ended */
-	us_t timer_us;
+	uint32_t class_part;       /* jobs in this one's part of its class's tree */
+	struct tree_node in_class; /* waiting: by arrival */
+	us_t stay_least_us;        /* least stay in this node's part of that tree */
+	us_t timer_us;             /* the next instant at which it changes by itself; over: when it ended */
 };
 
 /* Whether a job may go from one state to another. One table, in job.c. */

@@ -57,8 +57,8 @@ struct core {
 	struct queue queue;
 	struct capacity capacity, empty; /* free now; of the pool with nothing running */
 	struct shelf_sum *endless;       /* by shelf: what is held by jobs without a bound */
-	struct tree timers;              /* jobs that aren't over, by timer_us */
-	struct tree over;                /* jobs that are, by when they ended */
+	struct sorted timers;            /* jobs that aren't over, by timer_us */
+	struct sorted over;              /* jobs that are, by when they ended */
 	struct outlook outlook;          /* the work on each shelf */
 	struct map payloads;             /* from the first 8 bytes of a payload's hash to the jobs that have it */
 	uint64_t *live;                  /* the numbers of jobs whose attempt an engine may hold or run: a set below live_cap */

@@ -12,31 +12,22 @@
 
 /* ---- Timers ---- */
 
-static int compare_timers(const struct tree_node *a, const struct tree_node *b)
-{
-	const struct job *x = tree_entry(a, struct job, in_timers), *y = tree_entry(b, struct job, in_timers);
-
-	if (x->timer_us != y->timer_us)
-		return x->timer_us < y->timer_us ? -1 : 1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
 static void timer_set(struct core *core, struct job *job, us_t at_us)
 {
+	if (job->timer_us == at_us)
+		return;
 	if (job->timer_us != US_NEVER)
-		tree_remove(&core->timers, &job->in_timers);
+		sorted_remove(&core->timers, job->timer_us, job->id);
 	job->timer_us = at_us;
-	core->timers.compare = compare_timers;
 	if (at_us != US_NEVER)
-		tree_insert(&core->timers, &job->in_timers, job->id);
+		sorted_insert(&core->timers, at_us, job->id, 0);
 }
 
 void shelve(struct core *core, struct job *job)
 {
 	timer_set(core, job, US_NEVER);
 	job->timer_us = job->ended_us;
-	core->over.compare = compare_timers;
-	tree_insert(&core->over, &job->in_timers, job->id);
+	sorted_insert(&core->over, job->timer_us, job->id, 0);
 }
 
 static bool array_is_over(const struct job *job)
