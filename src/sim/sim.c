@@ -346,6 +346,18 @@ static void see(void *ctx, const struct core *core, const struct event *event)
 	}
 }
 
+/* Asks for what the end of a job changes here. */
+static void soon(void *ctx, uint32_t job)
+{
+	const struct sim *sim = ctx;
+	uint32_t number = sim->trace_job_of[job];
+
+	__builtin_prefetch(&sim->result.jobs[number]);
+	__builtin_prefetch(&sim->work[number]);
+	__builtin_prefetch(&sim->config->trace->jobs[number].run_us);
+	__builtin_prefetch(&sim->config->trace->jobs[number].cards_milli);
+}
+
 static void settled(void *ctx, const struct core *core, us_t now_us)
 {
 	struct sim *sim = ctx;
@@ -541,6 +553,7 @@ int sim_run(const struct sim_config *config, struct sim_result *ret, struct err 
 	                                             .fate = fate_of,
 	                                             .applied = see,
 	                                             .settled = settled,
+	                                             .soon = soon,
 	                                             .batch_bytes = BATCH_BYTES,
 	                                             .unchecked = config->unchecked,
 	                                             .threaded = true});

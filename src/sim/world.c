@@ -150,6 +150,40 @@ static struct due heap_pop(struct world *world)
 	return world->dues[slot];
 }
 
+/* ---- Asking ahead ---- */
+
+enum { CACHE_LINE = 64 };
+
+/* What ends was last looked at long ago, and has to come from memory. So what a report changes is asked for while the one before
+ * it is taken: first the job, and then what the job points to. Whatever comes in between only makes that be of no use. */
+static const struct job *next_job(const struct world *world)
+{
+	return world->heap_len ? core_job(world->core, world->dues[world->heap[0].slot].job) : NULL;
+}
+
+static void fetch_job(const struct world *world)
+{
+	const struct job *job = next_job(world);
+
+	for (size_t at = 0; job && at < sizeof *job; at += CACHE_LINE)
+		__builtin_prefetch((const char *)job + at);
+	if (job && world->config.soon)
+		world->config.soon(world->config.ctx, world->dues[world->heap[0].slot].job);
+	for (uint32_t i = 1; i < 5 && i < world->heap_len; i++) /* of these one is the next after it */
+		__builtin_prefetch(&world->dues[world->heap[i].slot]);
+}
+
+static void fetch_running(const struct world *world)
+{
+	const struct job *job = next_job(world);
+
+	if (!job || !job->running)
+		return;
+	__builtin_prefetch(job->running);
+	__builtin_prefetch(job->running->tenants);
+	__builtin_prefetch(job->plan.tasks);
+}
+
 /* ---- How centres answer ---- */
 
 static void answer(struct world *world, struct due due)
@@ -428,8 +462,10 @@ int world_run(struct world *world, us_t until_us, struct err *err)
 
 			if (!still_live(world, &due))
 				continue;
+			fetch_job(world);
 			world->now_us = next_us > world->now_us ? next_us : world->now_us;
 			code = give_report(world, &due, err);
+			fetch_running(world);
 			code = code < 0 ? code : settle(world, err);
 		}
 		if (code < 0)

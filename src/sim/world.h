@@ -31,6 +31,8 @@ struct world_config {
 	void (*see)(void *ctx, const struct core *core, const struct event *event);
 	/* When an input and all the answers that it led to have been taken. */
 	void (*settled)(void *ctx, const struct core *core, us_t now_us);
+	/* A job that is likely to be reported of next: what will be looked at then can be asked for. Changes nothing. */
+	void (*soon)(void *ctx, uint32_t job);
 	/* Each batch, once it is closed; it has no hash yet. */
 	int (*commit)(void *ctx, const struct core *core, const struct batch *batch, struct err *err);
 	us_t startup_us;    /* from release to running; 0: an attempt runs as soon as it is placed */
