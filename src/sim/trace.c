@@ -110,8 +110,12 @@ static int whole(const char *cell, uint64_t min, uint64_t max, uint64_t *ret, st
 	return 0;
 }
 
+/* A text that is kept has been found good. */
 static int text_cell(struct row *row, const char *cell, uint32_t *ret, struct err *err)
 {
+	*ret = strtab_find(&row->trace->texts, cell);
+	if (*ret != STRTAB_NONE)
+		return 0;
 	if (!spec_name_ok(cell))
 		return err_set(err, ERR_INVALID, NULL, "\"%.60s\": expected 1 to %d bytes without control characters or quotes", cell,
 		               NAME_LEN_MAX);
@@ -333,8 +337,8 @@ static int add_kinds(struct trace *trace, char *cell, bool speeds, struct err *e
 	return n;
 }
 
-/* The number of the choice that these two cells make. Cells seen before cost one look-up. */
-static int choose(struct row *row, struct strtab *seen, struct err *err)
+/* The number of the choice that the two cells of a row make. Cells seen before cost one look-up. */
+static int look_up(struct row *row, struct strtab *seen, struct err *err)
 {
 	struct trace *trace = row->trace;
 	struct trace_choice choice = {0};
@@ -368,6 +372,26 @@ static int choose(struct row *row, struct strtab *seen, struct err *err)
 				trace->kinds[k].speed_micro = trace->kinds[s].speed_micro;
 	mem_grow((void **)&trace->choices, &trace->choices_cap, trace->n_choices, sizeof *trace->choices);
 	trace->choices[trace->n_choices++] = choice;
+	return 0;
+}
+
+/* Whether two cells are those of a choice. */
+static bool are_of(const struct row *row, const char *key)
+{
+	size_t kinds_len = strlen(row->kinds);
+
+	return !strncmp(key, row->kinds, kinds_len) && key[kinds_len] == '\n' && !strcmp(key + kinds_len + 1, row->speeds);
+}
+
+/* Most rows choose as the one before. */
+static int choose(struct row *row, struct strtab *seen, struct err *err)
+{
+	const struct trace *trace = row->trace;
+	uint32_t last = trace->n_jobs > 1 ? trace->jobs[trace->n_jobs - 2].choice : STRTAB_NONE;
+
+	if (last == STRTAB_NONE || !are_of(row, strtab_name(seen, last)))
+		return look_up(row, seen, err);
+	row->job->choice = last;
 	return 0;
 }
 
@@ -405,7 +429,7 @@ static int cut(char *line, char *cells[COLUMNS_MAX], struct err *err)
 			if (*at && *at != ',')
 				return err_set(err, ERR_INVALID, NULL, "text behind a closing quote");
 		} else {
-			at += strcspn(at, ",");
+			at = strchrnul(at, ',');
 		}
 		if (!*at)
 			return n;

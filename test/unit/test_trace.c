@@ -127,14 +127,17 @@ static void reads_quotes(void **state)
 /* The same cells are resolved once. */
 static void shares_choices(void **state)
 {
+	const uint32_t choices[] = {0, 0, 1, 2, 0, 3, 0, 4, 5};
 	struct trace trace;
 
 	(void)state;
-	assert_int_equal(
-		parse("id,submit_s,run_s,cards,kinds,speeds\na,0,1,1,x|y,x=2\nb,0,1,1,x|y,x=2\nc,0,1,1,y,\nd,0,1,1,,y=3\n", &trace, NULL),
-		0);
-	assert_int_equal(trace.n_choices, 3);
-	assert_int_equal(trace.jobs[0].choice, trace.jobs[1].choice);
+	assert_int_equal(parse("id,submit_s,run_s,cards,kinds,speeds\na,0,1,1,x|y,x=2\nb,0,1,1,x|y,x=2\nc,0,1,1,y,\nd,0,1,1,,y=3\n"
+	                       "e,0,1,1,x|y,x=2\nf,0,1,1,x|y,x=20\ng,0,1,1,x|y,x=2\nh,0,1,1,x|y,\ni,0,1,1,x,\n",
+	                       &trace, NULL),
+	                 0);
+	assert_int_equal(trace.n_choices, 6);
+	for (uint32_t i = 0; i < trace.n_jobs; i++)
+		assert_int_equal(trace.jobs[i].choice, choices[i]);
 	assert_int_equal(trace.kinds[trace.choices[0].first].speed_micro, 2 * SPEED_MICRO);
 	assert_int_equal(trace.kinds[trace.choices[0].first + 1].speed_micro, SPEED_MICRO);
 	assert_int_equal(trace.choices[2].n_kinds, 0);
