@@ -120,6 +120,19 @@ static uint32_t speed_on(const struct sim *sim, const struct trace_job *job, uin
 	return SPEED_MICRO;
 }
 
+/* Asks for what there is of a job of the trace, before it is looked at. Always inline: gcc takes a function that only asks for
+ * memory for one that does nothing, and leaves out the calls of it. */
+__attribute__((always_inline)) static inline void fetch(const struct sim *sim, uint32_t number)
+{
+	const struct trace_job *job = &sim->config->trace->jobs[number];
+
+	__builtin_prefetch(&job->run_us);
+	__builtin_prefetch(&job->cards_milli);
+	__builtin_prefetch(&sim->result.jobs[number]);
+	__builtin_prefetch(&sim->work[number]);
+	__builtin_prefetch(&sim->promised_us[number]);
+}
+
 /* ---- Arrivals ---- */
 
 /* The ways to hold a node of the job. Returns how many; 0: this pool has nothing of the kind. */
@@ -201,6 +214,8 @@ static int arrive(struct sim *sim, uint32_t number, struct err *err)
 	bool too_large = job->cards_milli > CARDS_PER_NODE_MAX * CARD_MILLI;
 	int code = ERR_NEVER;
 
+	if (number + 1 < sim->result.n_jobs)
+		fetch(sim, number + 1);
 	sim->arriving = number;
 	sim->arrived++;
 	sim->submitted_milli += milli_of(job);
@@ -346,16 +361,11 @@ static void see(void *ctx, const struct core *core, const struct event *event)
 	}
 }
 
-/* Asks for what the end of a job changes here. */
 static void soon(void *ctx, uint32_t job)
 {
 	const struct sim *sim = ctx;
-	uint32_t number = sim->trace_job_of[job];
 
-	__builtin_prefetch(&sim->result.jobs[number]);
-	__builtin_prefetch(&sim->work[number]);
-	__builtin_prefetch(&sim->config->trace->jobs[number].run_us);
-	__builtin_prefetch(&sim->config->trace->jobs[number].cards_milli);
+	fetch(sim, sim->trace_job_of[job]);
 }
 
 static void settled(void *ctx, const struct core *core, us_t now_us)
