@@ -15,14 +15,14 @@ us_t sim_run_us(us_t work_us, uint32_t speed_micro)
 	assert(speed_micro);
 	if (work_us == US_NEVER)
 		return US_NEVER;
-	run = ((wide)work_us * SPEED_MICRO + speed_micro - 1) / speed_micro;
+	run = speed_micro == SPEED_MICRO ? (wide)work_us : ((wide)work_us * SPEED_MICRO + speed_micro - 1) / speed_micro;
 	return run < US_DURATION_MAX ? (us_t)run : US_DURATION_MAX;
 }
 
 /* Work done in a time, rounded down. */
 static us_t work_done_us(us_t run_us, uint32_t speed_micro)
 {
-	wide work = (wide)run_us * speed_micro / SPEED_MICRO;
+	wide work = speed_micro == SPEED_MICRO ? (wide)run_us : (wide)run_us * speed_micro / SPEED_MICRO;
 
 	return work < US_DURATION_MAX ? (us_t)work : US_DURATION_MAX;
 }
