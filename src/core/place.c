@@ -150,11 +150,28 @@ static uint32_t upper_bound(const struct capacity *c, uint32_t domain, uint32_t 
 	return capacity_nodes_with(c, domain, cards_max, q->cards_milli / CARD_MILLI);
 }
 
+enum { FEW_NODES = 64 }; /* so many are gone through as quickly as sets of them */
+
+/* How many of a domain's nodes hold whole cards, up to `nodes`: of those that have the cards free, by the sets. */
+static uint32_t count_by_sets(const struct capacity *c, const struct shelf *shelf, const struct domain *d,
+                              const struct request *q, uint32_t nodes)
+{
+	uint32_t end = d->node_first + d->n_nodes, count = 0;
+
+	for (uint32_t free = q->cards_milli / CARD_MILLI; count < nodes && free <= shelf->cards_max; free++)
+		for (uint32_t n = d->node_first; count < nodes && (n = capacity_next_node(c, shelf, free, n, end)) != NODE_NONE; n++)
+			count += holds_rest(c, n, q);
+	return count;
+}
+
 /* Whether `nodes` of a domain's nodes hold the request; its counts say that they have the cards. */
-static bool domain_holds(const struct capacity *c, const struct domain *d, const struct request *q, uint32_t nodes)
+static bool domain_holds(const struct capacity *c, const struct shelf *shelf, const struct domain *d, const struct request *q,
+                         uint32_t nodes)
 {
 	if (!is_share(q) && !q->cpus_milli && !q->memory_mib)
 		return true;
+	if (c->sets && q->cards_milli >= CARD_MILLI && d->n_nodes > FEW_NODES)
+		return count_by_sets(c, shelf, d, q, nodes) == nodes;
 	for (uint32_t n = d->node_first; nodes && n < d->node_first + d->n_nodes; n++)
 		nodes -= place_node_holds(c, n, q);
 	return nodes == 0;
@@ -194,16 +211,16 @@ static void fill(const struct capacity *c, const struct shelf *shelf, const stru
 }
 
 /* The domain of a run that holds the gang with the least room to spare, or NULL; by looking at each. */
-static const struct domain *tightest_of_all(const struct capacity *c, uint32_t first, uint32_t n, uint32_t cards_max,
+static const struct domain *tightest_of_all(const struct capacity *c, const struct shelf *shelf, uint32_t first, uint32_t n,
                                             const struct request *q, uint32_t nodes)
 {
 	const struct domain *best = NULL;
 	uint32_t least = UINT32_MAX;
 
 	for (uint32_t d = first; d < first + n; d++) {
-		uint32_t room = c->pool->domains[d].n_nodes < nodes ? 0 : upper_bound(c, d, cards_max, q);
+		uint32_t room = c->pool->domains[d].n_nodes < nodes ? 0 : upper_bound(c, d, shelf->cards_max, q);
 
-		if (room < nodes || room >= least || !domain_holds(c, &c->pool->domains[d], q, nodes))
+		if (room < nodes || room >= least || !domain_holds(c, shelf, &c->pool->domains[d], q, nodes))
 			continue;
 		best = &c->pool->domains[d];
 		least = room;
@@ -221,7 +238,7 @@ static const struct domain *tightest_by_room(const struct capacity *c, const str
 	for (uint32_t room = nodes; room <= most; room++)
 		for (uint32_t d = first; (d = capacity_next_domain(c, shelf, tier, q->cards_milli / CARD_MILLI, room, d)) != NODE_NONE;
 		     d++)
-			if (domain_holds(c, &c->pool->domains[d], q, nodes))
+			if (domain_holds(c, shelf, &c->pool->domains[d], q, nodes))
 				return &c->pool->domains[d];
 	return NULL;
 }
@@ -239,7 +256,7 @@ static const struct domain *tightest_domain(const struct capacity *c, const stru
 	if (c->sets && tier != TIER_CENTRE && set != NODE_NONE && q->cards_milli >= CARD_MILLI &&
 	    q->cards_milli / CARD_MILLI <= shelf->cards_max)
 		return tightest_by_room(c, shelf, tier, q, nodes);
-	return tightest_of_all(c, first, n, shelf->cards_max, q, nodes);
+	return tightest_of_all(c, shelf, first, n, q, nodes);
 }
 
 static bool find_gang(const struct capacity *c, const struct shelf *shelf, const struct group *group, const struct request *q,
