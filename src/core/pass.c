@@ -892,11 +892,21 @@ static us_t next_starved(struct core *core, us_t now_us)
 	return wake_us;
 }
 
+/* Whether each of those that wait first has its promise: so it is between steps where there are as many promises. */
+static bool all_are_promised(const struct core *core)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
+		n += is_ordinary(core->keep.reservations[i]);
+	return n >= core->config.reservations && !core->replayed;
+}
+
 us_t pass_wake(const struct core *core, us_t now_us)
 {
 	struct core *memo = (struct core *)(uintptr_t)core;
 
-	if (!pass_promises(core) || core->config.starvation_after_us == US_NEVER)
+	if (!pass_promises(core) || core->config.starvation_after_us == US_NEVER || all_are_promised(core))
 		return US_NEVER;
 	if (core->woken_at == core->sequence + 1 && core->woken_us == now_us)
 		return core->starved_us;
