@@ -173,7 +173,7 @@ static void apply_submitted(struct core *core, const struct event *e)
 	if (new_shape)
 		plan_candidates(core, core->queue.shapes[job->shape]);
 	job->project = strtab_add(&core->projects, s->project);
-	job->name = mem_strdup(s->name);
+	job_set_name(job, s->name);
 	job->user = strtab_add(&core->users, s->user);
 	job->priority = (uint16_t)s->priority;
 	job->rerun_when_lost = s->rerun_when_lost;
@@ -228,7 +228,7 @@ static struct job *take_element(struct core *core, const struct placed *p)
 	job->shape = array->shape;
 	core->queue.shapes[job->shape]->users++;
 	job->project = array->project;
-	job->name = mem_strdup(array->name);
+	job_set_name(job, array->name);
 	job->user = array->user;
 	job->priority = array->priority;
 	job->rerun_when_lost = array->rerun_when_lost;

@@ -3,6 +3,7 @@
 #include "core/job.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -106,6 +107,13 @@ static size_t running_size(uint32_t n_tasks)
 	return sizeof(struct running) + n_tasks * sizeof(struct tenant);
 }
 
+void job_set_name(struct job *job, const char *name)
+{
+	size_t size = strlen(name) + 1;
+
+	job->name = size <= sizeof job->short_name ? memcpy(job->short_name, name, size) : mem_strdup(name);
+}
+
 struct running *running_new(struct job_memory *memory, struct job *job, uint32_t n_tasks)
 {
 	struct running *running = n_tasks == 1 ? slab_new(&memory->running, running_size(1)) : mem_new(1, running_size(n_tasks));
@@ -151,7 +159,8 @@ struct job *job_free(struct job_memory *memory, struct job *job)
 		free(job->extra);
 	}
 	running_free(memory, job->running);
-	free(job->name);
+	if (job->name != job->short_name)
+		free(job->name);
 	free(job->held);
 	plan_drop(&job->plan);
 	slab_free(&memory->jobs, job);

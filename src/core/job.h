@@ -83,11 +83,13 @@ struct job_outlook {
 	uint8_t state;      /* of the queue; OUTLOOK_UNSAID: nothing was said */
 };
 
+enum { JOB_SHORT_NAME = 24 }; /* a name of fewer bytes lies in the job itself */
+
 struct job {
 	uint32_t id;
 	uint32_t shape; /* what it asks for: see queue.h */
 	uint32_t project;
-	char *name;
+	char *name;    /* see job_set_name */
 	uint32_t user; /* core_user() */
 	enum job_state state;
 	enum attempt_state attempt_state;
@@ -125,6 +127,7 @@ struct job {
 	struct tree_node in_class; /* waiting: by arrival */
 	us_t stay_least_us;        /* least stay in this node's part of that tree */
 	us_t timer_us;             /* the next instant at which it changes by itself; over: when it ended */
+	char short_name[JOB_SHORT_NAME];
 };
 
 /* Whether a job may go from one state to another. One table, in job.c. */
@@ -153,6 +156,8 @@ struct job_memory {
 	struct slab jobs, running;
 };
 struct job *job_new(struct job_memory *memory);
+/* Gives a new job its name, which is copied. */
+void job_set_name(struct job *job, const char *name);
 /* Frees a job and all that it owns. Accepts NULL, and returns it. */
 struct job *job_free(struct job_memory *memory, struct job *job);
 struct running *running_new(struct job_memory *memory, struct job *job, uint32_t n_tasks);

@@ -278,7 +278,7 @@ static void load_job(struct core *core, struct reader *r, struct arena *arena)
 	job->id = (uint32_t)read_uint_max(r, core->last_job);
 	group_decode(r, arena, &group);
 	job->project = (uint32_t)read_uint(r);
-	job->name = mem_strdup(read_str(r, arena));
+	job_set_name(job, read_str(r, arena));
 	job->user = (uint32_t)read_uint(r);
 	job->state = (enum job_state)read_uint_max(r, JOB_STATE_COUNT - 1);
 	job->attempt_state = (enum attempt_state)read_uint_max(r, ATTEMPT_STATE_COUNT - 1);
