@@ -25,8 +25,8 @@ char *mem_strdup(const char *text);
  * of them taken. Grows by half, 8 at least. */
 void mem_grow(void **array, uint32_t *cap, uint32_t used, size_t size);
 
-/* Says that new memory will be filled soon: its pages are had at once, rather than one by one as each is written to first. A hint,
- * for many pages. Its content is left as it is. */
+/* Says that new memory will be filled soon: its pages are had at once, rather than one by one as each is written to first. A
+ * hint, for many pages. Its content is left as it is. */
 void mem_will_fill(void *p, size_t bytes);
 
 /* As free, and leaves zeros: for libraries through whose hands secrets go. Accepts NULL. */
