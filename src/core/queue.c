@@ -576,13 +576,16 @@ static void tell_lane(struct queue *queue, struct job_class *class, uint64_t pas
 static void place_class(struct queue *queue, struct job_class *class, bool was_in)
 {
 	const struct job *first = class->head;
-	bool stays = was_in && first && stays_between(class, first);
 	struct lane *lane = was_in ? queue->lanes[class->lane] : NULL;
+	bool stays;
 
 	if (!first) {
 		leave_lane(queue, class);
 		return;
 	}
+	if (was_in && class->first == first->id && class->rank == first->rank)
+		return;
+	stays = was_in && stays_between(class, first);
 	if (was_in && !stays)
 		lane_remove(lane, class);
 	class->first = first->id;
