@@ -857,14 +857,42 @@ static bool seat_newcomer(struct core *core, const struct newcomer *n, const str
 	return given == GIVEN_PLACE || (could && given == GIVEN_NOTHING);
 }
 
+/* Whether no promise would be taken back before it is a newcomer's turn: for one who stands before it and has passed others by
+ * its shares since something was last decided, or, where it isn't among the first, from one who isn't any more. */
+static bool promises_stay(struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena)
+{
+	struct line line = line_of(core, arena);
+	struct standing *at;
+	const struct job *job;
+	uint32_t place = 0;
+	bool is_first;
+
+	while ((job = line_next(&line, &at, &is_first)) && goes_before(core, job, &n->job, now_us)) {
+		const struct reservation *r = keep_find(&core->keep, job->id), *there = ordinary(core, place);
+
+		if (is_first && !may_be_promised(core, core_shape(core, job), job)) {
+			line_drop(&line);
+			continue;
+		}
+		if (r && !is_ordinary(r))
+			continue;
+		if (there && there != r && (r || could_be_promised(core, core_shape(core, job), job, place, now_us, arena)))
+			return false;
+		place += r != NULL;
+	}
+	return job || line.left || !ordinary(core, place);
+}
+
 bool pass_newcomer(const struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct event *ret)
 {
 	struct core *changed = (struct core *)(uintptr_t)core; /* memos, and what is open, for the question */
 	struct seat seat;
 
+	pass_sort(changed, now_us);
+	if (pass_promises(core) && !promises_stay(changed, n, now_us, arena))
+		return false;
 	if (try_newcomer(core, n, now_us, arena, ret))
 		return true;
-	pass_sort(changed, now_us);
 	return pass_promises(core) && may_be_promised(core, n->shape, &n->job) && find_seat(changed, n, now_us, arena, &seat) &&
 	       seat_newcomer(changed, n, &seat, now_us, arena, ret);
 }
