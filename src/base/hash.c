@@ -13,6 +13,14 @@ struct hash hash_of(const void *bytes, size_t len)
 	return hash;
 }
 
+struct hash hash_of_buf(struct buf *buf)
+{
+	struct hash hash = hash_of(buf->data, buf->len);
+
+	buf_done(buf);
+	return hash;
+}
+
 struct hash hash_chain(const struct hash *previous, const void *bytes, size_t len)
 {
 	crypto_generichash_state state;

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/buf.h"
+
 #define HASH_BYTES 32
 #define HASH_HEX_SIZE (2 * HASH_BYTES + 1)
 
@@ -25,6 +27,9 @@ static inline uint64_t hash_word(const uint8_t *bytes)
 
 /* The hash of `len` bytes. */
 struct hash hash_of(const void *bytes, size_t len);
+
+/* The hash of what was written, which is freed. */
+struct hash hash_of_buf(struct buf *buf);
 
 /* The hash of a previous hash followed by `len` bytes: one link of a chain. */
 struct hash hash_chain(const struct hash *previous, const void *bytes, size_t len);

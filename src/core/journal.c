@@ -17,8 +17,7 @@ struct hash journal_hash(const struct hash *previous, uint64_t sequence, uint32_
 	buf_put_uint(&header, sequence);
 	buf_put_uint(&header, n_events);
 	buf_put_int(&header, at_us);
-	hash = hash_of(header.data, header.len);
-	buf_done(&header);
+	hash = hash_of_buf(&header);
 	return hash_chain(&hash, events, len);
 }
 

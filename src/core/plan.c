@@ -203,8 +203,7 @@ static uint64_t place_key(const struct shape *shape)
 		buf_put_uint(&buf, shape->candidates[i].shelf);
 		buf_put_uint(&buf, shape->group.requests[shape->candidates[i].request].cards_milli / CARD_MILLI);
 	}
-	hash = hash_of(buf.data, buf.len);
-	buf_done(&buf);
+	hash = hash_of_buf(&buf);
 	return hash_word(hash.bytes);
 }
 

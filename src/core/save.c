@@ -573,10 +573,7 @@ int core_load(const void *bytes, size_t len, struct core **ret, struct err *err)
 struct hash core_digest(const struct core *core)
 {
 	struct buf buf = {0};
-	struct hash hash;
 
 	core_save(core, &buf);
-	hash = hash_of(buf.data, buf.len);
-	buf_done(&buf);
-	return hash;
+	return hash_of_buf(&buf);
 }

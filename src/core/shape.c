@@ -13,12 +13,9 @@
 struct hash shape_key(const struct group *group)
 {
 	struct buf buf = {0};
-	struct hash key;
 
 	group_encode(group, &buf);
-	key = hash_of(buf.data, buf.len);
-	buf_done(&buf);
-	return key;
+	return hash_of_buf(&buf);
 }
 
 static bool same_request(const struct request *a, const struct request *b)
