@@ -133,6 +133,7 @@ static void apply_config(struct core *core, const struct event *e)
 	for (const struct job *live = core_live_after(core, 0); live; live = core_live_after(core, live->id)) {
 		struct job *job = job_at(core, live->id);
 
+		job->movable = job->movable && move_ages(core, job) <= core->now_us;
 		retime(core, job);
 		line_up(core, job);
 	}

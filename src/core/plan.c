@@ -262,14 +262,13 @@ us_t plan_end(us_t start_us, us_t limit_us)
 	return limit_us == US_NEVER ? US_NEVER : us_add(start_us, limit_us);
 }
 
-/* Whether what is promised counts as held by its job's project, to one who would be there from a->from_us on. */
-static bool keeps_quota(const struct reservation *r, const struct asker *a)
+/* Whether what is promised counts at an instant as held by its job's project, to one who would be there then. at_us: 0 where it
+ * isn't told when. */
+static bool keeps_quota(const struct reservation *r, const struct asker *a, us_t at_us)
 {
-	us_t until_us = plan_end(a->from_us, a->quota_us ? a->quota_us : a->limit_us);
-
 	if (r->job == a->job || r->behind || r->plan.start_us == US_NEVER)
 		return false;
-	return r->n_victims || (a->from_us && r->plan.start_us < until_us && a->from_us < r->plan.until_us);
+	return r->n_victims || (at_us && r->plan.start_us <= at_us && at_us < r->plan.until_us);
 }
 
 /* Those that make room for a winner count as gone, or again as there: it holds its share instead of them, and not beside them. */
@@ -291,9 +290,10 @@ static void set_victims_aside(const struct core *core, const struct reservation 
 	}
 }
 
-/* What was promised to others counts as held, or again not. To one who isn't told from when on he would be there those count as
- * gone that are on their way out for others: for the while that both are counted he would be denied what he was promised. */
-static void hold_promised(const struct core *core, const struct asker *a, bool held)
+/* What is promised to others at an instant counts as held, or again not. To one who isn't told from when on he would be there
+ * those count as gone that are on their way out for others: for the while that both are counted he would be denied what he was
+ * promised. */
+static void hold_promised(const struct core *core, const struct asker *a, us_t at_us, bool held)
 {
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
 		const struct reservation *r = core->keep.reservations[i];
@@ -301,7 +301,7 @@ static void hold_promised(const struct core *core, const struct asker *a, bool h
 		                                      .cards_milli = (uint64_t)r->plan.n_tasks * r->request.cards_milli};
 		uint32_t project = core_job(core, r->job)->project;
 
-		if (!keeps_quota(r, a))
+		if (!keeps_quota(r, a, at_us))
 			continue;
 		if (!a->from_us)
 			set_victims_aside(core, r, held);
@@ -314,18 +314,35 @@ static void hold_promised(const struct core *core, const struct asker *a, bool h
 	}
 }
 
+static enum quota_verdict quota_at(const struct core *core, const struct asker *a, us_t at_us, uint32_t kind, uint64_t milli,
+                                   struct quota_view *why)
+{
+	enum quota_verdict verdict;
+
+	hold_promised(core, a, at_us, true);
+	verdict = projects_fits(core->tree, a->project, kind, milli, why);
+	hold_promised(core, a, at_us, false);
+	return verdict;
+}
+
 enum quota_verdict plan_quota(const struct core *core, const struct asker *a, const struct shape *shape, struct candidate c,
                               struct quota_view *why)
 {
 	const struct request *q = &shape->group.requests[c.request];
+	uint64_t milli = (uint64_t)shape->group.nodes * q->cards_milli;
+	us_t until_us = plan_end(a->from_us, a->quota_us ? a->quota_us : a->limit_us);
 	uint32_t kind = core->pool->shelves[c.shelf].kind;
 	enum quota_verdict verdict;
 
-	if (!core->projects_bounded || !q->cards_milli)
+	if (!core->projects_bounded || !milli)
 		return QUOTA_OK;
-	hold_promised(core, a, true);
-	verdict = projects_fits(core->tree, a->project, kind, (uint64_t)shape->group.nodes * q->cards_milli, why);
-	hold_promised(core, a, false);
+	verdict = quota_at(core, a, a->from_us, kind, milli, why);
+	for (uint32_t i = 0; a->from_us && verdict == QUOTA_OK && i < core->keep.n_reservations; i++) {
+		us_t start_us = core->keep.reservations[i]->plan.start_us; /* more is held only from such an instant on */
+
+		if (a->from_us < start_us && start_us < until_us)
+			verdict = quota_at(core, a, start_us, kind, milli, why);
+	}
 	return verdict;
 }
 

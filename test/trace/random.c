@@ -435,21 +435,6 @@ static void settled(void *ctx, const struct core *core, us_t now_us)
 
 /* ---- What happens ---- */
 
-/* What a core that is loaded from the state decides about a submit: with moves on that much, and not what a dry run tells. */
-static int decide_in_copy(struct trial *t, const struct job_spec *spec, us_t now_us)
-{
-	const struct input in = {.type = INPUT_SUBMIT, .now_us = now_us, .who = spec->user, .submit = {.spec = spec}};
-	struct core *copy = foretold_copy(world_core(t->world));
-	struct step step = {0};
-	int code = core_step(copy, &in, &step, NULL);
-
-	core_check(copy);
-	buf_put(&t->foretold, step.events.data, step.events.len);
-	step_done(&step);
-	core_free(copy);
-	return code;
-}
-
 static int submit(struct trial *t, us_t now_us, struct err *err)
 {
 	struct dependency_spec dependency = {t->last_job ? 1 + below(t, t->last_job) : 0, one_in(t, 2) ? AFTER_OK : AFTER_ANY};
@@ -486,8 +471,7 @@ static int submit(struct trial *t, us_t now_us, struct err *err)
 	}
 
 	t->foretold.len = 0;
-	told = t->moves ? decide_in_copy(t, &spec, now_us)
-	                : foretold_check(world_core(t->world), &spec, now_us, repeat, &t->foretold);
+	told = foretold_check(world_core(t->world), &spec, now_us, repeat, &t->foretold);
 	code = world_submit(t->world, now_us, &spec, &job, err);
 	if (code != ERR_CORRUPT)
 		assert_int_equal(code, told);
