@@ -75,15 +75,36 @@ static inline void foretold_same(const struct foretold *f, const struct plan *a,
 			(long long)b->start_us, (long long)b->until_us, b->tasks[0].node, (unsigned long long)b->tasks[0].cards);
 }
 
+/* Whether something was decided for others before it was its turn, in the step in which it came: then it needn't be told. */
+static inline bool foretold_others_first(const struct foretold *f)
+{
+	struct reader r = reader_of(f->step.events.data, f->step.events.len);
+	struct arena arena = {0};
+	bool found = false;
+	uint32_t job = 0;
+	struct event e;
+
+	for (us_t previous = 0; r.at != r.end && !found && job != f->job; previous = e.at_us) {
+		assert_int_equal(event_decode(&r, previous, &arena, &e), 0);
+		if (e.type == EVENT_PLACED)
+			job = e.placed.array ? e.placed.array : e.placed.job;
+		if (e.type == EVENT_RESERVED)
+			job = e.reserved.job;
+		found = job && job != f->job;
+	}
+	arena_done(&arena);
+	return found;
+}
+
 /* What became of it in the step in which it came. */
 static inline void foretold_at_once(const struct foretold *f)
 {
 	const struct job *job = foretold_job(f);
 	const struct reservation *r = core_reservation_of(f->copy, f->job);
-	bool between = core_config(f->copy)->reservations > 1; /* those who were promised something: who stands before goes first */
+	bool between = core_config(f->copy)->reservations > 1; /* those who were promised something: these may change places too */
 
 	if (f->plan.start_us == US_NEVER) {
-		if (!between && (foretold_started(f) || (r && r->plan.start_us != US_NEVER)))
+		if (!between && !foretold_others_first(f) && (foretold_started(f) || (r && r->plan.start_us != US_NEVER)))
 			foretold_fail(f, "job %u wasn't told its start, and has one", f->job);
 		return;
 	}
@@ -93,6 +114,8 @@ static inline void foretold_at_once(const struct foretold *f)
 		foretold_same(f, &f->plan, &job->plan);
 		return;
 	}
+	if (f->stopped && foretold_started(f))
+		return; /* those who leave need only be gone by when others are promised something beside it */
 	if (!r)
 		foretold_fail(f, "job %u was told a start, and neither started nor was promised one", f->job);
 	foretold_same(f, &f->plan, &r->plan);
@@ -102,19 +125,36 @@ static inline void foretold_at_once(const struct foretold *f)
 
 /* ---- And nothing else changes ---- */
 
-/* When a live job ends. */
+/* When those are to start for whom a job makes room; US_NEVER: it does for nobody. */
+static inline us_t foretold_awaited(const struct foretold *f, uint32_t job)
+{
+	us_t start_us = US_NEVER;
+
+	for (uint32_t i = 0; i < core_reservations(f->copy); i++) {
+		const struct reservation *r = core_reservation(f->copy, i);
+
+		for (uint32_t k = 0; k < r->n_victims; k++)
+			if (r->victims[k] == job && r->plan.start_us < start_us)
+				start_us = r->plan.start_us;
+	}
+	return start_us;
+}
+
+/* When a live job ends. What is late is gone when the grace of a kill is over; or when others were promised to start, for
+ * whom it makes room: or else they would start later. */
 static inline us_t foretold_end(const struct foretold *f, const struct job *job)
 {
-	us_t grace_us = core_config(f->copy)->kill_grace_us, until_us = job->plan.until_us;
+	us_t grace_us = core_config(f->copy)->kill_grace_us, until_us = job->plan.until_us, late_us, awaited_us;
 
 	if (job->state == JOB_CLEANUP && f->at_once)
 		return core_now(f->copy);
 	if (job->state == JOB_CLEANUP && f->stopped && us_add(f->asked_us, grace_us) < until_us)
 		return us_add(f->asked_us, grace_us);
-	if (until_us <= f->asked_us)
-		return job->state == JOB_CLEANUP && f->stopped ? us_add(f->asked_us, grace_us)
-		                                               : us_add(f->asked_us, grace_us > US_SECOND ? grace_us : US_SECOND);
-	return until_us;
+	if (until_us > f->asked_us)
+		return until_us;
+	late_us = us_add(f->asked_us, (job->state == JOB_CLEANUP && f->stopped) || grace_us > US_SECOND ? grace_us : US_SECOND);
+	awaited_us = foretold_awaited(f, job->id);
+	return awaited_us < late_us ? awaited_us : late_us;
 }
 
 /* The live job that ends first; NULL: none does. */

@@ -478,9 +478,19 @@ void apply_reservation(struct core *core, struct reservation *r)
 	}
 }
 
-static struct reservation *new_reservation(const struct job *job, const struct request *request, enum cause cause,
-                                           const struct plan *plan, const uint32_t *victims, uint32_t n_victims)
+/* The attempt by which a job makes room; where the promise replaces another for which it did so, that one. */
+static uint32_t leaving_attempt(const struct core *core, const struct reservation *before, uint32_t victim)
 {
+	for (uint32_t i = 0; before && i < before->n_victims; i++)
+		if (before->victims[i] == victim)
+			return before->attempts[i];
+	return core_job(core, victim) ? core_job(core, victim)->attempt : 0;
+}
+
+static struct reservation *new_reservation(const struct core *core, const struct job *job, const struct request *request,
+                                           enum cause cause, const struct plan *plan, const uint32_t *victims, uint32_t n_victims)
+{
+	const struct reservation *before = keep_find(&core->keep, job->id);
 	struct reservation *r = mem_new(1, sizeof *r);
 
 	r->job = job->id;
@@ -489,8 +499,11 @@ static struct reservation *new_reservation(const struct job *job, const struct r
 	plan_keep(&r->plan, plan);
 	r->n_victims = n_victims;
 	r->victims = mem_new(r->n_victims, sizeof *r->victims);
-	if (r->n_victims)
-		memcpy(r->victims, victims, r->n_victims * sizeof *r->victims);
+	r->attempts = mem_new(r->n_victims, sizeof *r->attempts);
+	for (uint32_t i = 0; i < n_victims; i++) {
+		r->victims[i] = victims[i];
+		r->attempts[i] = leaving_attempt(core, before, victims[i]);
+	}
 	return r;
 }
 
@@ -498,7 +511,7 @@ static void apply_reserved(struct core *core, const struct event *e)
 {
 	struct job *job = job_at(core, e->reserved.job);
 	const struct request *request = &core_shape(core, job)->group.requests[e->reserved.plan.request];
-	struct reservation *r = new_reservation(job, request, e->reserved.cause, &e->reserved.plan, e->reserved.victims,
+	struct reservation *r = new_reservation(core, job, request, e->reserved.cause, &e->reserved.plan, e->reserved.victims,
 	                                        e->reserved.n_victims);
 	bool moving = job->moving; /* its promise is put off */
 
@@ -521,8 +534,8 @@ static void apply_moving(struct core *core, const struct event *e)
 		struct job *job = job_at(core, victims[i]);
 
 		job->moving = true;
-		apply_reservation(core, new_reservation(job, &core_shape(core, job)->group.requests[plan->request], CAUSE_MOVED, plan,
-		                                        victims, e->moving.n));
+		apply_reservation(core, new_reservation(core, job, &core_shape(core, job)->group.requests[plan->request], CAUSE_MOVED,
+		                                        plan, victims, e->moving.n));
 	}
 	core->freed++;
 }

@@ -676,10 +676,10 @@ static const struct job *next_victim(const struct core *core, enum cause *ret_ca
 		const struct reservation *r = core->keep.reservations[i];
 
 		for (uint32_t k = reservation_told(r); k < r->n_victims; k++) {
-			const struct job *job = core_job(core, r->victims[k]);
+			const struct job *job = job_victim(core, r, k);
 
 			*ret_cause = r->cause;
-			if (job && job_is_live(job) && job->state != JOB_CLEANUP && job_may_become(job->state, JOB_CLEANUP))
+			if (job && job->state != JOB_CLEANUP && job_may_become(job->state, JOB_CLEANUP))
 				return job;
 		}
 	}

@@ -125,7 +125,8 @@ struct job {
 	uint32_t queue_class;
 	uint32_t class_part;       /* jobs in this one's part of its class's tree */
 	struct tree_node in_class; /* waiting: by arrival */
-	us_t stay_least_us;        /* least stay in this node's part of that tree */
+	us_t stay_least_us;        /* least stay in this node's part of that tree, */
+	us_t limit_least_us;       /* and least limit */
 	us_t timer_us;             /* the next instant at which it changes by itself; over: when it ended */
 	char short_name[JOB_SHORT_NAME];
 };

@@ -484,10 +484,3 @@ bool move_next(struct core *core, us_t now_us, struct event *ret)
 	core->moves_looked = core->freed + 1;
 	return false;
 }
-
-bool move_waits(const struct core *core, const struct reservation *r, const struct plan *now)
-{
-	const struct job *job = core_job(core, r->job);
-
-	return job->moving && core_shape(core, job)->group.requests[now->request].speed_milli < r->request.speed_milli;
-}

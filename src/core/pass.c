@@ -256,12 +256,13 @@ static us_t shorter_stay(const struct core *core, us_t now_us, us_t limit_us)
 	return before_us > now_us ? before_us - now_us : 0;
 }
 
-/* The first job of a class that can start now: mostly its first; or one that ends, by its bound, before something is kept that
- * its first would delay; or one that may be stopped by then, and is lent what is kept. NULL: none. */
-static const struct job *find_startable(struct core *core, const struct job_class *class, us_t now_us, struct plan *plan)
+/* The first job of a class, of those with a limit of at most limit_us, that can start now: mostly its first; or one that ends, by
+ * its bound, before something is kept that its first would delay; or one that may be stopped by then, and is lent what is kept.
+ */
+static const struct job *find_limited(struct core *core, const struct job_class *class, us_t limit_us, us_t now_us,
+                                      struct plan *plan)
 {
-	const struct job *job = class_first(class);
-	const struct shape *shape = core_shape(core, job);
+	const struct job *job = limit_us == US_NEVER ? class_first(class) : class_first_within(class, US_NEVER, limit_us);
 	us_t stay_us = US_NEVER;
 
 	while (job) {
@@ -269,12 +270,56 @@ static const struct job *find_startable(struct core *core, const struct job_clas
 
 		asker.quota_us = job->limit_us;
 		asker.limit_us = job->limit_us < stay_us ? job->limit_us : stay_us;
-		if (plan_now(core, shape, &asker, now_us, &core->scratch, plan))
+		if (plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, plan))
 			return job;
 		stay_us = shorter_stay(core, now_us, asker.limit_us);
-		job = stay_us ? class_first_within(class, stay_us) : NULL;
+		job = stay_us ? class_first_within(class, stay_us, limit_us) : NULL;
 	}
 	return NULL;
+}
+
+/* The longest limit, shorter than that, with which a job is over before others are promised more of the quotas; 0: none. */
+static us_t shorter_limit(const struct core *core, us_t now_us, us_t limit_us)
+{
+	us_t shorter_us = 0;
+
+	for (uint32_t i = 0; core->projects_bounded && i < core->keep.n_reservations; i++) {
+		us_t start_us = core->keep.reservations[i]->plan.start_us;
+
+		if (start_us != US_NEVER && start_us - now_us > shorter_us && start_us - now_us < limit_us)
+			shorter_us = start_us - now_us;
+	}
+	return shorter_us;
+}
+
+/* The first job of a class that can start now, as far as what is kept of the pool and of the quotas goes. NULL: none. */
+static const struct job *find_startable(struct core *core, const struct job_class *class, us_t now_us, struct plan *plan)
+{
+	us_t limit_us = US_NEVER;
+	const struct job *job;
+
+	while (!(job = find_limited(core, class, limit_us, now_us, plan)) && limit_us)
+		limit_us = shorter_limit(core, now_us, limit_us);
+	return job;
+}
+
+static bool yield_unreserved(const struct reservation *r, enum cause cause, us_t now_us, struct event *ret)
+{
+	*ret = (struct event){.type = EVENT_UNRESERVED, .at_us = now_us};
+	ret->unreserved.job = r->job;
+	ret->unreserved.cause = cause;
+	return true;
+}
+
+/* Whether others make room for a job. A promise that it holds and that can't be kept is taken back first, for what broke it:
+ * others may be gone later than it said. */
+static bool others_leave(struct core *core, const struct job *job, us_t now_us, struct event *ret)
+{
+	const struct reservation *r = keep_find(&core->keep, job->id);
+
+	if (!preempt_for(core, core_shape(core, job), job, now_us, &core->scratch, ret))
+		return false;
+	return r && r->broken != CAUSE_NONE ? yield_unreserved(r, r->broken, now_us, ret) : true;
 }
 
 /* Whether a class yields anything: a start, or others that make room. If not it is passed over. */
@@ -288,8 +333,7 @@ static bool try_class(struct core *core, struct job_class *class, us_t now_us, s
 		yield_placed(core, job, now_us, &plan, ret);
 		return true;
 	}
-	job = class_first(class);
-	if (class->unhelped != stamp + 1 && preempt_for(core, core_shape(core, job), job, now_us, &core->scratch, ret))
+	if (class->unhelped != stamp + 1 && others_leave(core, class_first(class), now_us, ret))
 		return true;
 	class->unhelped = stamp + 1;
 	class_pass_over(&core->queue, class, stamp);
@@ -332,14 +376,6 @@ static const struct reservation *last_ordinary(const struct core *core)
 	return NULL;
 }
 
-static bool yield_unreserved(const struct reservation *r, enum cause cause, us_t now_us, struct event *ret)
-{
-	*ret = (struct event){.type = EVENT_UNRESERVED, .at_us = now_us};
-	ret->unreserved.job = r->job;
-	ret->unreserved.cause = cause;
-	return true;
-}
-
 /* Whether what was to make room for a promise, or anything else that its plan counted on, is on its way out still; or is gone,
  * and there is room by the promised start, if not yet: until then its nodes may be booked for others, or held by one who was
  * promised that before. */
@@ -348,9 +384,9 @@ static bool waits_for_victims(struct core *core, const struct reservation *r, co
 	const struct job *waits = core_job(core, r->job);
 
 	for (uint32_t i = 0; i < r->n_victims; i++) {
-		const struct job *job = core_job(core, r->victims[i]);
+		const struct job *job = job_victim(core, r, i);
 
-		if (job && job->state == JOB_CLEANUP && job_is_live(job))
+		if (job && job->state == JOB_CLEANUP)
 			return true;
 	}
 	if (r->plan.start_us > now_us && preempt_left_at(core, core_shape(core, waits), asker, r->plan.start_us, &core->scratch))
@@ -389,8 +425,8 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 	struct plan plan;
 
 	asker.owns = r->cause == CAUSE_RECLAIMED || job->moving; /* as it was asked for */
-	if (!job_is_live(job) && plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan) &&
-	    !move_waits(core, r, &plan)) {
+	asker.speed_least_milli = job->moving ? r->request.speed_milli : 0;
+	if (!job_is_live(job) && plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan)) {
 		yield_placed(core, job, now_us, &plan, ret);
 		return true;
 	}
@@ -508,6 +544,13 @@ static bool may_be_promised(const struct core *core, const struct shape *shape, 
 		if (plan_quota(core, &asker, shape, shape->candidates[i], NULL) == QUOTA_OK)
 			return true;
 	return false;
+}
+
+/* Whether a job in line may hold a promise: it does, or it could be promised something. What it holds stays its own where quota
+ * is full now, and free again by then. */
+static bool may_hold_promise(const struct core *core, const struct job *job)
+{
+	return keep_find(&core->keep, job->id) || may_be_promised(core, core_shape(core, job), job);
 }
 
 /* The ordinary promises from number `place` on are of jobs that stand behind: as if they weren't there, or as they are. */
@@ -670,7 +713,7 @@ static bool first_in_line(struct core *core, us_t now_us, struct event *ret)
 			at->open = !is_passed_over(core, at->class);
 		if (at->open && (is_first ? try_class(core, at->class, now_us, ret) : try_promised(core, job, now_us, ret)))
 			return true;
-		if (is_first && !may_be_promised(core, core_shape(core, job), job))
+		if (is_first && !may_hold_promise(core, job))
 			line_drop(&line);
 		else if (promise(core, at->class, job, &place, now_us, ret))
 			return true;
@@ -769,7 +812,7 @@ static bool find_seat(struct core *core, const struct newcomer *n, us_t now_us, 
 		}
 		if (!seated && job->array && at->class == n->class)
 			return false; /* an array stands for all of its class that are behind it */
-		if (is_first && !may_be_promised(core, core_shape(core, job), job)) {
+		if (is_first && !may_hold_promise(core, job)) {
 			line_drop(&line);
 		} else if (r && is_ordinary(r)) {
 			in_order = in_order && ordinary(core, ret->place + ret->stay) == r;
@@ -812,7 +855,7 @@ static bool others_first(struct core *core, const struct newcomer *n, us_t now_u
 		                   preempt_for(core, core_shape(core, job), job, now_us, arena, &event)
 		             : plan_now(core, core_shape(core, job), &asker, now_us, arena, &plan))
 			return true;
-		if (is_first && !may_be_promised(core, core_shape(core, job), job))
+		if (is_first && !may_hold_promise(core, job))
 			line_drop(&line);
 	}
 	return false;
@@ -870,7 +913,7 @@ static bool promises_stay(struct core *core, const struct newcomer *n, us_t now_
 	while ((job = line_next(&line, &at, &is_first)) && goes_before(core, job, &n->job, now_us)) {
 		const struct reservation *r = keep_find(&core->keep, job->id), *there = ordinary(core, place);
 
-		if (is_first && !may_be_promised(core, core_shape(core, job), job)) {
+		if (is_first && !may_hold_promise(core, job)) {
 			line_drop(&line);
 			continue;
 		}
@@ -912,7 +955,7 @@ static us_t next_starved(struct core *core, us_t now_us)
 	while ((job = line_next(&line, &at, &is_first))) {
 		us_t at_us = us_add(job->eligible_us, core->config.starvation_after_us);
 
-		if (is_first && !may_be_promised(core, core_shape(core, job), job))
+		if (is_first && !may_hold_promise(core, job))
 			line_drop(&line);
 		else if (!keep_find(&core->keep, job->id) && at_us > now_us && at_us < wake_us)
 			wake_us = at_us;

@@ -275,10 +275,10 @@ static bool keeps_quota(const struct reservation *r, const struct asker *a, us_t
 static void set_victims_aside(const struct core *core, const struct reservation *r, bool gone)
 {
 	for (uint32_t i = 0; i < r->n_victims; i++) {
-		const struct job *job = core_job(core, r->victims[i]);
+		const struct job *job = job_victim(core, r, i);
 		struct project_amount amount;
 
-		if (!job || !job_is_live(job) || (job->state != JOB_CLEANUP && i < reservation_told(r))) /* it left, and may run again */
+		if (!job)
 			continue;
 		if (job->moving && job->id != r->job) /* of two that change places each is a victim of both: it counts with its own */
 			continue;
@@ -325,22 +325,31 @@ static enum quota_verdict quota_at(const struct core *core, const struct asker *
 	return verdict;
 }
 
+/* Whether a promise already counts as much at an instant: whoever was promised something after it was so beside it. */
+static bool covers(const struct reservation *own, us_t at_us, uint32_t kind, uint64_t milli)
+{
+	return own && own->plan.start_us <= at_us && at_us < own->plan.until_us && own->plan.kind == kind &&
+	       (uint64_t)own->plan.n_tasks * own->request.cards_milli == milli;
+}
+
 enum quota_verdict plan_quota(const struct core *core, const struct asker *a, const struct shape *shape, struct candidate c,
                               struct quota_view *why)
 {
 	const struct request *q = &shape->group.requests[c.request];
 	uint64_t milli = (uint64_t)shape->group.nodes * q->cards_milli;
 	us_t until_us = plan_end(a->from_us, a->quota_us ? a->quota_us : a->limit_us);
+	const struct reservation *own;
 	uint32_t kind = core->pool->shelves[c.shelf].kind;
 	enum quota_verdict verdict;
 
 	if (!core->projects_bounded || !milli)
 		return QUOTA_OK;
+	own = a->job ? keep_find(&core->keep, a->job) : NULL;
 	verdict = quota_at(core, a, a->from_us, kind, milli, why);
 	for (uint32_t i = 0; a->from_us && verdict == QUOTA_OK && i < core->keep.n_reservations; i++) {
 		us_t start_us = core->keep.reservations[i]->plan.start_us; /* more is held only from such an instant on */
 
-		if (a->from_us < start_us && start_us < until_us)
+		if (a->from_us < start_us && start_us < until_us && !covers(own, start_us, kind, milli))
 			verdict = quota_at(core, a, start_us, kind, milli, why);
 	}
 	return verdict;
@@ -356,6 +365,13 @@ static bool within_quota(const struct core *core, const struct shape *shape, con
 	if (plan_quota(core, a, shape, c, a->owns ? &view : NULL) != QUOTA_OK)
 		return false;
 	return view.project == PROJECT_NONE || view.used_milli + milli <= view.nominal_milli;
+}
+
+/* Whether a job may go a way at all: its centre is heard, and it is fast enough, and within the quotas. */
+static bool is_open_to(const struct core *core, const struct shape *shape, const struct asker *a, struct candidate c)
+{
+	return !core->silent[core->pool->shelves[c.shelf].centre] &&
+	       shape->group.requests[c.request].speed_milli >= a->speed_least_milli && within_quota(core, shape, a, c);
 }
 
 /* The ways in the order of how much of each centre's cards is in use, weighed against the rest of the score; in the arena. */
@@ -414,7 +430,7 @@ static uint32_t choose_by_value(const struct core *core, const struct shape *sha
 	uint64_t cards;
 
 	for (uint32_t i = from; i < to; i++)
-		if (!core->silent[core->pool->shelves[list[i].shelf].centre] && within_quota(core, shape, asker, list[i]))
+		if (is_open_to(core, shape, asker, list[i]))
 			shelves[n++] = list[i].shelf;
 	if (!n || !fill_choose(arrivals_of(core, asker)->fill, capacity, shelves, n, q, &node, &cards))
 		return to;
@@ -454,8 +470,7 @@ static uint32_t find_tightest(const struct core *core, const struct shape *shape
 	struct task task = {0};
 
 	for (uint32_t i = from; i < to; i++) {
-		if ((best < to && kind_was_seen(core, list, best, i)) || core->silent[core->pool->shelves[list[i].shelf].centre] ||
-		    !within_quota(core, shape, asker, list[i]) ||
+		if ((best < to && kind_was_seen(core, list, best, i)) || !is_open_to(core, shape, asker, list[i]) ||
 		    !place_find(capacity, list[i].shelf, &shape->group, &shape->group.requests[list[i].request], tasks))
 			continue;
 		if (to == from + 1)

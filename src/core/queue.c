@@ -59,15 +59,20 @@ static bool update_part(struct tree_node *node)
 {
 	struct job *job = job_in_class(node);
 	uint32_t n = class_part(node->left) + 1 + class_part(node->right);
-	us_t least = job->stay_us;
+	us_t stay_us = job->stay_us, limit_us = job->limit_us;
 	bool changed;
 
-	if (node->left && job_in_class(node->left)->stay_least_us < least)
-		least = job_in_class(node->left)->stay_least_us;
-	if (node->right && job_in_class(node->right)->stay_least_us < least)
-		least = job_in_class(node->right)->stay_least_us;
-	changed = job->stay_least_us != least || job->class_part != n;
-	job->stay_least_us = least;
+	for (int i = 0; i < 2; i++) {
+		const struct tree_node *child = i ? node->right : node->left;
+
+		if (child && job_in_class(child)->stay_least_us < stay_us)
+			stay_us = job_in_class(child)->stay_least_us;
+		if (child && job_in_class(child)->limit_least_us < limit_us)
+			limit_us = job_in_class(child)->limit_least_us;
+	}
+	changed = job->stay_least_us != stay_us || job->limit_least_us != limit_us || job->class_part != n;
+	job->stay_least_us = stay_us;
+	job->limit_least_us = limit_us;
 	job->class_part = n;
 	return changed;
 }
@@ -84,20 +89,22 @@ struct job *class_next(const struct job *job)
 	return node ? job_in_class(node) : NULL;
 }
 
-struct job *class_first_within(const struct job_class *class, us_t stay_us)
+static struct job *find_within(struct tree_node *node, us_t stay_us, us_t limit_us)
 {
-	struct tree_node *node = class->jobs.root;
+	struct job *job, *found;
 
-	if (!node || job_in_class(node)->stay_least_us > stay_us)
+	if (!node || job_in_class(node)->stay_least_us > stay_us || job_in_class(node)->limit_least_us > limit_us)
 		return NULL;
-	for (;;) {
-		if (node->left && job_in_class(node->left)->stay_least_us <= stay_us)
-			node = node->left;
-		else if (job_in_class(node)->stay_us <= stay_us)
-			return job_in_class(node);
-		else
-			node = node->right;
-	}
+	job = job_in_class(node);
+	found = find_within(node->left, stay_us, limit_us);
+	if (found)
+		return found;
+	return job->stay_us <= stay_us && job->limit_us <= limit_us ? job : find_within(node->right, stay_us, limit_us);
+}
+
+struct job *class_first_within(const struct job_class *class, us_t stay_us, us_t limit_us)
+{
+	return find_within(class->jobs.root, stay_us, limit_us);
 }
 
 /* ---- Classes of a lane ---- */

@@ -185,8 +185,9 @@ void class_pass_over(struct queue *queue, struct job_class *class, uint64_t stam
 struct job *class_first(const struct job_class *class);
 /* The one after it, or NULL. */
 struct job *class_next(const struct job *job);
-/* A class's first job that can make do with a stay of stay_us, or NULL. Cost: O(log n). */
-struct job *class_first_within(const struct job_class *class, us_t stay_us);
+/* A class's first job that can make do with a stay of stay_us, and has a limit of at most limit_us; NULL: none. Cost: O(log n)
+ * where one of the two is US_NEVER. */
+struct job *class_first_within(const struct job_class *class, us_t stay_us, us_t limit_us);
 
 /* Jobs that stand before this one, by the order of the last queue_sort. Cost: O(1) for the last to come under fair and fifo, else
  * O(classes × log n). */

@@ -269,6 +269,7 @@ struct reservation *reservation_free(struct reservation *r)
 		return NULL;
 	plan_drop(&r->plan);
 	free(r->victims);
+	free(r->attempts);
 	free(r);
 	return NULL;
 }

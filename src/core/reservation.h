@@ -19,7 +19,8 @@ struct reservation {
 	enum cause broken; /* other than CAUSE_NONE: the plan can't be kept any more, and why */
 	struct plan plan;  /* start_us US_NEVER: these nodes are kept until it fits there */
 	struct request request;
-	uint32_t *victims; /* jobs that make room for it */
+	uint32_t *victims;  /* jobs that make room for it */
+	uint32_t *attempts; /* of each of them the one that does: those may wait again, and run again, before this job starts */
 	uint32_t n_victims;
 	uint32_t n_stopped; /* of them, in order: those that have been told to end */
 	bool behind;        /* set for a question, and false between: as if it weren't there */

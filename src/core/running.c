@@ -276,6 +276,13 @@ us_t job_bound_us(const struct job *job)
 	return plan_end(job->started_us != US_NEVER ? job->started_us : job->plan.start_us, job->limit_us);
 }
 
+const struct job *job_victim(const struct core *core, const struct reservation *r, uint32_t i)
+{
+	const struct job *job = core_job(core, r->victims[i]);
+
+	return job && job_is_live(job) && job->attempt == r->attempts[i] ? job : NULL;
+}
+
 bool job_is_lent(const struct job *job)
 {
 	return job_is_live(job) && job->state != JOB_CLEANUP && job->plan.until_us < job_bound_us(job);

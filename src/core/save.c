@@ -9,7 +9,17 @@
 #include "base/mem.h"
 #include "core/state.h"
 
-enum { SAVE_VERSION = 3 };
+/* Version 4 says of those that make room for a promise by which attempt. Where there are none a state is written as version 3
+ * was: it keeps its digest. */
+enum { SAVE_VERSION = 4, SAVE_WITHOUT_ATTEMPTS = 3 };
+
+static uint32_t save_version(const struct core *core)
+{
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
+		if (core->keep.reservations[i]->n_victims)
+			return SAVE_VERSION;
+	return SAVE_WITHOUT_ATTEMPTS;
+}
 
 static void save_names(const struct strtab *names, struct buf *buf)
 {
@@ -389,13 +399,15 @@ static void save_reservation(const struct reservation *r, struct buf *buf)
 	buf_put_uint(buf, r->broken);
 	plan_encode(&r->plan, buf);
 	buf_put_uint(buf, r->n_victims);
-	for (uint32_t i = 0; i < r->n_victims; i++)
+	for (uint32_t i = 0; i < r->n_victims; i++) {
 		buf_put_uint(buf, r->victims[i]);
+		buf_put_uint(buf, r->attempts[i]);
+	}
 	buf_put_uint(buf, r->n_stopped);
 }
 
 /* NULL, and the reader is bad, where it isn't one that this state can have. */
-static struct reservation *load_reservation(const struct core *core, struct reader *reader, struct arena *arena)
+static struct reservation *load_reservation(const struct core *core, uint32_t version, struct reader *reader, struct arena *arena)
 {
 	struct reservation *r = mem_new(1, sizeof *r);
 	struct plan plan;
@@ -406,8 +418,12 @@ static struct reservation *load_reservation(const struct core *core, struct read
 	plan_decode(reader, arena, &plan);
 	r->n_victims = read_count(reader);
 	r->victims = mem_new(r->n_victims, sizeof *r->victims);
-	for (uint32_t i = 0; i < r->n_victims; i++)
-		r->victims[i] = (uint32_t)read_uint(reader);
+	r->attempts = mem_new(r->n_victims, sizeof *r->attempts);
+	for (uint32_t i = 0; i < r->n_victims; i++) {
+		const struct job *victim = core_job(core, r->victims[i] = (uint32_t)read_uint(reader));
+
+		r->attempts[i] = version > SAVE_WITHOUT_ATTEMPTS ? (uint32_t)read_uint(reader) : victim ? victim->attempt : 0;
+	}
 	r->n_stopped = (uint32_t)read_uint_max(reader, r->n_victims);
 	plan_keep(&r->plan, &plan);
 	reader->bad |= !r->job || !core->jobs[r->job] || plan.request >= core_job_group(core, core->jobs[r->job])->n_requests;
@@ -423,7 +439,7 @@ static struct reservation *load_reservation(const struct core *core, struct read
 
 void core_save(const struct core *core, struct buf *buf)
 {
-	buf_put_uint(buf, SAVE_VERSION);
+	buf_put_uint(buf, save_version(core));
 	buf_put_uint(buf, core->sequence);
 	buf_put_uint(buf, (uint64_t)core->now_us);
 	config_spec_encode(&core->config, buf);
@@ -503,23 +519,26 @@ static bool names_are_known(const struct core *core)
 }
 
 /* The reservations of a state that was read whole; *ret_n of them, in the arena. */
-static struct reservation **load_reservations(const struct core *core, struct reader *r, struct arena *arena, uint32_t *ret_n)
+static struct reservation **load_reservations(const struct core *core, uint32_t version, struct reader *r, struct arena *arena,
+                                              uint32_t *ret_n)
 {
 	uint32_t n = (uint32_t)read_count(r);
 	struct reservation **list = arena_new(arena, n, sizeof(struct reservation *));
 
 	*ret_n = 0;
 	for (uint32_t i = 0; i < n && !r->bad && core->pool; i++) {
-		list[i] = load_reservation(core, r, arena);
+		list[i] = load_reservation(core, version, r, arena);
 		*ret_n += list[i] != NULL;
 	}
 	return list;
 }
 
-static void load_core(struct core *core, struct reader *r, struct arena *arena)
+/* Returns the version. */
+static uint32_t load_core(struct core *core, struct reader *r, struct arena *arena)
 {
-	if (read_uint(r) != SAVE_VERSION)
-		r->bad = true;
+	uint32_t version = (uint32_t)read_uint_max(r, SAVE_VERSION);
+
+	r->bad |= version < SAVE_WITHOUT_ATTEMPTS;
 	core->sequence = read_uint(r);
 	core->now_us = (us_t)read_uint_max(r, US_NEVER - 1);
 	r->bad |= config_spec_decode(r, CONFIG_VERSION, &core->config) < 0;
@@ -543,6 +562,7 @@ static void load_core(struct core *core, struct reader *r, struct arena *arena)
 	core->arrivals.all = read_uint(r);
 	core->arrivals.shares = read_uint(r);
 	core->last_submitted = (uint32_t)read_uint_max(r, core->last_job);
+	return version;
 }
 
 int core_load(const void *bytes, size_t len, struct core **ret, struct err *err)
@@ -551,10 +571,9 @@ int core_load(const void *bytes, size_t len, struct core **ret, struct err *err)
 	struct arena arena = {0};
 	struct core *core = core_new();
 	struct reservation **reserved;
-	uint32_t n;
+	uint32_t n, version = load_core(core, &r, &arena);
 
-	load_core(core, &r, &arena);
-	reserved = load_reservations(core, &r, &arena, &n);
+	reserved = load_reservations(core, version, &r, &arena, &n);
 	if (r.bad || r.at != r.end || !names_are_known(core)) {
 		for (uint32_t i = 0; i < n; i++)
 			reservation_free(reserved[i]);

@@ -106,6 +106,7 @@ struct asker {
 	us_t quota_us;                   /* for how long it may hold quota: cards are lent for less, and quota isn't; 0: limit_us */
 	bool quota_waived;               /* others are to make room in it first */
 	bool owns;                       /* its project is to hold no more than its own nominal */
+	uint32_t speed_least_milli;      /* ways on which it would be slower aren't for it */
 	bool by_value;                   /* a start now: of nodes that will do the one whose rest is worth most, see fill.h */
 	us_t from_us;                    /* set by plan_find: from when on; 0: not told */
 	const struct arrivals *arrivals; /* by what was seen of these; NULL: of those that came */
@@ -204,8 +205,6 @@ us_t move_ages(const struct core *core, const struct job *job);
 /* Brings the movers in line with a job that runs; takes it out of them. */
 void move_enter(struct core *core, struct running *running);
 void move_leave(struct core *core, struct running *running);
-/* The promise for a job that moves may wait for those that are on their way out, where the job would be slower now. */
-bool move_waits(const struct core *core, const struct reservation *reservation, const struct plan *now);
 
 /* rank.c: the policy's order of a job of a shape; what it is when it runs; when it next stands elsewhere, and how (US_NEVER:
  * never). */
@@ -241,6 +240,8 @@ us_t job_bound_us(const struct job *job);
 bool job_is_lent(const struct job *job);
 us_t job_due_us(const struct core *core, const struct job *job);
 bool job_may_stay(const struct core *core, const struct job *job);
+/* running.c: number i of those that make room for a promise; NULL: it has left. */
+const struct job *job_victim(const struct core *core, const struct reservation *r, uint32_t i);
 /* explain.c: whether a job stands before another, both in line, by the order of the last sort. */
 bool job_stands_before(const struct core *core, const struct job *a, const struct job *b);
 /* What the job asked for that came last; NULL: it left, or none came. */

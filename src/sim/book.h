@@ -22,6 +22,7 @@ struct book_task {
 	uint64_t cards;
 	uint32_t given_milli, given_cpus_milli, given_mib;
 	uint64_t given;
+	bool promised; /* of an attempt: its job had been promised these cards */
 };
 
 struct book_node {

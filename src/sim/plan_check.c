@@ -211,6 +211,9 @@ static int start_plan(struct plan_check *c, uint32_t number, struct book_job *jo
 	if (rule_windows(c, job, kept, err) < 0)
 		return ERR_CORRUPT;
 	for (uint32_t i = 0; i < kept->n_tasks; i++) {
+		const struct book_node *node = kept->tasks[i].node;
+
+		kept->tasks[i].promised = node && node->own_event == c->n_events && !(kept->tasks[i].cards & ~node->own_cards);
 		if (rule_room(c, &kept->tasks[i], err) < 0)
 			return ERR_CORRUPT;
 		book_use(&kept->tasks[i]);

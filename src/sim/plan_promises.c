@@ -97,18 +97,18 @@ static bool is_leaving(const struct plan_check *c, const struct book_task *task)
 }
 
 /* Others are made to leave for this promise: what they leave is not for the taking, however short the stay. So with them gone,
- * and whoever else runs still there, there is room for it beside the task. What they hold until then is in nobody's way: beside a
- * share of a card the rest of it is free as ever. */
+ * and whoever else runs still there, but for those who had been promised as much and are over by then, there is room for it
+ * beside the task. What they hold until then is in nobody's way: beside a share of a card the rest of it is free as ever. */
 static int rule_victims_room(const struct plan_check *c, const struct book_task *task, const struct book_task *promise,
                              struct err *err)
 {
 	struct use use = {0};
 	bool over = add_use(&use, promise) >= 0;
 
-	if (task->node->own_event == c->n_events && !(task->cards & ~task->node->own_cards))
-		return 0; /* it was promised that, and is gone by then: or else this promise would not be possible */
+	if (task->promised)
+		return 0; /* and it is gone by then: or else this promise would not be possible */
 	for (const struct book_task *t = task->node->live; t; t = t->next)
-		if (t == task || !is_leaving(c, t))
+		if (t == task || (!is_leaving(c, t) && !(t->promised && t->plan->until_us <= promise->plan->start_us)))
 			over |= add_use(&use, t) >= 0;
 	for (const struct book_task *t = task->node->promised; t; t = t->next)
 		if (t->plan->n_victims && is_kept_then(t->plan, promise->plan))

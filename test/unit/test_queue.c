@@ -42,7 +42,8 @@ static void model_init(struct model *m, struct rng *rng)
 		                          .project = below(rng, PROJECTS),
 		                          .priority = (uint16_t)(below(rng, 3) * 500),
 		                          .rank = chance(rng, 50) ? 0 : below(rng, 4),
-		                          .stay_us = chance(rng, 20) ? US_NEVER : 1 + below(rng, 20)};
+		                          .stay_us = chance(rng, 20) ? US_NEVER : 1 + below(rng, 20),
+		                          .limit_us = chance(rng, 20) ? US_NEVER : 1 + below(rng, 20)};
 }
 
 static bool same_class(const struct job *a, const struct job *b)
@@ -75,15 +76,16 @@ static bool is_in_line(const struct model *m, uint32_t i)
 }
 
 /* The first waiting job of a class after another one (NULL: of all) with a stay within; NULL: none. */
-static const struct job *next_alike(const struct model *m, const struct job *like, const struct job *after, us_t within_us)
+static const struct job *next_alike(const struct model *m, const struct job *like, const struct job *after, us_t stay_us,
+                                    us_t limit_us)
 {
 	const struct job *found = NULL;
 
 	for (uint32_t i = 0; i < JOBS; i++) {
 		const struct job *job = &m->jobs[i];
 
-		if (m->waits[i] && same_class(job, like) && job->stay_us <= within_us && (!after || job_before(after, job)) &&
-		    (!found || job_before(job, found)))
+		if (m->waits[i] && same_class(job, like) && job->stay_us <= stay_us && job->limit_us <= limit_us &&
+		    (!after || job_before(after, job)) && (!found || job_before(job, found)))
 			found = job;
 	}
 	return found;
@@ -97,7 +99,7 @@ static uint32_t list_firsts(const struct model *m, const struct job **list)
 	for (uint32_t i = 0; i < JOBS; i++) {
 		uint32_t at = n;
 
-		if (!is_in_line(m, i) || next_alike(m, &m->jobs[i], NULL, US_NEVER) != &m->jobs[i])
+		if (!is_in_line(m, i) || next_alike(m, &m->jobs[i], NULL, US_NEVER, US_NEVER) != &m->jobs[i])
 			continue;
 		for (; at > 0 && goes_before(m, &m->jobs[i], list[at - 1]); at--)
 			list[at] = list[at - 1];
@@ -115,12 +117,15 @@ static void compare_class(const struct model *m, const struct job_class *class, 
 	assert_int_equal(class->first, first->id);
 	assert_int_equal(class->rank, first->rank);
 	for (const struct job *have = class_first(class); have; have = class_next(have)) {
-		job = next_alike(m, first, job, US_NEVER);
+		job = next_alike(m, first, job, US_NEVER, US_NEVER);
 		assert_ptr_equal(have, job);
 	}
-	assert_null(next_alike(m, first, job, US_NEVER));
-	for (us_t within = 0; within <= 21; within++)
-		assert_ptr_equal(class_first_within(class, within), next_alike(m, first, NULL, within));
+	assert_null(next_alike(m, first, job, US_NEVER, US_NEVER));
+	for (us_t within = 0; within <= 21; within++) {
+		assert_ptr_equal(class_first_within(class, within, US_NEVER), next_alike(m, first, NULL, within, US_NEVER));
+		assert_ptr_equal(class_first_within(class, US_NEVER, within), next_alike(m, first, NULL, US_NEVER, within));
+		assert_ptr_equal(class_first_within(class, within, 21 - within), next_alike(m, first, NULL, within, 21 - within));
+	}
 }
 
 /* The projects' shares are set by whoever ranks them; here by the model. */
