@@ -318,10 +318,15 @@ static enum quota_verdict quota_at(const struct core *core, const struct asker *
                                    struct quota_view *why)
 {
 	enum quota_verdict verdict;
+	struct quota_view view;
 
 	hold_promised(core, a, at_us, true);
-	verdict = projects_fits(core->tree, a->project, kind, milli, why);
+	verdict = projects_fits(core->tree, a->project, kind, milli, &view);
 	hold_promised(core, a, at_us, false);
+	if (why)
+		*why = view;
+	if (verdict == QUOTA_OK && a->owns && view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli)
+		return QUOTA_NOMINAL;
 	return verdict;
 }
 
@@ -357,14 +362,7 @@ enum quota_verdict plan_quota(const struct core *core, const struct asker *a, co
 
 static bool within_quota(const struct core *core, const struct shape *shape, const struct asker *a, struct candidate c)
 {
-	struct quota_view view = {.project = PROJECT_NONE};
-	uint64_t milli = (uint64_t)shape->group.nodes * shape->group.requests[c.request].cards_milli;
-
-	if (a->quota_waived)
-		return true;
-	if (plan_quota(core, a, shape, c, a->owns ? &view : NULL) != QUOTA_OK)
-		return false;
-	return view.project == PROJECT_NONE || view.used_milli + milli <= view.nominal_milli;
+	return a->quota_waived || plan_quota(core, a, shape, c, NULL) == QUOTA_OK;
 }
 
 /* Whether a job may go a way at all: its centre is heard, and it is fast enough, and within the quotas. */

@@ -261,9 +261,10 @@ static void yield(const struct search *s, const struct plan *plan, enum cause ca
 
 static bool try_search(struct search *s, enum cause cause, struct event *ret)
 {
-	/* Of several ways one that takes back no more than is its own: for what it borrowed others would take back at once. */
+	/* Nobody is made to leave for what the winner's project would borrow: whoever lends it could take it back at once, and so for
+	 * ever. */
 	const struct asker asker = {
-		.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us, .owns = s->reclaims};
+		.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us, .owns = true};
 	us_t start_us = gone_us(s);
 	struct plan plan;
 
@@ -309,19 +310,6 @@ static bool starts_sooner(const struct search *s, const struct plan *plan)
 	return pass_starts_by(s->core, s->shape, s->winner, s->now_us, plan->start_us, s->arena);
 }
 
-/* Whether the winner's project would hold more than its own nominal. Nobody is made to leave for that: whoever it would be
- * borrowed from could take it back at once, and so for ever. */
-static bool would_borrow(const struct search *s, const struct plan *plan)
-{
-	struct quota_view view = {.project = PROJECT_NONE};
-	uint64_t milli = (uint64_t)plan->n_tasks * s->shape->group.requests[plan->request].cards_milli;
-
-	if (!s->core->projects_bounded || !milli)
-		return false;
-	projects_fits(s->core->tree, s->winner->project, plan->kind, milli, &view);
-	return view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli;
-}
-
 bool preempt_for(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena,
                  struct event *ret)
 {
@@ -332,7 +320,7 @@ bool preempt_for(const struct core *core, const struct shape *shape, const struc
 		return false; /* they are on their way out */
 	if (core->victims.count) {
 		list_behind(&s);
-		if (try_search(&s, CAUSE_PREEMPTED, ret) && !would_borrow(&s, &ret->reserved.plan))
+		if (try_search(&s, CAUSE_PREEMPTED, ret))
 			return !starts_sooner(&s, &ret->reserved.plan);
 	}
 	s.n = 0;
