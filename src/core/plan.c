@@ -262,13 +262,27 @@ us_t plan_end(us_t start_us, us_t limit_us)
 	return limit_us == US_NEVER ? US_NEVER : us_add(start_us, limit_us);
 }
 
-/* Whether what is promised counts at an instant as held by its job's project, to one who would be there then. at_us: 0 where it
- * isn't told when. */
-static bool keeps_quota(const struct reservation *r, const struct asker *a, us_t at_us)
+/* Whether a promise already counts as much at an instant: whoever was promised something after it was so beside it. */
+static bool covers(const struct reservation *own, us_t at_us, uint32_t kind, uint64_t milli)
 {
-	if (r->job == a->job || r->behind || r->plan.start_us == US_NEVER)
+	return own && own->plan.start_us <= at_us && at_us < own->plan.until_us && own->plan.kind == kind &&
+	       (uint64_t)own->plan.n_tasks * own->request.cards_milli == milli;
+}
+
+/* An instant at which somebody asks for quota. */
+struct quota_question {
+	const struct asker *asker;
+	us_t at_us;   /* 0: the asker isn't told when */
+	bool covered; /* by the asker's own promise */
+};
+
+/* Whether what is promised counts then as held by its job's project. What others make room for counts at once, for it may start
+ * any time; but by its start where the asker had been promised as much. */
+static bool keeps_quota(const struct reservation *r, const struct quota_question *q)
+{
+	if (r->job == q->asker->job || r->behind || r->plan.start_us == US_NEVER)
 		return false;
-	return r->n_victims || (at_us && r->plan.start_us <= at_us && at_us < r->plan.until_us);
+	return (r->n_victims && !q->covered) || (q->at_us && r->plan.start_us <= q->at_us && q->at_us < r->plan.until_us);
 }
 
 /* Those that make room for a winner count as gone, or again as there: it holds its share instead of them, and not beside them. */
@@ -290,10 +304,9 @@ static void set_victims_aside(const struct core *core, const struct reservation 
 	}
 }
 
-/* What is promised to others at an instant counts as held, or again not. To one who isn't told from when on he would be there
- * those count as gone that are on their way out for others: for the while that both are counted he would be denied what he was
- * promised. */
-static void hold_promised(const struct core *core, const struct asker *a, us_t at_us, bool held)
+/* What is promised to others counts as held, or again not. To one who isn't told from when on he would be there those count as
+ * gone that are on their way out for others: for the while that both are counted he would be denied what he was promised. */
+static void hold_promised(const struct core *core, const struct quota_question *q, bool held)
 {
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
 		const struct reservation *r = core->keep.reservations[i];
@@ -301,9 +314,9 @@ static void hold_promised(const struct core *core, const struct asker *a, us_t a
 		                                      .cards_milli = (uint64_t)r->plan.n_tasks * r->request.cards_milli};
 		uint32_t project = core_job(core, r->job)->project;
 
-		if (!keeps_quota(r, a, at_us))
+		if (!keeps_quota(r, q))
 			continue;
-		if (!a->from_us)
+		if (!q->at_us)
 			set_victims_aside(core, r, held);
 		if (!amount.cards_milli)
 			continue;
@@ -314,48 +327,42 @@ static void hold_promised(const struct core *core, const struct asker *a, us_t a
 	}
 }
 
-static enum quota_verdict quota_at(const struct core *core, const struct asker *a, us_t at_us, uint32_t kind, uint64_t milli,
-                                   struct quota_view *why)
+static enum quota_verdict quota_then(const struct core *core, const struct quota_question *q, uint32_t kind, uint64_t milli,
+                                     struct quota_view *why)
 {
 	enum quota_verdict verdict;
 	struct quota_view view;
 
-	hold_promised(core, a, at_us, true);
-	verdict = projects_fits(core->tree, a->project, kind, milli, &view);
-	hold_promised(core, a, at_us, false);
+	hold_promised(core, q, true);
+	verdict = projects_fits(core->tree, q->asker->project, kind, milli, &view);
+	hold_promised(core, q, false);
 	if (why)
 		*why = view;
-	if (verdict == QUOTA_OK && a->owns && view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli)
+	if (verdict == QUOTA_OK && q->asker->owns && view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli)
 		return QUOTA_NOMINAL;
 	return verdict;
-}
-
-/* Whether a promise already counts as much at an instant: whoever was promised something after it was so beside it. */
-static bool covers(const struct reservation *own, us_t at_us, uint32_t kind, uint64_t milli)
-{
-	return own && own->plan.start_us <= at_us && at_us < own->plan.until_us && own->plan.kind == kind &&
-	       (uint64_t)own->plan.n_tasks * own->request.cards_milli == milli;
 }
 
 enum quota_verdict plan_quota(const struct core *core, const struct asker *a, const struct shape *shape, struct candidate c,
                               struct quota_view *why)
 {
-	const struct request *q = &shape->group.requests[c.request];
-	uint64_t milli = (uint64_t)shape->group.nodes * q->cards_milli;
+	uint64_t milli = (uint64_t)shape->group.nodes * shape->group.requests[c.request].cards_milli;
 	us_t until_us = plan_end(a->from_us, a->quota_us ? a->quota_us : a->limit_us);
-	const struct reservation *own;
 	uint32_t kind = core->pool->shelves[c.shelf].kind;
+	struct quota_question q = {.asker = a, .at_us = a->from_us};
+	const struct reservation *own;
 	enum quota_verdict verdict;
 
 	if (!core->projects_bounded || !milli)
 		return QUOTA_OK;
 	own = a->job ? keep_find(&core->keep, a->job) : NULL;
-	verdict = quota_at(core, a, a->from_us, kind, milli, why);
+	q.covered = covers(own, a->from_us, kind, milli);
+	verdict = quota_then(core, &q, kind, milli, why);
+	q.covered = false;
 	for (uint32_t i = 0; a->from_us && verdict == QUOTA_OK && i < core->keep.n_reservations; i++) {
-		us_t start_us = core->keep.reservations[i]->plan.start_us; /* more is held only from such an instant on */
-
-		if (a->from_us < start_us && start_us < until_us && !covers(own, start_us, kind, milli))
-			verdict = quota_at(core, a, start_us, kind, milli, why);
+		q.at_us = core->keep.reservations[i]->plan.start_us; /* more is held only from such an instant on */
+		if (a->from_us < q.at_us && q.at_us < until_us && !covers(own, q.at_us, kind, milli))
+			verdict = quota_then(core, &q, kind, milli, why);
 	}
 	return verdict;
 }
