@@ -133,10 +133,6 @@ bool plan_find(const struct core *core, const struct shape *shape, const struct 
 /* The same in what is open to the asker now: past what is kept for others. */
 bool plan_now(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us, struct arena *arena,
               struct plan *ret);
-/* What quotas say to one way of placing a shape. What others were promised for that time counts as held: it isn't taken from
- * under them. why: NULL, or as projects_fits says. */
-enum quota_verdict plan_quota(const struct core *core, const struct asker *asker, const struct shape *shape, struct candidate way,
-                              struct quota_view *why);
 /* The earliest plan by the bounds of what runs and what is kept; whether there is one that starts before US_NEVER. */
 bool plan_earliest(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us,
                    struct arena *arena, struct plan *ret);
@@ -144,6 +140,10 @@ bool plan_earliest(const struct core *core, const struct shape *shape, const str
  * ret_milli: thousandths of cards that are free there and of use. Returns whether there are such nodes. */
 bool plan_nearest(const struct core *core, const struct shape *shape, const struct asker *asker, struct arena *arena,
                   struct plan *ret, uint64_t *ret_milli);
+/* plan_quota.c: what quotas say to one way of placing a shape. What others were promised for that time counts as held: it isn't
+ * taken from under them. why: NULL, or as projects_fits says. */
+enum quota_verdict plan_quota(const struct core *core, const struct asker *asker, const struct shape *shape, struct candidate way,
+                              struct quota_view *why);
 us_t plan_end(us_t start_us, us_t limit_us); /* by the bound */
 /* The ways to place a shape on the pool as it is, in the order in which they are tried, and whether the empty pool holds it. */
 void plan_candidates(const struct core *core, struct shape *shape);
