@@ -7,11 +7,16 @@
  * who holds one asks about its start alone. */
 #include "core/state.h"
 
-/* Whether a promise already counts as much at an instant: whoever was promised something after it was so beside it. */
-static bool covers(const struct reservation *own, us_t at_us, uint32_t kind, uint64_t milli)
+/* Whether a promise is of as much of a kind. */
+static bool is_as_much(const struct reservation *own, uint32_t kind, uint64_t milli)
 {
-	return own && own->plan.start_us <= at_us && at_us < own->plan.until_us && own->plan.kind == kind &&
-	       (uint64_t)own->plan.n_tasks * own->request.cards_milli == milli;
+	return own && own->plan.kind == kind && (uint64_t)own->plan.n_tasks * own->request.cards_milli == milli;
+}
+
+/* Whether it counts already at an instant: whoever was promised something after it was so beside it. NULL: no. */
+static bool covers(const struct reservation *own, us_t at_us)
+{
+	return own && own->plan.start_us <= at_us && at_us < own->plan.until_us;
 }
 
 /* An instant at which somebody asks for quota. */
@@ -19,6 +24,7 @@ struct quota_question {
 	const struct asker *asker;
 	us_t at_us;   /* 0: the asker isn't told when */
 	bool covered; /* by the asker's own promise */
+	bool owns;    /* its project is to hold no more than its own nominal */
 };
 
 /* Whether what is promised counts then as held by its job's project. What others make room for counts at once, for it may start
@@ -83,7 +89,7 @@ static enum quota_verdict quota_then(const struct core *core, const struct quota
 	hold_promised(core, q, false);
 	if (why)
 		*why = view;
-	if (verdict == QUOTA_OK && q->asker->owns && view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli)
+	if (verdict == QUOTA_OK && q->owns && view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli)
 		return QUOTA_NOMINAL;
 	return verdict;
 }
@@ -101,12 +107,16 @@ enum quota_verdict plan_quota(const struct core *core, const struct asker *a, co
 	if (!core->projects_bounded || !milli)
 		return QUOTA_OK;
 	own = a->job ? keep_find(&core->keep, a->job) : NULL;
-	q.covered = covers(own, a->from_us, kind, milli);
+	if (!is_as_much(own, kind, milli))
+		own = NULL;
+	q.owns = a->owns &&
+	         !(own && own->n_victims); /* that was asked before others left: who came since borrows, and not this one */
+	q.covered = covers(own, a->from_us);
 	verdict = quota_then(core, &q, kind, milli, why);
 	q.covered = false;
 	for (uint32_t i = 0; a->from_us && verdict == QUOTA_OK && i < core->keep.n_reservations; i++) {
 		q.at_us = core->keep.reservations[i]->plan.start_us; /* more is held only from such an instant on */
-		if (a->from_us < q.at_us && q.at_us < until_us && !covers(own, q.at_us, kind, milli))
+		if (a->from_us < q.at_us && q.at_us < until_us && !covers(own, q.at_us))
 			verdict = quota_then(core, &q, kind, milli, why);
 	}
 	return verdict;

@@ -140,15 +140,15 @@ bool plan_earliest(const struct core *core, const struct shape *shape, const str
  * ret_milli: thousandths of cards that are free there and of use. Returns whether there are such nodes. */
 bool plan_nearest(const struct core *core, const struct shape *shape, const struct asker *asker, struct arena *arena,
                   struct plan *ret, uint64_t *ret_milli);
-/* plan_quota.c: what quotas say to one way of placing a shape. What others were promised for that time counts as held: it isn't
- * taken from under them. why: NULL, or as projects_fits says. */
-enum quota_verdict plan_quota(const struct core *core, const struct asker *asker, const struct shape *shape, struct candidate way,
-                              struct quota_view *why);
 us_t plan_end(us_t start_us, us_t limit_us); /* by the bound */
 /* The ways to place a shape on the pool as it is, in the order in which they are tried, and whether the empty pool holds it. */
 void plan_candidates(const struct core *core, struct shape *shape);
 /* A shape for a group that nobody has submitted yet; in the arena. */
 struct shape plan_shape(const struct core *core, const struct group *group, struct arena *arena);
+/* plan_quota.c: what quotas say to one way of placing a shape. What others were promised for that time counts as held: it isn't
+ * taken from under them. why: NULL, or as projects_fits says. */
+enum quota_verdict plan_quota(const struct core *core, const struct asker *asker, const struct shape *shape, struct candidate way,
+                              struct quota_view *why);
 
 /* pass.c: the next thing that the queue yields at this instant, in *ret, in the core's scratch. Returns false where nothing
  * more can start. Writes nothing of the state: only its memos of what was passed over. */
