@@ -295,11 +295,14 @@ static us_t shorter_limit(const struct core *core, us_t now_us, us_t limit_us)
 /* The first job of a class that can start now, as far as what is kept of the pool and of the quotas goes. NULL: none. */
 static const struct job *find_startable(struct core *core, const struct job_class *class, us_t now_us, struct plan *plan)
 {
+	const struct job *first = class_first(class), *job = find_limited(core, class, US_NEVER, now_us, plan);
 	us_t limit_us = US_NEVER;
-	const struct job *job;
 
-	while (!(job = find_limited(core, class, limit_us, now_us, plan)) && limit_us)
-		limit_us = shorter_limit(core, now_us, limit_us);
+	while (!job && first) { /* with a limit that leaves the first one in, it is the first of those too */
+		limit_us = shorter_limit(core, now_us, first->limit_us < limit_us ? first->limit_us : limit_us);
+		first = limit_us ? class_first_within(class, US_NEVER, limit_us) : NULL;
+		job = first ? find_limited(core, class, limit_us, now_us, plan) : NULL;
+	}
 	return job;
 }
 

@@ -3,8 +3,8 @@
  *
  * For each instant t of a promise's stay: what runs + what is promised at t <= what the quotas allow. What runs counts for ever:
  * its end is waited for where cards are, and not where quota is. So whoever asks for a stay has to fit at its start, and at the
- * start of each promise within it, for more is held only from such an instant on. A promise keeps that true for its own stay:
- * who holds one asks about its start alone. */
+ * start of each promise within it, for more is held only from such an instant on. Mostly it fits even if all of these are held at
+ * once, and that is asked first. A promise keeps that true for its own stay: who holds one asks about its start alone. */
 #include "core/state.h"
 
 /* Whether a promise is of as much of a kind. */
@@ -19,12 +19,12 @@ static bool covers(const struct reservation *own, us_t at_us)
 	return own && own->plan.start_us <= at_us && at_us < own->plan.until_us;
 }
 
-/* An instant at which somebody asks for quota. */
+/* A time for which somebody asks for quota. */
 struct quota_question {
 	const struct asker *asker;
-	us_t at_us;   /* 0: the asker isn't told when */
-	bool covered; /* by the asker's own promise */
-	bool owns;    /* its project is to hold no more than its own nominal */
+	us_t from_us, until_us; /* 0, 0: the asker isn't told when */
+	bool covered;           /* by the asker's own promise */
+	bool owns;              /* its project is to hold no more than its own nominal */
 };
 
 /* Whether what is promised counts then as held by its job's project. What others make room for counts at once, for it may start
@@ -33,7 +33,7 @@ static bool keeps_quota(const struct reservation *r, const struct quota_question
 {
 	if (r->job == q->asker->job || r->behind || r->plan.start_us == US_NEVER)
 		return false;
-	return (r->n_victims && !q->covered) || (q->at_us && r->plan.start_us <= q->at_us && q->at_us < r->plan.until_us);
+	return (r->n_victims && !q->covered) || (r->plan.start_us < q->until_us && q->from_us < r->plan.until_us);
 }
 
 /* Those that make room for a winner count as gone, or again as there: it holds its share instead of them, and not beside them. */
@@ -67,7 +67,7 @@ static void hold_promised(const struct core *core, const struct quota_question *
 
 		if (!keeps_quota(r, q))
 			continue;
-		if (!q->at_us)
+		if (!q->from_us)
 			set_victims_aside(core, r, held);
 		if (!amount.cards_milli)
 			continue;
@@ -94,13 +94,28 @@ static enum quota_verdict quota_then(const struct core *core, const struct quota
 	return verdict;
 }
 
+/* At the start of each promise within the time that isn't covered. */
+static enum quota_verdict quota_at_starts(const struct core *core, const struct quota_question *q, const struct reservation *own,
+                                          uint32_t kind, uint64_t milli, struct quota_view *why)
+{
+	enum quota_verdict verdict = QUOTA_OK;
+
+	for (uint32_t i = 0; verdict == QUOTA_OK && i < core->keep.n_reservations; i++) {
+		us_t start_us = core->keep.reservations[i]->plan.start_us;
+		struct quota_question then = {q->asker, start_us, us_add(start_us, 1), false, q->owns};
+
+		if (q->from_us < start_us && start_us < q->until_us && !covers(own, start_us))
+			verdict = quota_then(core, &then, kind, milli, why);
+	}
+	return verdict;
+}
+
 enum quota_verdict plan_quota(const struct core *core, const struct asker *a, const struct shape *shape, struct candidate c,
                               struct quota_view *why)
 {
 	uint64_t milli = (uint64_t)shape->group.nodes * shape->group.requests[c.request].cards_milli;
-	us_t until_us = plan_end(a->from_us, a->quota_us ? a->quota_us : a->limit_us);
 	uint32_t kind = core->pool->shelves[c.shelf].kind;
-	struct quota_question q = {.asker = a, .at_us = a->from_us};
+	struct quota_question q = {.asker = a, .from_us = a->from_us, .until_us = a->from_us ? a->from_us + 1 : 0};
 	const struct reservation *own;
 	enum quota_verdict verdict;
 
@@ -109,15 +124,12 @@ enum quota_verdict plan_quota(const struct core *core, const struct asker *a, co
 	own = a->job ? keep_find(&core->keep, a->job) : NULL;
 	if (!is_as_much(own, kind, milli))
 		own = NULL;
-	q.owns = a->owns &&
-	         !(own && own->n_victims); /* that was asked before others left: who came since borrows, and not this one */
+	q.owns = a->owns && !(own && own->n_victims); /* that was asked before they left: who came since borrows, and not this one */
 	q.covered = covers(own, a->from_us);
 	verdict = quota_then(core, &q, kind, milli, why);
+	if (verdict != QUOTA_OK || !a->from_us || !core->keep.n_reservations)
+		return verdict;
+	q.until_us = plan_end(a->from_us, a->quota_us ? a->quota_us : a->limit_us);
 	q.covered = false;
-	for (uint32_t i = 0; a->from_us && verdict == QUOTA_OK && i < core->keep.n_reservations; i++) {
-		q.at_us = core->keep.reservations[i]->plan.start_us; /* more is held only from such an instant on */
-		if (a->from_us < q.at_us && q.at_us < until_us && !covers(own, q.at_us))
-			verdict = quota_then(core, &q, kind, milli, why);
-	}
-	return verdict;
+	return quota_then(core, &q, kind, milli, NULL) == QUOTA_OK ? QUOTA_OK : quota_at_starts(core, &q, own, kind, milli, why);
 }
