@@ -616,7 +616,7 @@ static void apply_forgotten(struct core *core, const struct event *e)
 	queue_leave_shape(&core->queue, job->shape);
 	core->in_state[job->state]--;
 	core->n_jobs--;
-	core->jobs[job->id] = job_free(&core->memory, job);
+	core->jobs[e->forgotten.job] = job_free(&core->memory, job); /* its id goes with it */
 }
 
 /* Whether an event leaves what is free of the nodes, and open to whom, as it was. */
