@@ -108,7 +108,7 @@ struct job {
 	uint32_t array_of, array_index; /* an element; array_of is 0 for any other job */
 	int32_t exit_code;
 	uint32_t exit_rank;
-	us_t submitted_us, begin_us, limit_us, eligible_us;
+	us_t submitted_us, begin_us, eligible_us;
 	us_t placed_us, started_us, ended_us; /* of the latest attempt; US_NEVER: not yet */
 	us_t checkpoint_every_us, preemptible_after_us;
 	struct hash payload;
@@ -119,6 +119,7 @@ struct job {
 
 	/* Kept to be quick; follows from the rest. */
 	uint32_t waits_for;      /* dependencies that aren't met */
+	us_t limit_us;           /* given, and here since a class's tree looks at it with what follows */
 	uint64_t rank;           /* the policy's order within a priority; 0 under fair and fifo */
 	us_t stay_us;            /* waiting: the shortest stay that it can be placed for, see pass.c */
 	struct running *running; /* NULL: not placed */
