@@ -427,7 +427,7 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 	us_t later_us = us_add(now_us, core->config.kill_grace_us > US_SECOND ? core->config.kill_grace_us : US_SECOND);
 	struct plan plan;
 
-	asker.owns = true; /* as it was asked for */
+	asker.owns = r->cause == CAUSE_RECLAIMED || job->moving;
 	asker.speed_least_milli = job->moving ? r->request.speed_milli : 0;
 	if (!job_is_live(job) && plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan)) {
 		yield_placed(core, job, now_us, &plan, ret);

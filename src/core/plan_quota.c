@@ -115,7 +115,7 @@ enum quota_verdict plan_quota(const struct core *core, const struct asker *a, co
 {
 	uint64_t milli = (uint64_t)shape->group.nodes * shape->group.requests[c.request].cards_milli;
 	uint32_t kind = core->pool->shelves[c.shelf].kind;
-	struct quota_question q = {.asker = a, .from_us = a->from_us, .until_us = a->from_us ? a->from_us + 1 : 0};
+	struct quota_question q = {.asker = a, .from_us = a->from_us, .until_us = a->from_us ? a->from_us + 1 : 0, .owns = a->owns};
 	const struct reservation *own;
 	enum quota_verdict verdict;
 
@@ -124,7 +124,6 @@ enum quota_verdict plan_quota(const struct core *core, const struct asker *a, co
 	own = a->job ? keep_find(&core->keep, a->job) : NULL;
 	if (!is_as_much(own, kind, milli))
 		own = NULL;
-	q.owns = a->owns && !(own && own->n_victims); /* that was asked before they left: who came since borrows, and not this one */
 	q.covered = covers(own, a->from_us);
 	verdict = quota_then(core, &q, kind, milli, why);
 	if (verdict != QUOTA_OK || !a->from_us || !core->keep.n_reservations)

@@ -310,6 +310,19 @@ static bool starts_sooner(const struct search *s, const struct plan *plan)
 	return pass_starts_by(s->core, s->shape, s->winner, s->now_us, plan->start_us, s->arena);
 }
 
+/* Whether the winner's project would borrow once those of its own who leave run again: then others could take back what the
+ * winner has, and so for ever. */
+static bool would_borrow(const struct search *s, const struct plan *plan)
+{
+	struct quota_view view = {.project = PROJECT_NONE};
+	uint64_t milli = (uint64_t)plan->n_tasks * s->shape->group.requests[plan->request].cards_milli;
+
+	if (!s->core->projects_bounded || !milli)
+		return false;
+	projects_fits(s->core->tree, s->winner->project, plan->kind, milli, &view);
+	return view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli;
+}
+
 bool preempt_for(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena,
                  struct event *ret)
 {
@@ -320,7 +333,7 @@ bool preempt_for(const struct core *core, const struct shape *shape, const struc
 		return false; /* they are on their way out */
 	if (core->victims.count) {
 		list_behind(&s);
-		if (try_search(&s, CAUSE_PREEMPTED, ret))
+		if (try_search(&s, CAUSE_PREEMPTED, ret) && !would_borrow(&s, &ret->reserved.plan))
 			return !starts_sooner(&s, &ret->reserved.plan);
 	}
 	s.n = 0;
