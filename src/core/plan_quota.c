@@ -24,7 +24,6 @@ struct quota_question {
 	const struct asker *asker;
 	us_t from_us, until_us; /* 0, 0: the asker isn't told when */
 	bool covered;           /* by the asker's own promise */
-	bool owns;              /* its project is to hold no more than its own nominal */
 };
 
 /* Whether what is promised counts then as held by its job's project. What others make room for counts at once, for it may start
@@ -89,7 +88,7 @@ static enum quota_verdict quota_then(const struct core *core, const struct quota
 	hold_promised(core, q, false);
 	if (why)
 		*why = view;
-	if (verdict == QUOTA_OK && q->owns && view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli)
+	if (verdict == QUOTA_OK && q->asker->owns && view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli)
 		return QUOTA_NOMINAL;
 	return verdict;
 }
@@ -102,7 +101,7 @@ static enum quota_verdict quota_at_starts(const struct core *core, const struct 
 
 	for (uint32_t i = 0; verdict == QUOTA_OK && i < core->keep.n_reservations; i++) {
 		us_t start_us = core->keep.reservations[i]->plan.start_us;
-		struct quota_question then = {q->asker, start_us, us_add(start_us, 1), false, q->owns};
+		struct quota_question then = {q->asker, start_us, us_add(start_us, 1), false};
 
 		if (q->from_us < start_us && start_us < q->until_us && !covers(own, start_us))
 			verdict = quota_then(core, &then, kind, milli, why);
@@ -115,7 +114,7 @@ enum quota_verdict plan_quota(const struct core *core, const struct asker *a, co
 {
 	uint64_t milli = (uint64_t)shape->group.nodes * shape->group.requests[c.request].cards_milli;
 	uint32_t kind = core->pool->shelves[c.shelf].kind;
-	struct quota_question q = {.asker = a, .from_us = a->from_us, .until_us = a->from_us ? a->from_us + 1 : 0, .owns = a->owns};
+	struct quota_question q = {.asker = a, .from_us = a->from_us, .until_us = a->from_us ? a->from_us + 1 : 0};
 	const struct reservation *own;
 	enum quota_verdict verdict;
 
