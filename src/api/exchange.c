@@ -69,37 +69,48 @@ static uint64_t declared_length(const struct exchange *ex)
 	return text ? strtoull(text, NULL, 10) : 0;
 }
 
-/* A query that the route doesn't know is an error: a misspelt filter must not show everything. */
-struct unknown_query {
+/* A parameter that the route doesn't know is an error, and so is one without its "=" and one that is there twice: a misspelt
+ * filter must not show everything. */
+struct queries_seen {
 	const struct route *route;
+	uint32_t seen; /* a bit for each of the route's parameters */
 	struct err *err;
 	int code;
 };
 
 static enum MHD_Result check_query(void *ctx, enum MHD_ValueKind kind, const char *key, const char *value)
 {
-	struct unknown_query *u = ctx;
+	struct queries_seen *q = ctx;
+	const struct parameter *p = q->route->parameters;
 
 	(void)kind;
-	(void)value;
-	for (const struct parameter *p = u->route->parameters; p && p->name; p++)
-		if (!strcmp(p->in, "query") && !strcmp(p->name, key))
-			return MHD_YES;
-	u->code = err_set(u->err, ERR_INVALID, *key ? key : "query", "%s doesn't take this parameter", u->route->path);
-	return MHD_NO;
+	while (p && p->name && (strcmp(p->in, "query") != 0 || strcmp(p->name, key) != 0))
+		p++;
+	if (!p || !p->name) {
+		q->code = err_set(q->err, ERR_INVALID, *key ? key : "query", "%s doesn't take this parameter", q->route->path);
+	} else if (!value) {
+		q->code = err_set(q->err, ERR_INVALID, key, "has no value: expected %s=VALUE", key);
+	} else {
+		uint32_t bit = 1u << (p - q->route->parameters);
+
+		if (q->seen & bit)
+			q->code = err_set(q->err, ERR_INVALID, key, "is there twice");
+		q->seen |= bit;
+	}
+	return q->code ? MHD_NO : MHD_YES;
 }
 
 static int check_head(struct exchange *ex, struct err *err, unsigned *ret_status)
 {
-	struct unknown_query unknown = {.route = ex->route, .err = err};
+	struct queries_seen queries = {.route = ex->route, .err = err};
 	int code = auth_check_caller(ex, err, ret_status);
 
 	if (code < 0)
 		return code;
 	*ret_status = MHD_HTTP_BAD_REQUEST;
-	MHD_get_connection_values(ex->connection, MHD_GET_ARGUMENT_KIND, check_query, &unknown);
-	if (unknown.code < 0)
-		return unknown.code;
+	MHD_get_connection_values(ex->connection, MHD_GET_ARGUMENT_KIND, check_query, &queries);
+	if (queries.code < 0)
+		return queries.code;
 	*ret_status = MHD_HTTP_CONTENT_TOO_LARGE;
 	/* Who asks first, or sends more than anybody would read, is told at once. */
 	if (declared_length(ex) > DISCARD_MAX || (declared_length(ex) > BODY_MAX && exchange_header(ex, MHD_HTTP_HEADER_EXPECT)))

@@ -2,7 +2,8 @@
  * mutations.c: sends good job files and good requests, each with a few changes made from a seed, to a daemon, and judges what it
  * answers: whatever is refused gets a 4xx with a problem document that names the field or the line, and nothing gets a 5xx. What
  * stayed good in spite of its changes is counted apart, and so is what isn't HTTP any more: it is refused before a request is
- * made of it, or doesn't end, and would be waited for until its time is up.
+ * made of it, or doesn't end, and would be waited for until its time is up. Nobody waits for a wait that became a long one
+ * either.
  *
  * Usage: mutations PORT TOKEN jobs|requests COUNT SEED. Prints the counts; exit status 1 with what was sent and answered where an
  * answer is wrong, or none comes within 10 s. */
@@ -310,6 +311,15 @@ static bool is_whole(const struct buf *request)
 	return !length || strtoull(length + 18, NULL, 10) <= request->len - (size_t)(end + 4 - (const char *)request->data);
 }
 
+/* Whether it may be one that is answered late with reason: for the end of a job, by default up to 60 s. */
+static bool may_wait(const struct buf *request)
+{
+	const char *line = (const char *)request->data, *end = memchr(line, '\n', request->len);
+	size_t len = end ? (size_t)(end - line) : request->len;
+
+	return memmem(line, len, "/wait", 5) && !memmem(line, len, "timeout_s=0", 11);
+}
+
 static void read_answer(int fd, int patience_ms, struct answer *answer)
 {
 	char piece[65536];
@@ -381,8 +391,10 @@ static enum verdict judge(const struct buf *request, const struct answer *answer
 {
 	bool has_body = request->len < 4 || memcmp(request->data, "HEAD", 4) != 0;
 
+	if (answer->timed_out && !is_whole(request))
+		return NOT_HTTP;
 	if (answer->timed_out)
-		return is_whole(request) ? WRONG : NOT_HTTP;
+		return may_wait(request) ? STILL_GOOD : WRONG;
 	/* What the library refuses before there is a request has no problem document, and may have no answer. */
 	if (!answer->is_problem && (!answer->status || answer->status == 505 || (answer->status >= 400 && answer->status < 500)))
 		return is_job ? WRONG : NOT_HTTP;
@@ -428,7 +440,7 @@ int main(int argc, char **argv)
 
 		send_all(fd, &request);
 		shutdown(fd, SHUT_WR);
-		read_answer(fd, is_whole(&request) ? PATIENCE_MS : UNFINISHED_MS, &answer);
+		read_answer(fd, is_whole(&request) && !may_wait(&request) ? PATIENCE_MS : UNFINISHED_MS, &answer);
 		/* Closed at once, so that thousands of them leave no port behind. */
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 		close(fd);

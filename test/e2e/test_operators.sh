@@ -224,6 +224,9 @@ problem "a centre that isn't there" 404 centre POST /v1/nodes/her/0/cordon
 problem "an unknown key" 422 lst POST /v1/nodes/here/0/cordon '{"lst": 1}'
 problem "a range that falls" 422 last POST /v1/nodes/here/1/cordon '{"last": 0}'
 problem "a note that is no text" 422 note POST /v1/nodes/here/1/cordon '{"note": [1]}'
+problem "a filter without a value" 400 state GET "/v1/jobs?state"
+problem "a wait that says no time" 400 timeout_s GET "/v1/jobs/1/wait?timeout_s"
+problem "a filter that is there twice" 400 limit GET "/v1/jobs?limit=1&state=queued&limit=2"
 problem "a zero byte" 400 path POST /v1/nodes/he%00re/1/cordon
 problem "an escaped slash elsewhere" 400 path GET /v1%2fnodes
 problem "a wrong method" 405 path GET /v1/nodes/here/1/cordon
