@@ -561,7 +561,7 @@ static void set_behind(struct core *core, uint32_t place, bool behind)
 {
 	for (uint32_t i = 0, n = 0; i < core->keep.n_reservations; i++)
 		if (is_ordinary(core->keep.reservations[i]) && n++ >= place)
-			core->keep.reservations[i]->behind = behind;
+			keep_set_behind(&core->keep, i, behind);
 }
 
 /* Whether a job would be promised something if those behind it held no promises: before that is known they keep them, for

@@ -152,18 +152,29 @@ static bool fits(const struct search *s, const struct asker *asker, us_t start_u
 	return plan_find(s->core, s->shape, asker, &s->core->keep.open, start_us, s->arena, ret);
 }
 
-/* When those are gone that are made to leave now, and those that are on their way out. These have what the grace was when they
- * were stopped, which may be longer than it is by now. */
-static us_t gone_us(const struct search *s)
+/* When those are gone that are on their way out; now where none are. They have what the grace was when they were stopped; who is
+ * late takes one more. */
+static us_t left_us(const struct search *s)
 {
-	us_t last_us = us_add(s->now_us, s->core->config.kill_grace_us);
+	us_t last_us = s->now_us;
 
 	if (!s->core->in_state[JOB_CLEANUP])
 		return last_us;
-	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id))
-		if (job->state == JOB_CLEANUP && job->plan.until_us != US_NEVER && job->plan.until_us > last_us && is_near(s, job))
-			last_us = job->plan.until_us;
+	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id)) {
+		us_t until_us = job->plan.until_us < s->now_us ? us_add(s->now_us, s->core->config.kill_grace_us) : job->plan.until_us;
+
+		if (job->state == JOB_CLEANUP && until_us != US_NEVER && until_us > last_us && is_near(s, job))
+			last_us = until_us;
+	}
 	return last_us;
+}
+
+/* When those are gone too that are made to leave now. */
+static us_t gone_us(const struct search *s)
+{
+	us_t last_us = left_us(s), grace_us = us_add(s->now_us, s->core->config.kill_grace_us);
+
+	return last_us > grace_us ? last_us : grace_us;
 }
 
 /* What is on its way out, or ends by its bound by an instant, counts as gone, or again as there. */
@@ -201,7 +212,7 @@ bool preempt_waits(const struct core *core, const struct shape *shape, const str
 	const struct search s = {.core = core, .shape = shape, .now_us = now_us, .arena = arena};
 	const struct asker asker = {.job = job->id, .project = job->project, .limit_us = job->limit_us};
 
-	return core->in_state[JOB_CLEANUP] && fits_without(&s, &asker, 0, gone_us(&s));
+	return core->in_state[JOB_CLEANUP] && fits_without(&s, &asker, 0, left_us(&s));
 }
 
 /* Adds victims until the winner fits, and spares those that it doesn't need. Returns whether it does fit; *ret is its plan. */
@@ -310,17 +321,39 @@ static bool starts_sooner(const struct search *s, const struct plan *plan)
 	return pass_starts_by(s->core, s->shape, s->winner, s->now_us, plan->start_us, s->arena);
 }
 
-/* Whether the winner's project would borrow once those of its own who leave run again: then others could take back what the
- * winner has, and so for ever. */
-static bool would_borrow(const struct search *s, const struct plan *plan)
+/* The ways to place the winner that its project wouldn't borrow for once those of its own who leave run again: others could take
+ * back what it has then, and so for ever. */
+static struct shape owned_ways(const struct search *s)
 {
-	struct quota_view view = {.project = PROJECT_NONE};
-	uint64_t milli = (uint64_t)plan->n_tasks * s->shape->group.requests[plan->request].cards_milli;
+	struct candidate *kept = arena_new(s->arena, s->shape->n_candidates, sizeof *kept);
+	struct shape owned = *s->shape;
 
-	if (!s->core->projects_bounded || !milli)
-		return false;
-	projects_fits(s->core->tree, s->winner->project, plan->kind, milli, &view);
-	return view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli;
+	owned.candidates = kept;
+	owned.n_candidates = 0;
+	for (uint32_t i = 0; i < s->shape->n_candidates; i++) {
+		const struct candidate *c = &s->shape->candidates[i];
+		uint64_t milli = (uint64_t)s->shape->group.nodes * s->shape->group.requests[c->request].cards_milli;
+		struct quota_view view = {.project = PROJECT_NONE};
+
+		if (milli)
+			projects_fits(s->core->tree, s->winner->project, s->core->pool->shelves[c->shelf].kind, milli, &view);
+		if (view.project == PROJECT_NONE || view.used_milli + milli <= view.nominal_milli)
+			kept[owned.n_candidates++] = *c;
+	}
+	return owned;
+}
+
+/* Those that the winner goes before make room. */
+static bool preempt(struct search *s, struct event *ret)
+{
+	const struct shape *shape = s->shape, owned = s->core->projects_bounded ? owned_ways(s) : *shape;
+	bool found;
+
+	s->shape = &owned;
+	list_behind(s);
+	found = try_search(s, CAUSE_PREEMPTED, ret);
+	s->shape = shape;
+	return found;
 }
 
 bool preempt_for(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena,
@@ -331,11 +364,8 @@ bool preempt_for(const struct core *core, const struct shape *shape, const struc
 
 	if ((own && own->n_victims) || preempt_waits(core, shape, job, now_us, arena))
 		return false; /* they are on their way out */
-	if (core->victims.count) {
-		list_behind(&s);
-		if (try_search(&s, CAUSE_PREEMPTED, ret) && !would_borrow(&s, &ret->reserved.plan))
-			return !starts_sooner(&s, &ret->reserved.plan);
-	}
+	if (core->victims.count && preempt(&s, ret))
+		return !starts_sooner(&s, &ret->reserved.plan);
 	s.n = 0;
 	s.reclaims = true;
 	return reclaim(&s, ret) && !starts_sooner(&s, &ret->reserved.plan);

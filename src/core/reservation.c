@@ -58,7 +58,7 @@ static struct room room_of(const struct capacity *c, uint32_t id)
 	return room;
 }
 
-/* sign 1 frees the share, −1 takes it, 0 changes nothing. Returns whether anything is below 0 then. */
+/* sign 1 frees the share, −1 takes it, 0 changes nothing. Returns whether anything that it has a part of is below 0 then. */
 static bool room_change(struct room *room, const struct share *share, int sign)
 {
 	bool below = false;
@@ -73,7 +73,7 @@ static bool room_change(struct room *room, const struct share *share, int sign)
 		room->cpus_milli += sign * (int64_t)share->cpus_milli;
 	if (room->memory_mib != UNCOUNTED)
 		room->memory_mib += sign * (int64_t)share->memory_mib;
-	return below || room->cpus_milli < 0 || room->memory_mib < 0;
+	return below || (share->cpus_milli && room->cpus_milli < 0) || (share->memory_mib && room->memory_mib < 0);
 }
 
 static void room_least(struct room *room, const struct room *other, uint32_t cards)
@@ -317,10 +317,19 @@ static void find_starts(struct keep *keep)
 {
 	keep->n_starts = 0;
 	for (uint32_t i = 0; i < keep->n_reservations; i++)
-		add_start(keep, keep->reservations[i]->plan.start_us);
+		if (!keep->reservations[i]->behind)
+			add_start(keep, keep->reservations[i]->plan.start_us);
 	for (uint32_t i = 0; i < keep->n_nodes; i++)
 		for (uint32_t k = 0; k < keep->nodes[i]->n_windows; k++)
 			add_start(keep, keep->nodes[i]->windows[k].from_us);
+}
+
+void keep_set_behind(struct keep *keep, uint32_t at, bool behind)
+{
+	if (keep->reservations[at]->behind == behind)
+		return;
+	keep->reservations[at]->behind = behind;
+	find_starts(keep);
 }
 
 us_t keep_limit(const struct keep *keep, us_t now_us)
@@ -641,7 +650,8 @@ us_t keep_next_end(const struct keep *keep, us_t after_us)
 	us_t next = US_NEVER;
 
 	for (uint32_t i = 0; i < keep->n_reservations; i++)
-		if (keep->reservations[i]->plan.until_us > after_us && keep->reservations[i]->plan.until_us < next)
+		if (!keep->reservations[i]->behind && keep->reservations[i]->plan.until_us > after_us &&
+		    keep->reservations[i]->plan.until_us < next)
 			next = keep->reservations[i]->plan.until_us;
 	for (uint32_t i = 0; i < keep->n_nodes; i++)
 		for (uint32_t k = 0; k < keep->nodes[i]->n_windows; k++)

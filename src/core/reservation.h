@@ -23,7 +23,7 @@ struct reservation {
 	uint32_t *attempts; /* of each of them the one that does: those may wait again, and run again, before this job starts */
 	uint32_t n_victims;
 	uint32_t n_stopped; /* of them, in order: those that have been told to end */
-	bool behind;        /* set for a question, and false between: as if it weren't there */
+	bool behind;        /* for a question, and false between: as if it weren't there (keep_set_behind) */
 };
 
 /* How many of those that make room have been told to: of a promise that was put off all, though it counts them anew. */
@@ -114,6 +114,9 @@ struct keep_view {
  * where that is no more than what is open to all. Cost: O(nodes kept). */
 bool keep_show(struct keep *keep, const struct keep_view *view, const struct capacity *live);
 void keep_hide(struct keep *keep, const struct capacity *live);
+
+/* For a question promise number `at` is as if it weren't there, or again as it is. Cost: O(promises), and O(windows). */
+void keep_set_behind(struct keep *keep, uint32_t at, bool behind);
 
 /* Jobs with a limit over this that start now, and hold no promise, can take no more than what is open to all. */
 us_t keep_limit(const struct keep *keep, us_t now_us);
