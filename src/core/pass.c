@@ -164,7 +164,7 @@ static bool has_room(const struct core *core, const struct bucket *bucket, uint3
 static bool any_has_room(const struct core *core, us_t now_us)
 {
 	const struct queue *queue = &core->queue;
-	uint32_t lanes = queue->n_lanes - queue->n_free_lanes, sites = queue->n_sites - queue->n_free_sites;
+	uint32_t lanes = queue->n_lanes - queue->spare_lanes.n, sites = queue->n_sites - queue->spare_sites.n;
 	us_t limit_us = keep_limit(&core->keep, now_us);
 
 	if (!queue->n_order || lanes < SITES_SHARED * sites)

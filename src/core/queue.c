@@ -12,23 +12,6 @@
 
 #include "base/mem.h"
 
-/* ---- Numbered things that come and go ---- */
-
-/* The next number for a thing: a free one, or a new one, for which there is room in *things then. */
-static uint32_t take_number(uint32_t *free_list, uint32_t *n_free, void **things, uint32_t *cap, uint32_t *n)
-{
-	if (*n_free)
-		return free_list[--*n_free];
-	mem_grow(things, cap, *n, sizeof(void *));
-	return (*n)++;
-}
-
-static void give_number(uint32_t **free_list, uint32_t *cap, uint32_t *n_free, uint32_t id)
-{
-	mem_grow((void **)free_list, cap, *n_free, sizeof **free_list);
-	(*free_list)[(*n_free)++] = id;
-}
-
 /* ---- Jobs of a class ---- */
 
 static struct job *job_in_class(const struct tree_node *node)
@@ -197,8 +180,8 @@ static uint32_t bucket_of(struct queue *queue, uint32_t priority, uint32_t proje
 
 	if (id != UINT32_MAX)
 		return id;
-	id = take_number(queue->free_buckets, &queue->n_free_buckets, (void **)&queue->buckets, &queue->buckets_cap,
-	                 &queue->n_buckets);
+	id = spares_take(&queue->spare_buckets, (void **)&queue->buckets, &queue->buckets_cap, &queue->n_buckets,
+	                 sizeof *queue->buckets);
 	queue->buckets[id] = slab_new(&queue->bucket_memory, sizeof *queue->buckets[id]);
 	*queue->buckets[id] = (struct bucket){.priority = priority, .project = project};
 	map_set(&queue->bucket_of, bucket_key(priority, project), id);
@@ -271,7 +254,7 @@ static void drop_bucket(struct queue *queue, uint32_t id)
 	free(bucket->lanes);
 	slab_free(&queue->bucket_memory, bucket);
 	queue->buckets[id] = NULL;
-	give_number(&queue->free_buckets, &queue->free_buckets_cap, &queue->n_free_buckets, id);
+	spares_give(&queue->spare_buckets, id);
 }
 
 static void list_buckets(struct queue *queue)
@@ -403,7 +386,7 @@ static uint32_t site_of(struct queue *queue, const struct shape *shape)
 	uint32_t id = map_get(&queue->site_of, shape->place, UINT32_MAX);
 
 	if (id == UINT32_MAX) {
-		id = take_number(queue->free_sites, &queue->n_free_sites, (void **)&queue->sites, &queue->sites_cap, &queue->n_sites);
+		id = spares_take(&queue->spare_sites, (void **)&queue->sites, &queue->sites_cap, &queue->n_sites, sizeof *queue->sites);
 		queue->sites[id] = slab_new(&queue->site_memory, sizeof *queue->sites[id]);
 		queue->sites[id]->key = shape->place;
 		list_places(queue->sites[id], shape);
@@ -421,7 +404,7 @@ static void leave_site(struct queue *queue, uint32_t id)
 	free(queue->sites[id]->places);
 	slab_free(&queue->site_memory, queue->sites[id]);
 	queue->sites[id] = NULL;
-	give_number(&queue->free_sites, &queue->free_sites_cap, &queue->n_free_sites, id);
+	spares_give(&queue->spare_sites, id);
 }
 
 static uint32_t lane_of(struct queue *queue, const struct job_class *class)
@@ -435,7 +418,7 @@ static uint32_t lane_of(struct queue *queue, const struct job_class *class)
 
 	if (id != UINT32_MAX)
 		return id;
-	id = take_number(queue->free_lanes, &queue->n_free_lanes, (void **)&queue->lanes, &queue->lanes_cap, &queue->n_lanes);
+	id = spares_take(&queue->spare_lanes, (void **)&queue->lanes, &queue->lanes_cap, &queue->n_lanes, sizeof *queue->lanes);
 	lane = queue->lanes[id] = slab_new(&queue->lane_memory, sizeof *lane);
 	*lane = (struct lane){.bucket = bucket, .site = site_of(queue, shape), .key = key};
 	lane->classes = (struct tree){.compare = compare_classes, .update = update_class};
@@ -460,7 +443,7 @@ static void drop_lane(struct queue *queue, uint32_t id)
 	leave_site(queue, lane->site);
 	slab_free(&queue->lane_memory, lane);
 	queue->lanes[id] = NULL;
-	give_number(&queue->free_lanes, &queue->free_lanes_cap, &queue->n_free_lanes, id);
+	spares_give(&queue->spare_lanes, id);
 }
 
 static void lane_insert(struct lane *lane, struct job_class *class)
@@ -541,8 +524,8 @@ static uint32_t class_of(struct queue *queue, const struct job *job)
 	*class = (struct job_class){.shape = job->shape, .project = job->project, .priority = job->priority};
 	class->nodes = queue->shapes[job->shape]->group.nodes;
 	class->jobs = (struct tree){.compare = compare_jobs, .update = update_part};
-	id = take_number(queue->free_classes, &queue->n_free_classes, (void **)&queue->classes, &queue->classes_cap,
-	                 &queue->n_classes);
+	id = spares_take(&queue->spare_classes, (void **)&queue->classes, &queue->classes_cap, &queue->n_classes,
+	                 sizeof *queue->classes);
 	queue->classes[id] = class;
 	map_set(&queue->class_of, key, id);
 	return id;
@@ -555,7 +538,7 @@ static void drop_class(struct queue *queue, uint32_t id)
 	map_remove(&queue->class_of, class_key(class->shape, class->project, class->priority));
 	slab_free(&queue->class_memory, class);
 	queue->classes[id] = NULL;
-	give_number(&queue->free_classes, &queue->free_classes_cap, &queue->n_free_classes, id);
+	spares_give(&queue->spare_classes, id);
 }
 
 /* Whether a class in a lane would stand where it stands with another first job. */
@@ -726,10 +709,10 @@ void queue_done(struct queue *queue)
 	slab_done(&queue->site_memory);
 	slab_done(&queue->lane_memory);
 	slab_done(&queue->bucket_memory);
-	free(queue->free_classes);
-	free(queue->free_sites);
-	free(queue->free_lanes);
-	free(queue->free_buckets);
+	spares_done(&queue->spare_classes);
+	spares_done(&queue->spare_sites);
+	spares_done(&queue->spare_lanes);
+	spares_done(&queue->spare_buckets);
 	free(queue->classes);
 	free(queue->sites);
 	free(queue->lanes);

@@ -12,6 +12,7 @@
 #define SUAN_CORE_QUEUE_H
 
 #include "base/slab.h"
+#include "base/spares.h"
 #include "core/job.h"
 #include "core/pool.h"
 
@@ -104,28 +105,23 @@ struct queue {
 	struct slab class_memory, site_memory, lane_memory, bucket_memory;
 	struct shape **shapes; /* NULL for one that went */
 	uint32_t n_shapes, shapes_cap;
-	uint32_t *free_shapes;
-	uint32_t n_free_shapes, free_shapes_cap;
+	struct spares spare_shapes;
 	struct map shape_of_mix;    /* from a mix of what is asked for to the first shape that has it */
 	struct job_class **classes; /* those in which a job waits; NULL: free */
 	uint32_t n_classes, classes_cap;
-	uint32_t *free_classes;
-	uint32_t n_free_classes, free_classes_cap;
+	struct spares spare_classes;
 	struct map class_of;
 	struct site **sites; /* NULL: free */
 	uint32_t n_sites, sites_cap;
-	uint32_t *free_sites;
-	uint32_t n_free_sites, free_sites_cap;
+	struct spares spare_sites;
 	struct map site_of;
 	struct lane **lanes; /* NULL: free */
 	uint32_t n_lanes, lanes_cap;
-	uint32_t *free_lanes;
-	uint32_t n_free_lanes, free_lanes_cap;
+	struct spares spare_lanes;
 	struct map lane_of;
 	struct bucket **buckets; /* NULL: free */
 	uint32_t n_buckets, buckets_cap;
-	uint32_t *free_buckets;
-	uint32_t n_free_buckets, free_buckets_cap;
+	struct spares spare_buckets;
 	struct map bucket_of;
 	uint32_t *order;    /* numbers of the buckets in which jobs wait, as of the last queue_sort */
 	uint32_t *equal_to; /* by place in `order`: where those that stand equal with that one end */

@@ -82,12 +82,7 @@ uint32_t queue_shape(struct queue *queue, const struct group *group, bool *ret_n
 	shape->group.requests = mem_new(group->n_requests, sizeof *group->requests);
 	memcpy(shape->group.requests, group->requests, group->n_requests * sizeof *group->requests);
 	shape->key = shape_key(group);
-	if (queue->n_free_shapes) {
-		id = queue->free_shapes[--queue->n_free_shapes];
-	} else {
-		mem_grow((void **)&queue->shapes, &queue->shapes_cap, queue->n_shapes, sizeof *queue->shapes);
-		id = queue->n_shapes++;
-	}
+	id = spares_take(&queue->spare_shapes, (void **)&queue->shapes, &queue->shapes_cap, &queue->n_shapes, sizeof *queue->shapes);
 	queue->shapes[id] = shape;
 	shape->mix = mix;
 	shape->alike = map_get(&queue->shape_of_mix, mix, UINT32_MAX);
@@ -130,15 +125,14 @@ void queue_leave_shape(struct queue *queue, uint32_t id)
 	unlink_alike(queue, id);
 	shape_free(shape);
 	queue->shapes[id] = NULL;
-	mem_grow((void **)&queue->free_shapes, &queue->free_shapes_cap, queue->n_free_shapes, sizeof *queue->free_shapes);
-	queue->free_shapes[queue->n_free_shapes++] = id;
+	spares_give(&queue->spare_shapes, id);
 }
 
 void queue_free_shapes(struct queue *queue)
 {
 	for (uint32_t i = 0; i < queue->n_shapes; i++)
 		shape_free(queue->shapes[i]);
-	free(queue->free_shapes);
+	spares_done(&queue->spare_shapes);
 	free(queue->shapes);
 	map_done(&queue->shape_of_mix);
 }

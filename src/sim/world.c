@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/spares.h"
 #include "sim/audit.h"
 
 enum { EXIT_BY_TERM = 128 + 15 };
@@ -46,8 +47,7 @@ struct world {
 	uint32_t heap_len, heap_cap, order;
 	struct due *dues; /* of what is in the heap */
 	uint32_t n_dues, dues_cap;
-	uint32_t *free_dues; /* slots to be used again */
-	uint32_t n_free_dues, free_dues_cap;
+	struct spares spare_dues;
 	struct due *answers; /* to give at once; answers_at <= answers_len */
 	uint32_t answers_at, answers_len, answers_cap;
 };
@@ -74,7 +74,7 @@ struct world *world_free(struct world *world)
 	arena_done(&world->arena);
 	free(world->heap);
 	free(world->dues);
-	free(world->free_dues);
+	spares_done(&world->spare_dues);
 	free(world->answers);
 	free(world);
 	return NULL;
@@ -104,14 +104,8 @@ static bool comes_before(const struct coming *a, const struct coming *b)
 
 static uint32_t keep_due(struct world *world, const struct due *due)
 {
-	uint32_t slot;
+	uint32_t slot = spares_take(&world->spare_dues, (void **)&world->dues, &world->dues_cap, &world->n_dues, sizeof *world->dues);
 
-	if (world->n_free_dues) {
-		slot = world->free_dues[--world->n_free_dues];
-	} else {
-		mem_grow((void **)&world->dues, &world->dues_cap, world->n_dues, sizeof *world->dues);
-		slot = world->n_dues++;
-	}
 	world->dues[slot] = *due;
 	return slot;
 }
@@ -147,8 +141,7 @@ static struct due heap_pop(struct world *world)
 		i = least;
 	}
 	world->heap[i] = last;
-	mem_grow((void **)&world->free_dues, &world->free_dues_cap, world->n_free_dues, sizeof *world->free_dues);
-	world->free_dues[world->n_free_dues++] = slot;
+	spares_give(&world->spare_dues, slot);
 	return world->dues[slot];
 }
 
