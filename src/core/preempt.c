@@ -3,7 +3,8 @@
  *
  * Two reasons. A job that goes before others (a higher priority; under shortest and las also an earlier place in the policy's
  * order) may end those that say they can be preempted, once they have run long enough. A project whose cards others of its cohort
- * borrowed may take them back while it stays within its own nominal quota, whatever their jobs say.
+ * borrowed may take them back while it stays within its own nominal quota, whatever their jobs say. Who would borrow has only
+ * those stopped whom the same quota bounds.
  *
  * Victims are tried in order until the winner fits, its gang included; then those are spared without which it fits still. The
  * order: what is borrowed most; the lowest priority; under shortest and las the last in order, else the least work lost since the
@@ -29,6 +30,7 @@ struct search {
 	const struct job *winner;
 	us_t now_us;
 	struct arena *arena;
+	bool fellows; /* only those whom the winner's own quota bounds have to go */
 	bool reclaims;
 	uint32_t kind;  /* of a reclaim: whose borrowed cards are meant, */
 	uint32_t owner; /* and the project that they were borrowed from: the winner's, or one above it */
@@ -76,6 +78,7 @@ static void list_behind(struct search *s)
 	uint64_t rank = rank_winning(s->core, w);
 
 	s->victims = arena_new(s->arena, s->core->victims.count, sizeof *s->victims);
+	s->n = 0;
 	for (const struct tree_node *node = tree_first(&s->core->victims); node; node = tree_next(node)) {
 		const struct running *r = tree_entry(node, struct running, in_victims);
 		bool same = r->job->priority == w->priority;
@@ -84,7 +87,7 @@ static void list_behind(struct search *s)
 			break;
 		if (same && rank_running(s->core, r->job, s->now_us) <= rank)
 			continue;
-		if (is_near(s, r->job))
+		if (is_near(s, r->job) && (!s->fellows || projects_share_quota(s->core->tree, w->project, r->job->project)))
 			add_victim(s, r->job, PROJECT_NONE);
 	}
 }
@@ -92,6 +95,7 @@ static void list_behind(struct search *s)
 static void list_borrowers(struct search *s)
 {
 	s->victims = arena_new(s->arena, s->core->n_live, sizeof *s->victims);
+	s->n = 0;
 	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id)) {
 		uint32_t fellow;
 
@@ -272,10 +276,10 @@ static void yield(const struct search *s, const struct plan *plan, enum cause ca
 
 static bool try_search(struct search *s, enum cause cause, struct event *ret)
 {
-	/* Nobody is made to leave for what the winner's project would borrow: whoever lends it could take it back at once, and so for
-	 * ever. */
+	/* Nobody of another project is made to leave for what the winner's would borrow: whoever lends it could take it back at once,
+	 * and so for ever. */
 	const struct asker asker = {
-		.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us, .owns = true};
+		.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us, .owns = !s->fellows};
 	us_t start_us = gone_us(s);
 	struct plan plan;
 
@@ -305,7 +309,6 @@ static bool reclaim(struct search *s, struct event *ret)
 		list_borrowers(s);
 		if (try_search(s, CAUSE_RECLAIMED, ret))
 			return true;
-		s->n = 0;
 	}
 	return false;
 }
@@ -343,16 +346,25 @@ static struct shape owned_ways(const struct search *s)
 	return owned;
 }
 
-/* Those that the winner goes before make room. */
+/* Those that the winner goes before make room; where its project would borrow for it, those of its own project that hold as much
+ * of the quota as it takes. */
 static bool preempt(struct search *s, struct event *ret)
 {
 	const struct shape *shape = s->shape, owned = s->core->projects_bounded ? owned_ways(s) : *shape;
-	bool found;
+	bool found = false;
 
 	s->shape = &owned;
+	if (owned.n_candidates) {
+		list_behind(s);
+		found = try_search(s, CAUSE_PREEMPTED, ret);
+	}
+	s->shape = shape;
+	if (found || owned.n_candidates == shape->n_candidates)
+		return found;
+	s->fellows = true;
 	list_behind(s);
 	found = try_search(s, CAUSE_PREEMPTED, ret);
-	s->shape = shape;
+	s->fellows = false;
 	return found;
 }
 
@@ -366,7 +378,6 @@ bool preempt_for(const struct core *core, const struct shape *shape, const struc
 		return false; /* they are on their way out */
 	if (core->victims.count && preempt(&s, ret))
 		return !starts_sooner(&s, &ret->reserved.plan);
-	s.n = 0;
 	s.reclaims = true;
 	return reclaim(&s, ret) && !starts_sooner(&s, &ret->reserved.plan);
 }

@@ -154,6 +154,8 @@ uint64_t projects_borrows(const struct projects *projects, uint32_t project, uin
 int projects_over_share(const struct projects *projects, uint32_t a, uint32_t b, uint32_t kind);
 /* Whether both have quotas and are of one cohort; also true of one and itself. */
 bool projects_same_cohort(const struct projects *projects, uint32_t a, uint32_t b);
+/* Whether the same project's quotas are the nearest that bound both; false where nothing does. */
+bool projects_share_quota(const struct projects *projects, uint32_t a, uint32_t b);
 /* The nearest on the path from `project` up that is of one cohort with `member` and isn't `member`: of whom a job of `project`
  * holds what `member` may want back. PROJECT_NONE where there is none. */
 uint32_t projects_cohort_fellow(const struct projects *projects, uint32_t member, uint32_t project);

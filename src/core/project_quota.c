@@ -226,6 +226,11 @@ bool projects_same_cohort(const struct projects *p, uint32_t a, uint32_t b)
 	return cohort != PROJECT_NONE && cohort == project_of(p, b)->cohort;
 }
 
+bool projects_share_quota(const struct projects *p, uint32_t a, uint32_t b)
+{
+	return guarded_of(p, a) != PROJECT_NONE && guarded_of(p, a) == guarded_of(p, b);
+}
+
 uint32_t projects_cohort_fellow(const struct projects *p, uint32_t member, uint32_t project)
 {
 	for (uint32_t n = guarded_of(p, project); n != PROJECT_NONE; n = guarded_above(p, n))

@@ -9,7 +9,7 @@
  *
  * usage: random [FIRST [COUNT [tell]]]   the seeds to run; a failure prints the command that repeats its own; with a third word,
  * each event is told. From seed 1000001 on they are days on which jobs are moved: nearly all run on any kind, at different
- * speeds, and may be stopped soon; there a loaded copy decides the same about each submit, and no dry run is asked. */
+ * speeds, and may be stopped soon. */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
