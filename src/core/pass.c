@@ -418,6 +418,23 @@ static const struct reservation *in_the_way(const struct core *core, const struc
 	return NULL;
 }
 
+/* Whether one for whom others make room may take no more than its project owns: but where all of them are bounded by the same quota
+ * it was so looked for. */
+static bool takes_its_own(const struct core *core, const struct reservation *r)
+{
+	const struct job *job = core_job(core, r->job);
+
+	if (r->cause == CAUSE_RECLAIMED || job->moving)
+		return true;
+	for (uint32_t i = 0; i < r->n_victims; i++) {
+		const struct job *victim = core_job(core, r->victims[i]);
+
+		if (!victim || !projects_share_quota(core->tree, job->project, victim->project))
+			return true;
+	}
+	return false;
+}
+
 /* Those for whom others make room start as soon as it is there, before anybody else. Where the others take longer than their
  * grace the promise is put off; where they are gone and there is no room, it is void. Returns whether there is news. */
 static bool winner(struct core *core, const struct reservation *r, us_t now_us, struct event *ret)
@@ -427,7 +444,7 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 	us_t later_us = us_add(now_us, core->config.kill_grace_us > US_SECOND ? core->config.kill_grace_us : US_SECOND);
 	struct plan plan;
 
-	asker.owns = r->cause == CAUSE_RECLAIMED || job->moving;
+	asker.owns = takes_its_own(core, r);
 	asker.speed_least_milli = job->moving ? r->request.speed_milli : 0;
 	if (!job_is_live(job) && plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan)) {
 		yield_placed(core, job, now_us, &plan, ret);
