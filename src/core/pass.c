@@ -418,8 +418,8 @@ static const struct reservation *in_the_way(const struct core *core, const struc
 	return NULL;
 }
 
-/* Whether one for whom others make room may take no more than its project owns: but where all of them are bounded by the same quota
- * it was so looked for. */
+/* Whether one for whom others make room may take no more than its project owns: but where all of them are bounded by the same
+ * quota it was so looked for. */
 static bool takes_its_own(const struct core *core, const struct reservation *r)
 {
 	const struct job *job = core_job(core, r->job);

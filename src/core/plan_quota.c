@@ -121,7 +121,7 @@ enum quota_verdict plan_quota(const struct core *core, const struct asker *a, co
 	if (!core->projects_bounded || !milli)
 		return QUOTA_OK;
 	own = a->job ? keep_find(&core->keep, a->job) : NULL;
-	if (!is_as_much(own, kind, milli))
+	if (!is_as_much(own, kind, milli) || (a->owns && !own->n_victims)) /* of an ordinary one a part may be borrowed */
 		own = NULL;
 	q.covered = covers(own, a->from_us);
 	verdict = quota_then(core, &q, kind, milli, why);
