@@ -406,13 +406,13 @@ static bool share_a_node(const struct plan *a, const struct plan *b)
 	return false;
 }
 
-/* An ordinary promise that counts on the end of one that is put off; NULL: none. */
+/* A promise that counts on the end of one that is put off, the last one made; NULL: none. */
 static const struct reservation *in_the_way(const struct core *core, const struct reservation *late)
 {
 	for (uint32_t i = core->keep.n_reservations; i-- > 0;) {
 		const struct reservation *r = core->keep.reservations[i];
 
-		if (is_ordinary(r) && r->plan.start_us >= late->plan.until_us && share_a_node(&r->plan, &late->plan))
+		if (r->plan.start_us >= late->plan.until_us && share_a_node(&r->plan, &late->plan))
 			return r;
 	}
 	return NULL;
@@ -442,6 +442,7 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 	const struct job *job = core_job(core, r->job);
 	struct asker asker = asker_of(job);
 	us_t later_us = us_add(now_us, core->config.kill_grace_us > US_SECOND ? core->config.kill_grace_us : US_SECOND);
+	const struct reservation *behind;
 	struct plan plan;
 
 	asker.owns = takes_its_own(core, r);
@@ -454,10 +455,12 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 		return yield_unreserved(r, r->broken != CAUSE_NONE ? r->broken : CAUSE_CAPACITY, now_us, ret);
 	if (r->plan.start_us >= now_us)
 		return false;
-	if (keep_forbids(&core->keep, &r->plan, later_us, plan_end(later_us, job->limit_us), job->project))
+	behind = in_the_way(core, r);
+	if (keep_forbids(&core->keep, &r->plan, later_us, plan_end(later_us, job->limit_us), job->project) ||
+	    (behind && !is_ordinary(behind)))
 		return yield_unreserved(r, CAUSE_OVERRUN, now_us, ret);
-	if (in_the_way(core, r))
-		return yield_unreserved(in_the_way(core, r), CAUSE_ORDER, now_us, ret);
+	if (behind)
+		return yield_unreserved(behind, CAUSE_ORDER, now_us, ret);
 	*ret = (struct event){.type = EVENT_RESERVED, .at_us = now_us};
 	ret->reserved.job = r->job;
 	ret->reserved.cause = CAUSE_OVERRUN;
@@ -637,11 +640,11 @@ struct standing {
 	bool open;             /* for the caller: the class wasn't passed over */
 };
 
-static struct line line_of(const struct core *core, struct arena *arena)
+/* most: how many jobs it is asked for at most. */
+static struct line line_of(const struct core *core, uint32_t most, struct arena *arena)
 {
-	return (struct line){.walk = {.queue = &core->queue, .arena = arena},
-	                     .begun = arena_new(arena, core->config.reservations, sizeof(struct standing)),
-	                     .left = core->config.reservations};
+	return (struct line){
+		.walk = {.queue = &core->queue, .arena = arena}, .begun = arena_new(arena, most, sizeof(struct standing)), .left = most};
 }
 
 static bool stands_before(const struct standing *a, const struct standing *b)
@@ -722,7 +725,7 @@ static bool try_promised(struct core *core, const struct job *job, us_t now_us, 
 /* The jobs that wait first: they start, or hold a promise. Returns whether there is news. */
 static bool first_in_line(struct core *core, us_t now_us, struct event *ret)
 {
-	struct line line = line_of(core, &core->scratch);
+	struct line line = line_of(core, core->config.reservations, &core->scratch);
 	struct standing *at;
 	const struct job *job;
 	uint32_t place = 0;
@@ -815,7 +818,7 @@ struct seat {
 /* Returns whether it would be among the first, and those before it stand in the order in which they were promised theirs. */
 static bool find_seat(struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct seat *ret)
 {
-	struct line line = line_of(core, arena);
+	struct line line = line_of(core, core->config.reservations, arena);
 	struct standing *at;
 	const struct job *job;
 	bool is_first, seated = false, in_order = true;
@@ -851,7 +854,7 @@ enum { OTHERS_ASKED = 8 };
  * before a newcomer. True as well where too many do. */
 static bool others_first(struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena)
 {
-	struct line line = line_of(core, arena);
+	struct line line = line_of(core, OTHERS_ASKED + 1, arena);
 	struct standing *at;
 	const struct job *job;
 	struct event event;
@@ -920,11 +923,12 @@ static bool seat_newcomer(struct core *core, const struct newcomer *n, const str
 	return given == GIVEN_PLACE || (could && given == GIVEN_NOTHING);
 }
 
-/* Whether no promise would be taken back before it is a newcomer's turn: for one who stands before it and has passed others by
- * its shares since something was last decided, or, where it isn't among the first, from one who isn't any more. */
-static bool promises_stay(struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena)
+/* How many promises are left when it is a newcomer's turn: where it isn't among the first those go before that are of jobs that
+ * aren't any more. Returns false where others change places before, as one who stands before it and has passed them by its shares
+ * since something was last decided. */
+static bool promises_left(struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, uint32_t *ret)
 {
-	struct line line = line_of(core, arena);
+	struct line line = line_of(core, core->config.reservations, arena);
 	struct standing *at;
 	const struct job *job;
 	uint32_t place = 0;
@@ -943,17 +947,36 @@ static bool promises_stay(struct core *core, const struct newcomer *n, us_t now_
 			return false;
 		place += r != NULL;
 	}
-	return job || line.left || !ordinary(core, place);
+	*ret = job || line.left ? UINT32_MAX : place;
+	return true;
+}
+
+/* A newcomer that isn't among the first, once all promises but the first `left` are taken back. Returns whether it starts, or
+ * others make room for it. */
+static bool try_behind(struct core *core, const struct newcomer *n, uint32_t left, us_t now_us, struct arena *arena,
+                       struct event *ret)
+{
+	bool found;
+
+	set_behind(core, left, true);
+	keep_then_end(&core->keep, &core->capacity);
+	found = !others_first(core, n, now_us, arena) && try_newcomer(core, n, now_us, arena, ret);
+	set_behind(core, left, false);
+	keep_then_end(&core->keep, &core->capacity);
+	return found;
 }
 
 bool pass_newcomer(const struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct event *ret)
 {
 	struct core *changed = (struct core *)(uintptr_t)core; /* memos, and what is open, for the question */
+	uint32_t left = UINT32_MAX;
 	struct seat seat;
 
 	pass_sort(changed, now_us);
-	if (pass_promises(core) && !promises_stay(changed, n, now_us, arena))
+	if (pass_promises(core) && !promises_left(changed, n, now_us, arena, &left))
 		return false;
+	if (ordinary(core, left))
+		return try_behind(changed, n, left, now_us, arena, ret);
 	if (try_newcomer(core, n, now_us, arena, ret))
 		return true;
 	return pass_promises(core) && may_be_promised(core, n->shape, &n->job) && find_seat(changed, n, now_us, arena, &seat) &&
@@ -971,7 +994,7 @@ static us_t next_starved(struct core *core, us_t now_us)
 
 	pass_sort(core, now_us);
 	arena_reset(&core->wake_scratch);
-	line = line_of(core, &core->wake_scratch);
+	line = line_of(core, core->config.reservations, &core->wake_scratch);
 	while ((job = line_next(&line, &at, &is_first))) {
 		us_t at_us = us_add(job->eligible_us, core->config.starvation_after_us);
 
