@@ -165,10 +165,13 @@ static us_t left_us(const struct search *s)
 	if (!s->core->in_state[JOB_CLEANUP])
 		return last_us;
 	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id)) {
-		us_t until_us = job->plan.until_us < s->now_us ? us_add(s->now_us, s->core->config.kill_grace_us) : job->plan.until_us;
+		us_t until_us = job->plan.until_us;
 
-		if (job->state == JOB_CLEANUP && until_us != US_NEVER && until_us > last_us && is_near(s, job))
-			last_us = until_us;
+		if (job->state != JOB_CLEANUP || until_us == US_NEVER || !is_near(s, job))
+			continue;
+		if (until_us < s->now_us)
+			until_us = us_add(s->now_us, s->core->config.kill_grace_us);
+		last_us = until_us > last_us ? until_us : last_us;
 	}
 	return last_us;
 }
