@@ -162,7 +162,7 @@ static bool try_limit(const struct question *q)
 
 	while (low < high) {
 		uint32_t mid = (low + high) / 2;
-		us_t here_us = keep->starts[mid] == US_NEVER ? US_NEVER : (keep->starts[mid] - q->now_us) / US_SECOND * US_SECOND;
+		us_t here_us = (keep->starts[mid].at_us - q->now_us) / US_SECOND * US_SECOND;
 
 		if (here_us < US_SECOND) {
 			low = mid + 1;

@@ -218,9 +218,17 @@ static bool is_passed_over(const struct core *core, const struct job_class *clas
 
 /* ---- One class ---- */
 
-static struct asker asker_of(const struct job *job)
+/* One for whom others make room takes what its project owns, whichever way it goes; and who is moved goes where it is as fast. */
+static struct asker asker_of(const struct core *core, const struct job *job)
 {
-	return (struct asker){.job = job->id, .project = job->project, .limit_us = job->limit_us};
+	const struct reservation *r = core->keep.n_reservations ? keep_find(&core->keep, job->id) : NULL;
+	struct asker asker = {.job = job->id, .project = job->project, .limit_us = job->limit_us};
+
+	if (r && !reservation_is_ordinary(r)) {
+		asker.owns = true;
+		asker.speed_least_milli = job->moving ? r->request.speed_milli : 0;
+	}
+	return asker;
 }
 
 static void yield_placed(const struct core *core, const struct job *job, us_t now_us, const struct plan *plan, struct event *ret)
@@ -266,7 +274,7 @@ static const struct job *find_limited(struct core *core, const struct job_class 
 	us_t stay_us = US_NEVER;
 
 	while (job) {
-		struct asker asker = asker_of(job);
+		struct asker asker = asker_of(core, job);
 
 		asker.quota_us = job->limit_us;
 		asker.limit_us = job->limit_us < stay_us ? job->limit_us : stay_us;
@@ -286,7 +294,8 @@ static us_t shorter_limit(const struct core *core, us_t now_us, us_t limit_us)
 	for (uint32_t i = 0; core->projects_bounded && i < core->keep.n_reservations; i++) {
 		us_t start_us = core->keep.reservations[i]->plan.start_us;
 
-		if (start_us != US_NEVER && start_us - now_us > shorter_us && start_us - now_us < limit_us)
+		if (!core->keep.reservations[i]->behind && start_us != US_NEVER && start_us - now_us > shorter_us &&
+		    start_us - now_us < limit_us)
 			shorter_us = start_us - now_us;
 	}
 	return shorter_us;
@@ -356,17 +365,11 @@ void pass_settle(struct core *core)
 
 /* ---- Promises ---- */
 
-/* Promises for which others were made to leave come and go by themselves. */
-static bool is_ordinary(const struct reservation *r)
-{
-	return r->n_victims == 0;
-}
-
 /* The ordinary promise number i, or NULL. */
 static const struct reservation *ordinary(const struct core *core, uint32_t i)
 {
 	for (uint32_t k = 0; k < core->keep.n_reservations; k++)
-		if (is_ordinary(core->keep.reservations[k]) && i-- == 0)
+		if (reservation_is_ordinary(core->keep.reservations[k]) && i-- == 0)
 			return core->keep.reservations[k];
 	return NULL;
 }
@@ -374,7 +377,7 @@ static const struct reservation *ordinary(const struct core *core, uint32_t i)
 static const struct reservation *last_ordinary(const struct core *core)
 {
 	for (uint32_t k = core->keep.n_reservations; k-- > 0;)
-		if (is_ordinary(core->keep.reservations[k]))
+		if (reservation_is_ordinary(core->keep.reservations[k]))
 			return core->keep.reservations[k];
 	return NULL;
 }
@@ -394,7 +397,7 @@ static bool waits_for_victims(struct core *core, const struct reservation *r, co
 	}
 	if (r->plan.start_us > now_us && preempt_left_at(core, core_shape(core, waits), asker, r->plan.start_us, &core->scratch))
 		return true;
-	return preempt_waits(core, core_shape(core, waits), waits, now_us, &core->scratch);
+	return preempt_waits(core, core_shape(core, waits), asker, now_us, &core->scratch);
 }
 
 static bool share_a_node(const struct plan *a, const struct plan *b)
@@ -406,33 +409,36 @@ static bool share_a_node(const struct plan *a, const struct plan *b)
 	return false;
 }
 
-/* A promise that counts on the end of one that is put off, the last one made; NULL: none. */
-static const struct reservation *in_the_way(const struct core *core, const struct reservation *late)
+/* Whether a job that waits stands before another, which may not. */
+static bool goes_before(const struct core *core, const struct job *job, const struct job *other, us_t now_us)
 {
-	for (uint32_t i = core->keep.n_reservations; i-- > 0;) {
-		const struct reservation *r = core->keep.reservations[i];
+	uint32_t projects[] = {job->project, other->project}, ranks[2] = {0};
 
-		if (r->plan.start_us >= late->plan.until_us && share_a_node(&r->plan, &late->plan))
-			return r;
-	}
-	return NULL;
+	if (job->priority != other->priority)
+		return job->priority > other->priority;
+	if (core->queue.by_share && job->project != other->project)
+		projects_rank(core->tree, now_us, projects, 2, NULL, ranks);
+	if (ranks[0] != ranks[1])
+		return ranks[0] < ranks[1];
+	return job->rank != other->rank ? job->rank < other->rank : job->id < other->id;
 }
 
-/* Whether one for whom others make room may take no more than its project owns: but where all of them are bounded by the same
- * quota it was so looked for. */
-static bool takes_its_own(const struct core *core, const struct reservation *r)
+/* A promise on the nodes of one that would be put off, which begins behind it and before it would be over then: of a job that
+ * goes before its own, or else the last one made. NULL: none. */
+static const struct reservation *in_the_way(const struct core *core, const struct reservation *late, us_t until_us, us_t now_us)
 {
-	const struct job *job = core_job(core, r->job);
+	const struct reservation *last = NULL;
 
-	if (r->cause == CAUSE_RECLAIMED || job->moving)
-		return true;
-	for (uint32_t i = 0; i < r->n_victims; i++) {
-		const struct job *victim = core_job(core, r->victims[i]);
+	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
+		const struct reservation *r = core->keep.reservations[i];
 
-		if (!victim || !projects_share_quota(core->tree, job->project, victim->project))
-			return true;
+		if (r->plan.start_us < late->plan.until_us || r->plan.start_us >= until_us || !share_a_node(&r->plan, &late->plan))
+			continue;
+		if (goes_before(core, core_job(core, r->job), core_job(core, late->job), now_us))
+			return r;
+		last = r;
 	}
-	return false;
+	return last;
 }
 
 /* Those for whom others make room start as soon as it is there, before anybody else. Where the others take longer than their
@@ -440,13 +446,12 @@ static bool takes_its_own(const struct core *core, const struct reservation *r)
 static bool winner(struct core *core, const struct reservation *r, us_t now_us, struct event *ret)
 {
 	const struct job *job = core_job(core, r->job);
-	struct asker asker = asker_of(job);
+	struct asker asker = asker_of(core, job);
 	us_t later_us = us_add(now_us, core->config.kill_grace_us > US_SECOND ? core->config.kill_grace_us : US_SECOND);
-	const struct reservation *behind;
+	us_t until_us = plan_end(later_us, job->limit_us);
+	const struct reservation *way;
 	struct plan plan;
 
-	asker.owns = takes_its_own(core, r);
-	asker.speed_least_milli = job->moving ? r->request.speed_milli : 0;
 	if (!job_is_live(job) && plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan)) {
 		yield_placed(core, job, now_us, &plan, ret);
 		return true;
@@ -455,18 +460,18 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 		return yield_unreserved(r, r->broken != CAUSE_NONE ? r->broken : CAUSE_CAPACITY, now_us, ret);
 	if (r->plan.start_us >= now_us)
 		return false;
-	behind = in_the_way(core, r);
-	if (keep_forbids(&core->keep, &r->plan, later_us, plan_end(later_us, job->limit_us), job->project) ||
-	    (behind && !is_ordinary(behind)))
+	way = in_the_way(core, r, until_us, now_us);
+	if (keep_forbids(&core->keep, &r->plan, later_us, until_us, job->project) ||
+	    (way && goes_before(core, core_job(core, way->job), job, now_us)))
 		return yield_unreserved(r, CAUSE_OVERRUN, now_us, ret);
-	if (behind)
-		return yield_unreserved(behind, CAUSE_ORDER, now_us, ret);
+	if (way)
+		return yield_unreserved(way, CAUSE_ORDER, now_us, ret);
 	*ret = (struct event){.type = EVENT_RESERVED, .at_us = now_us};
 	ret->reserved.job = r->job;
 	ret->reserved.cause = CAUSE_OVERRUN;
 	ret->reserved.plan = r->plan;
 	ret->reserved.plan.start_us = later_us;
-	ret->reserved.plan.until_us = plan_end(later_us, job->limit_us);
+	ret->reserved.plan.until_us = until_us;
 	ret->reserved.plan.claims = arena_new(&core->scratch, r->plan.n_claims, sizeof *r->plan.claims);
 	for (uint32_t i = 0; i < r->plan.n_claims; i++)
 		ret->reserved.plan.claims[i] = (struct claim){r->plan.claims[i].resource, r->plan.claims[i].amount, later_us,
@@ -479,7 +484,7 @@ static bool winner(struct core *core, const struct reservation *r, us_t now_us, 
 static bool winners(struct core *core, us_t now_us, struct event *ret)
 {
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
-		if (!is_ordinary(core->keep.reservations[i]) && winner(core, core->keep.reservations[i], now_us, ret))
+		if (!reservation_is_ordinary(core->keep.reservations[i]) && winner(core, core->keep.reservations[i], now_us, ret))
 			return true;
 	return false;
 }
@@ -517,7 +522,7 @@ static bool nearer_elsewhere(const struct core *core, const struct reservation *
 /* Keeps what comes free for a job that can be promised no start. Returns whether that is news. */
 static bool keep_nearest(struct core *core, const struct job *job, const struct reservation *r, us_t now_us, struct event *ret)
 {
-	struct asker asker = asker_of(job);
+	struct asker asker = asker_of(core, job);
 	uint64_t milli;
 
 	if (!is_starved(core, job, now_us) ||
@@ -536,7 +541,7 @@ static bool reserve(struct core *core, struct job_class *class, const struct job
 	bool is_open = r && r->plan.start_us == US_NEVER; /* no start is promised: there may be one by now */
 	bool is_head = job == class_first(class);
 	enum cause cause = why_reserve(r, now_us);
-	struct asker asker = asker_of(job);
+	struct asker asker = asker_of(core, job);
 
 	if (cause == CAUSE_NONE && !is_open)
 		return false;
@@ -559,7 +564,7 @@ static bool reserve(struct core *core, struct job_class *class, const struct job
 /* Whether a job could be promised anything, and so all of its class: its project may hold that much. */
 static bool may_be_promised(const struct core *core, const struct shape *shape, const struct job *job)
 {
-	struct asker asker = asker_of(job);
+	struct asker asker = asker_of(core, job);
 
 	if (!core->projects_bounded)
 		return true;
@@ -576,28 +581,20 @@ static bool may_hold_promise(const struct core *core, const struct job *job)
 	return keep_find(&core->keep, job->id) || may_be_promised(core, core_shape(core, job), job);
 }
 
-/* The ordinary promises from number `place` on are of jobs that stand behind: as if they weren't there, or as they are. */
-static void set_behind(struct core *core, uint32_t place, bool behind)
-{
-	for (uint32_t i = 0, n = 0; i < core->keep.n_reservations; i++)
-		if (is_ordinary(core->keep.reservations[i]) && n++ >= place)
-			keep_set_behind(&core->keep, i, behind);
-}
-
 /* Whether a job would be promised something if those behind it held no promises: before that is known they keep them, for
  * one that can be promised nothing is in nobody's way. */
 static bool could_be_promised(struct core *core, const struct shape *shape, const struct job *job, uint32_t place, us_t now_us,
                               struct arena *arena)
 {
-	struct asker asker = asker_of(job);
+	struct asker asker = asker_of(core, job);
 	struct plan plan;
 	uint64_t milli;
 	bool found;
 
-	set_behind(core, place, true);
+	keep_set_behind(&core->keep, place, true);
 	found = plan_now(core, shape, &asker, now_us, arena, &plan) || plan_earliest(core, shape, &asker, now_us, arena, &plan) ||
 	        (is_starved(core, job, now_us) && plan_nearest(core, shape, &asker, arena, &plan, &milli));
-	set_behind(core, place, false);
+	keep_set_behind(&core->keep, place, false);
 	keep_then_end(&core->keep, &core->capacity); /* what is open was made so without them */
 	return found;
 }
@@ -609,7 +606,7 @@ static bool promise(struct core *core, struct job_class *class, const struct job
 {
 	const struct reservation *r = keep_find(&core->keep, job->id), *there = ordinary(core, *place);
 
-	if (r && !is_ordinary(r))
+	if (r && !reservation_is_ordinary(r))
 		return false;
 	if (there && there != r && (r || could_be_promised(core, core_shape(core, job), job, *place, now_us, &core->scratch)))
 		return yield_unreserved(last_ordinary(core), CAUSE_ORDER, now_us, ret);
@@ -713,7 +710,7 @@ bool pass_promises(const struct core *core)
 /* A job that isn't the first of its class, but has a promise of its own: it may start on that where the first can't. */
 static bool try_promised(struct core *core, const struct job *job, us_t now_us, struct event *ret)
 {
-	struct asker asker = asker_of(job);
+	struct asker asker = asker_of(core, job);
 	struct plan plan;
 
 	if (!keep_find(&core->keep, job->id) || !plan_now(core, core_shape(core, job), &asker, now_us, &core->scratch, &plan))
@@ -748,25 +745,11 @@ static bool first_in_line(struct core *core, us_t now_us, struct event *ret)
 
 /* ---- A job that isn't there ---- */
 
-/* Whether a job that waits stands before another, which may not. */
-static bool goes_before(const struct core *core, const struct job *job, const struct job *other, us_t now_us)
-{
-	uint32_t projects[] = {job->project, other->project}, ranks[2] = {0};
-
-	if (job->priority != other->priority)
-		return job->priority > other->priority;
-	if (core->queue.by_share && job->project != other->project)
-		projects_rank(core->tree, now_us, projects, 2, NULL, ranks);
-	if (ranks[0] != ranks[1])
-		return ranks[0] < ranks[1];
-	return job->rank != other->rank ? job->rank < other->rank : job->id < other->id;
-}
-
 bool pass_starts_by(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, us_t by_us,
                     struct arena *arena)
 {
 	struct core *changed = (struct core *)(uintptr_t)core; /* what is open, for the question */
-	struct asker asker = asker_of(job);
+	struct asker asker = asker_of(core, job);
 	uint32_t place = 0, there = 0;
 	const struct reservation *r;
 	struct plan plan;
@@ -775,11 +758,11 @@ bool pass_starts_by(const struct core *core, const struct shape *shape, const st
 	for (; (r = ordinary(core, there)) && !r->behind; there++) /* for a question others may be behind already */
 		if (r->job == job->id || goes_before(core, core_job(core, r->job), job, now_us))
 			place = there + 1;
-	set_behind(changed, place, true);
+	keep_set_behind(&changed->keep, place, true);
 	found = (place < there && plan_now(core, shape, &asker, now_us, arena, &plan)) ||
 	        (plan_earliest(core, shape, &asker, now_us, arena, &plan) && plan.start_us <= by_us);
-	set_behind(changed, place, false);
-	set_behind(changed, there, true);
+	keep_set_behind(&changed->keep, place, false);
+	keep_set_behind(&changed->keep, there, true);
 	keep_then_end(&changed->keep, &core->capacity);
 	return found;
 }
@@ -837,7 +820,7 @@ static bool find_seat(struct core *core, const struct newcomer *n, us_t now_us, 
 			return false; /* an array stands for all of its class that are behind it */
 		if (is_first && !may_hold_promise(core, job)) {
 			line_drop(&line);
-		} else if (r && is_ordinary(r)) {
+		} else if (r && reservation_is_ordinary(r)) {
 			in_order = in_order && ordinary(core, ret->place + ret->stay) == r;
 			if (!in_order && !seated)
 				return false; /* they have passed each other: what they are promised then is to be decided first */
@@ -863,14 +846,14 @@ static bool others_first(struct core *core, const struct newcomer *n, us_t now_u
 	bool is_first;
 
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
-		struct asker asker = asker_of(core_job(core, core->keep.reservations[i]->job));
+		struct asker asker = asker_of(core, core_job(core, core->keep.reservations[i]->job));
 
-		if (!is_ordinary(core->keep.reservations[i]) && !job_is_live(core_job(core, asker.job)) &&
+		if (!reservation_is_ordinary(core->keep.reservations[i]) && !job_is_live(core_job(core, asker.job)) &&
 		    plan_now(core, core_shape(core, core_job(core, asker.job)), &asker, now_us, arena, &plan))
 			return true;
 	}
 	while ((job = line_next(&line, &at, &is_first)) && goes_before(core, job, &n->job, now_us)) {
-		struct asker asker = asker_of(job);
+		struct asker asker = asker_of(core, job);
 
 		if (asked++ == OTHERS_ASKED)
 			return true;
@@ -888,23 +871,31 @@ static bool others_first(struct core *core, const struct newcomer *n, us_t now_u
 enum given { GIVEN_NOTHING, GIVEN_PLACE, GIVEN_UNKNOWN };
 
 /* Takes back, for the question, all ordinary promises but the first `left`, as promise() and first_in_line() would: one by one,
- * from the last on. Returns whether that lets a newcomer start, or others make room for it. */
-static enum given displace(struct core *core, const struct newcomer *n, uint32_t left, us_t now_us, struct arena *arena,
-                           struct event *ret)
+ * from the last on. Returns whether that lets a newcomer start, or others make room for it: one that is among the first after
+ * each of them, another after all. */
+static enum given displace(struct core *core, const struct newcomer *n, uint32_t left, bool is_seated, us_t now_us,
+                           struct arena *arena, struct event *ret)
 {
 	uint32_t there = left;
 
 	while (ordinary(core, there))
 		there++;
 	while (there > left) {
-		set_behind(core, --there, true);
+		keep_set_behind(&core->keep, --there, true);
 		keep_then_end(&core->keep, &core->capacity);
 		if (others_first(core, n, now_us, arena))
 			return GIVEN_UNKNOWN;
-		if (try_newcomer(core, n, now_us, arena, ret))
+		if ((is_seated || there == left) && try_newcomer(core, n, now_us, arena, ret))
 			return GIVEN_PLACE;
 	}
 	return GIVEN_NOTHING;
+}
+
+/* Ends what displace() began. */
+static void put_back(struct core *core)
+{
+	keep_set_behind(&core->keep, 0, false);
+	keep_then_end(&core->keep, &core->capacity);
 }
 
 /* What a newcomer is given that is among the first. */
@@ -912,14 +903,13 @@ static bool seat_newcomer(struct core *core, const struct newcomer *n, const str
                           struct event *ret)
 {
 	bool could = could_be_promised(core, n->shape, &n->job, seat->place, now_us, arena);
-	enum given given = displace(core, n, could ? seat->place : seat->place + seat->stay, now_us, arena, ret);
+	enum given given = displace(core, n, could ? seat->place : seat->place + seat->stay, true, now_us, arena, ret);
 
 	if (could && given == GIVEN_NOTHING) {
 		*ret = (struct event){.type = EVENT_RESERVED, .at_us = now_us};
 		could = plan_earliest(core, n->shape, &n->asker, now_us, arena, &ret->reserved.plan);
 	}
-	set_behind(core, 0, false);
-	keep_then_end(&core->keep, &core->capacity);
+	put_back(core);
 	return given == GIVEN_PLACE || (could && given == GIVEN_NOTHING);
 }
 
@@ -941,7 +931,7 @@ static bool promises_left(struct core *core, const struct newcomer *n, us_t now_
 			line_drop(&line);
 			continue;
 		}
-		if (r && !is_ordinary(r))
+		if (r && !reservation_is_ordinary(r))
 			continue;
 		if (there && there != r && (r || could_be_promised(core, core_shape(core, job), job, place, now_us, arena)))
 			return false;
@@ -949,21 +939,6 @@ static bool promises_left(struct core *core, const struct newcomer *n, us_t now_
 	}
 	*ret = job || line.left ? UINT32_MAX : place;
 	return true;
-}
-
-/* A newcomer that isn't among the first, once all promises but the first `left` are taken back. Returns whether it starts, or
- * others make room for it. */
-static bool try_behind(struct core *core, const struct newcomer *n, uint32_t left, us_t now_us, struct arena *arena,
-                       struct event *ret)
-{
-	bool found;
-
-	set_behind(core, left, true);
-	keep_then_end(&core->keep, &core->capacity);
-	found = !others_first(core, n, now_us, arena) && try_newcomer(core, n, now_us, arena, ret);
-	set_behind(core, left, false);
-	keep_then_end(&core->keep, &core->capacity);
-	return found;
 }
 
 bool pass_newcomer(const struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena, struct event *ret)
@@ -975,8 +950,12 @@ bool pass_newcomer(const struct core *core, const struct newcomer *n, us_t now_u
 	pass_sort(changed, now_us);
 	if (pass_promises(core) && !promises_left(changed, n, now_us, arena, &left))
 		return false;
-	if (ordinary(core, left))
-		return try_behind(changed, n, left, now_us, arena, ret);
+	if (ordinary(core, left)) {
+		enum given given = displace(changed, n, left, false, now_us, arena, ret);
+
+		put_back(changed);
+		return given == GIVEN_PLACE;
+	}
 	if (try_newcomer(core, n, now_us, arena, ret))
 		return true;
 	return pass_promises(core) && may_be_promised(core, n->shape, &n->job) && find_seat(changed, n, now_us, arena, &seat) &&
@@ -1012,7 +991,7 @@ static bool all_are_promised(const struct core *core)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
-		n += is_ordinary(core->keep.reservations[i]);
+		n += reservation_is_ordinary(core->keep.reservations[i]);
 	return n >= core->config.reservations && !core->replayed;
 }
 

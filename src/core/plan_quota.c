@@ -24,6 +24,7 @@ struct quota_question {
 	const struct asker *asker;
 	us_t from_us, until_us; /* 0, 0: the asker isn't told when */
 	bool covered;           /* by the asker's own promise */
+	bool owns;              /* what its project would borrow isn't for it */
 };
 
 /* Whether what is promised counts then as held by its job's project. What others make room for counts at once, for it may start
@@ -80,16 +81,15 @@ static void hold_promised(const struct core *core, const struct quota_question *
 static enum quota_verdict quota_then(const struct core *core, const struct quota_question *q, uint32_t kind, uint64_t milli,
                                      struct quota_view *why)
 {
+	const struct asker *a = q->asker;
 	enum quota_verdict verdict;
-	struct quota_view view;
 
 	hold_promised(core, q, true);
-	verdict = projects_fits(core->tree, q->asker->project, kind, milli, &view);
+	verdict = projects_fits(core->tree, a->project, kind, milli, why);
+	if (verdict == QUOTA_OK && q->owns && !(a->given_milli && milli <= a->given_milli[kind]) &&
+	    !projects_owns(core->tree, a->project, kind, milli))
+		verdict = QUOTA_NOMINAL;
 	hold_promised(core, q, false);
-	if (why)
-		*why = view;
-	if (verdict == QUOTA_OK && q->asker->owns && view.project != PROJECT_NONE && view.used_milli + milli > view.nominal_milli)
-		return QUOTA_NOMINAL;
 	return verdict;
 }
 
@@ -101,7 +101,7 @@ static enum quota_verdict quota_at_starts(const struct core *core, const struct 
 
 	for (uint32_t i = 0; verdict == QUOTA_OK && i < core->keep.n_reservations; i++) {
 		us_t start_us = core->keep.reservations[i]->plan.start_us;
-		struct quota_question then = {q->asker, start_us, us_add(start_us, 1), false};
+		struct quota_question then = {q->asker, start_us, us_add(start_us, 1), false, q->owns};
 
 		if (q->from_us < start_us && start_us < q->until_us && !covers(own, start_us))
 			verdict = quota_then(core, &then, kind, milli, why);
@@ -123,6 +123,7 @@ enum quota_verdict plan_quota(const struct core *core, const struct asker *a, co
 	own = a->job ? keep_find(&core->keep, a->job) : NULL;
 	if (!is_as_much(own, kind, milli) || (a->owns && !own->n_victims)) /* of an ordinary one a part may be borrowed */
 		own = NULL;
+	q.owns = a->owns && !own;
 	q.covered = covers(own, a->from_us);
 	verdict = quota_then(core, &q, kind, milli, why);
 	if (verdict != QUOTA_OK || !a->from_us || !core->keep.n_reservations)

@@ -30,7 +30,8 @@ struct search {
 	const struct job *winner;
 	us_t now_us;
 	struct arena *arena;
-	bool fellows; /* only those whom the winner's own quota bounds have to go */
+	uint64_t
+		*given_milli; /* only those whom the winner's own quota bounds have to go: what they hold of each kind; NULL: all may */
 	bool reclaims;
 	uint32_t kind;  /* of a reclaim: whose borrowed cards are meant, */
 	uint32_t owner; /* and the project that they were borrowed from: the winner's, or one above it */
@@ -87,7 +88,7 @@ static void list_behind(struct search *s)
 			break;
 		if (same && rank_running(s->core, r->job, s->now_us) <= rank)
 			continue;
-		if (is_near(s, r->job) && (!s->fellows || projects_share_quota(s->core->tree, w->project, r->job->project)))
+		if (is_near(s, r->job) && (!s->given_milli || projects_share_quota(s->core->tree, w->project, r->job->project)))
 			add_victim(s, r->job, PROJECT_NONE);
 	}
 }
@@ -157,7 +158,7 @@ static bool fits(const struct search *s, const struct asker *asker, us_t start_u
 }
 
 /* When those are gone that are on their way out; now where none are. They have what the grace was when they were stopped; who is
- * late takes one more. */
+ * late takes one more. With quotas those count too that leave elsewhere. */
 static us_t left_us(const struct search *s)
 {
 	us_t last_us = s->now_us;
@@ -167,7 +168,7 @@ static us_t left_us(const struct search *s)
 	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id)) {
 		us_t until_us = job->plan.until_us;
 
-		if (job->state != JOB_CLEANUP || until_us == US_NEVER || !is_near(s, job))
+		if (job->state != JOB_CLEANUP || until_us == US_NEVER || (!s->core->projects_bounded && !is_near(s, job)))
 			continue;
 		if (until_us < s->now_us)
 			until_us = us_add(s->now_us, s->core->config.kill_grace_us);
@@ -192,6 +193,16 @@ static void set_leaving_aside(const struct search *s, us_t by_us, bool gone)
 			preempt_set_aside(s->core, job, gone);
 }
 
+/* A victim counts as gone, or again as there. */
+static void set_victim_aside(const struct search *s, const struct victim *v, bool gone)
+{
+	const struct project_amount amount = job_amount(s->core, v->job);
+
+	preempt_set_aside(s->core, v->job, gone);
+	if (s->given_milli && amount.cards_milli)
+		s->given_milli[amount.kind] += gone ? amount.cards_milli : -amount.cards_milli;
+}
+
 /* Whether it fits at an instant with those gone that leave, or end by their bound by by_us. */
 static bool fits_without(const struct search *s, const struct asker *asker, us_t by_us, us_t start_us)
 {
@@ -214,12 +225,12 @@ bool preempt_left_at(const struct core *core, const struct shape *shape, const s
 	return fits_without(&s, asker, start_us, start_us);
 }
 
-bool preempt_waits(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena)
+bool preempt_waits(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us,
+                   struct arena *arena)
 {
 	const struct search s = {.core = core, .shape = shape, .now_us = now_us, .arena = arena};
-	const struct asker asker = {.job = job->id, .project = job->project, .limit_us = job->limit_us};
 
-	return core->in_state[JOB_CLEANUP] && fits_without(&s, &asker, 0, left_us(&s));
+	return core->in_state[JOB_CLEANUP] && fits_without(&s, asker, 0, left_us(&s));
 }
 
 /* Adds victims until the winner fits, and spares those that it doesn't need. Returns whether it does fit; *ret is its plan. */
@@ -237,7 +248,7 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 		v->spared = s->reclaims && !projects_borrows(s->core->tree, v->fellow, s->kind);
 		if (v->spared)
 			continue;
-		preempt_set_aside(s->core, v->job, true);
+		set_victim_aside(s, v, true);
 		found = fits(s, asker, start_us, ret);
 	}
 	for (uint32_t i = n; found && n > 1 && i-- > 0;) {
@@ -245,16 +256,16 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 
 		if (s->victims[i].spared)
 			continue;
-		preempt_set_aside(s->core, s->victims[i].job, false);
+		set_victim_aside(s, &s->victims[i], false);
 		s->victims[i].spared = fits(s, asker, start_us, &plan);
 		if (s->victims[i].spared)
 			*ret = plan;
 		else
-			preempt_set_aside(s->core, s->victims[i].job, true);
+			set_victim_aside(s, &s->victims[i], true);
 	}
 	for (uint32_t i = 0; i < n; i++)
 		if (!s->victims[i].spared)
-			preempt_set_aside(s->core, s->victims[i].job, false);
+			set_victim_aside(s, &s->victims[i], false);
 	if (s->core->in_state[JOB_CLEANUP])
 		set_leaving_aside(s, 0, false);
 	keep_then_end(keep_of(s->core), &s->core->capacity);
@@ -279,10 +290,13 @@ static void yield(const struct search *s, const struct plan *plan, enum cause ca
 
 static bool try_search(struct search *s, enum cause cause, struct event *ret)
 {
-	/* Nobody of another project is made to leave for what the winner's would borrow: whoever lends it could take it back at once,
-	 * and so for ever. */
-	const struct asker asker = {
-		.job = s->winner->id, .project = s->winner->project, .limit_us = s->winner->limit_us, .owns = !s->fellows};
+	/* Nobody is made to leave for what the winner's project would borrow: whoever lends it could take it back at once, and so for
+	 * ever. But what its own leave it may go on borrowing. */
+	const struct asker asker = {.job = s->winner->id,
+	                            .project = s->winner->project,
+	                            .limit_us = s->winner->limit_us,
+	                            .owns = true,
+	                            .given_milli = s->given_milli};
 	us_t start_us = gone_us(s);
 	struct plan plan;
 
@@ -339,35 +353,30 @@ static struct shape owned_ways(const struct search *s)
 	for (uint32_t i = 0; i < s->shape->n_candidates; i++) {
 		const struct candidate *c = &s->shape->candidates[i];
 		uint64_t milli = (uint64_t)s->shape->group.nodes * s->shape->group.requests[c->request].cards_milli;
-		struct quota_view view = {.project = PROJECT_NONE};
 
-		if (milli)
-			projects_fits(s->core->tree, s->winner->project, s->core->pool->shelves[c->shelf].kind, milli, &view);
-		if (view.project == PROJECT_NONE || view.used_milli + milli <= view.nominal_milli)
+		if (!milli || projects_owns(s->core->tree, s->winner->project, s->core->pool->shelves[c->shelf].kind, milli))
 			kept[owned.n_candidates++] = *c;
 	}
 	return owned;
 }
 
-/* Those that the winner goes before make room; where its project would borrow for it, those of its own project that hold as much
- * of the quota as it takes. */
+/* Those that the winner goes before make room; if not for what its project owns, then those within the same quota for as much as
+ * they hold of it. */
 static bool preempt(struct search *s, struct event *ret)
 {
 	const struct shape *shape = s->shape, owned = s->core->projects_bounded ? owned_ways(s) : *shape;
-	bool found = false;
+	bool found;
 
 	s->shape = &owned;
-	if (owned.n_candidates) {
-		list_behind(s);
-		found = try_search(s, CAUSE_PREEMPTED, ret);
-	}
-	s->shape = shape;
-	if (found || owned.n_candidates == shape->n_candidates)
-		return found;
-	s->fellows = true;
 	list_behind(s);
 	found = try_search(s, CAUSE_PREEMPTED, ret);
-	s->fellows = false;
+	s->shape = shape;
+	if (found || !s->core->projects_bounded)
+		return found;
+	s->given_milli = arena_new(s->arena, s->core->pool->n_kinds, sizeof *s->given_milli);
+	list_behind(s);
+	found = try_search(s, CAUSE_PREEMPTED, ret);
+	s->given_milli = NULL;
 	return found;
 }
 
@@ -375,9 +384,10 @@ bool preempt_for(const struct core *core, const struct shape *shape, const struc
                  struct event *ret)
 {
 	struct search s = {.core = core, .shape = shape, .winner = job, .now_us = now_us, .arena = arena};
+	const struct asker asker = {.job = job->id, .project = job->project, .limit_us = job->limit_us};
 	const struct reservation *own = keep_find(&core->keep, job->id);
 
-	if ((own && own->n_victims) || preempt_waits(core, shape, job, now_us, arena))
+	if ((own && own->n_victims) || preempt_waits(core, shape, &asker, now_us, arena))
 		return false; /* they are on their way out */
 	if (core->victims.count && preempt(&s, ret))
 		return !starts_sooner(&s, &ret->reserved.plan);

@@ -147,6 +147,8 @@ enum quota_verdict projects_ever_fits(const struct projects *projects, uint32_t 
 /* Whether it is refused by QUOTA_COHORT alone, and each project that refuses would still be within its own nominal: then what
  * others borrowed may be taken back for it. */
 bool projects_may_reclaim(const struct projects *projects, uint32_t project, uint32_t kind, uint64_t milli);
+/* Whether with so much more it would hold no more than its own nominal, and so each above it that has quotas. */
+bool projects_owns(const struct projects *projects, uint32_t project, uint32_t kind, uint64_t milli);
 /* What a project itself holds over its nominal; 0 where it has no quotas. */
 uint64_t projects_borrows(const struct projects *projects, uint32_t project, uint32_t kind);
 /* Below 0, 0 or above: a is less, as much, or more over its share than b, by borrowed / nominal; with a nominal of 0 by far the

@@ -201,6 +201,14 @@ bool projects_may_reclaim(const struct projects *p, uint32_t project, uint32_t k
 	return true;
 }
 
+bool projects_owns(const struct projects *p, uint32_t project, uint32_t kind, uint64_t milli)
+{
+	for (uint32_t n = guarded_of(p, project); n != PROJECT_NONE; n = guarded_above(p, n))
+		if (projects_held_milli(p, n, kind) + milli > quota_or_none(&p->project[n], kind).nominal)
+			return false;
+	return true;
+}
+
 uint64_t projects_borrows(const struct projects *p, uint32_t project, uint32_t kind)
 {
 	const struct project *of = project_of(p, project);

@@ -298,43 +298,59 @@ struct reservation *keep_find(const struct keep *keep, uint32_t job)
 	return NULL;
 }
 
+/* Where an instant stands among the starts, or would. */
+static uint32_t start_place(const struct keep *keep, us_t at_us)
+{
+	uint32_t low = 0, high = keep->n_starts;
+
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+
+		if (keep->starts[mid].at_us < at_us)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 static void add_start(struct keep *keep, us_t at_us)
 {
-	uint32_t i = keep->n_starts;
+	uint32_t i = start_place(keep, at_us);
 
-	while (i > 0 && keep->starts[i - 1] > at_us)
-		i--;
-	if (at_us == US_NEVER || (i > 0 && keep->starts[i - 1] == at_us))
+	if (at_us == US_NEVER)
 		return;
-	mem_grow((void **)&keep->starts, &keep->starts_cap, keep->n_starts, sizeof *keep->starts);
-	memmove(&keep->starts[i + 1], &keep->starts[i], (keep->n_starts - i) * sizeof *keep->starts);
-	keep->starts[i] = at_us;
-	keep->n_starts++;
+	if (i == keep->n_starts || keep->starts[i].at_us != at_us) {
+		mem_grow((void **)&keep->starts, &keep->starts_cap, keep->n_starts, sizeof *keep->starts);
+		memmove(&keep->starts[i + 1], &keep->starts[i], (keep->n_starts - i) * sizeof *keep->starts);
+		keep->starts[i] = (struct start){.at_us = at_us};
+		keep->n_starts++;
+	}
+	keep->starts[i].uses++;
 }
 
-/* The instants from which something is kept. */
-static void find_starts(struct keep *keep)
+static void remove_start(struct keep *keep, us_t at_us)
 {
-	keep->n_starts = 0;
-	for (uint32_t i = 0; i < keep->n_reservations; i++)
-		if (!keep->reservations[i]->behind)
-			add_start(keep, keep->reservations[i]->plan.start_us);
-	for (uint32_t i = 0; i < keep->n_nodes; i++)
-		for (uint32_t k = 0; k < keep->nodes[i]->n_windows; k++)
-			add_start(keep, keep->nodes[i]->windows[k].from_us);
+	uint32_t i = start_place(keep, at_us);
+
+	if (at_us == US_NEVER || --keep->starts[i].uses)
+		return;
+	keep->n_starts--;
+	memmove(&keep->starts[i], &keep->starts[i + 1], (keep->n_starts - i) * sizeof *keep->starts);
 }
 
-void keep_set_behind(struct keep *keep, uint32_t at, bool behind)
+void keep_set_behind(struct keep *keep, uint32_t place, bool behind)
 {
-	if (keep->reservations[at]->behind == behind)
-		return;
-	keep->reservations[at]->behind = behind;
-	find_starts(keep);
+	for (uint32_t i = 0, n = 0; i < keep->n_reservations; i++)
+		if (reservation_is_ordinary(keep->reservations[i]) && n++ >= place && keep->reservations[i]->behind != behind) {
+			keep->reservations[i]->behind = behind;
+			(behind ? remove_start : add_start)(keep, keep->reservations[i]->plan.start_us);
+		}
 }
 
 us_t keep_limit(const struct keep *keep, us_t now_us)
 {
-	us_t last_us = keep->n_starts ? keep->starts[keep->n_starts - 1] : 0;
+	us_t last_us = keep->n_starts ? keep->starts[keep->n_starts - 1].at_us : 0;
 
 	if (keep->withheld && keep->granted)
 		return US_NEVER;
@@ -343,11 +359,9 @@ us_t keep_limit(const struct keep *keep, us_t now_us)
 
 us_t keep_start_before(const struct keep *keep, us_t before_us)
 {
-	uint32_t i = keep->n_starts;
+	uint32_t i = start_place(keep, before_us);
 
-	while (i > 0 && keep->starts[i - 1] >= before_us)
-		i--;
-	return i > 0 ? keep->starts[i - 1] : 0;
+	return i > 0 ? keep->starts[i - 1].at_us : 0;
 }
 
 static void break_promise(struct reservation *r, enum cause cause)
@@ -392,7 +406,7 @@ void keep_reserve(struct keep *keep, struct reservation *r, const struct capacit
 	keep->reservations[keep->n_reservations++] = r;
 	for (uint32_t i = 0; i < r->plan.n_tasks; i++)
 		hold_node(keep, r, i, live);
-	find_starts(keep);
+	add_start(keep, r->plan.start_us);
 }
 
 void keep_unreserve(struct keep *keep, uint32_t job, const struct capacity *live)
@@ -415,8 +429,8 @@ void keep_unreserve(struct keep *keep, uint32_t job, const struct capacity *live
 		at++;
 	keep->n_reservations--;
 	memmove(&keep->reservations[at], &keep->reservations[at + 1], (keep->n_reservations - at) * sizeof(struct reservation *));
+	remove_start(keep, r->plan.start_us);
 	reservation_free(r);
-	find_starts(keep);
 }
 
 /* ---- Windows ---- */
@@ -450,10 +464,10 @@ void keep_unwindow(struct keep *keep, uint32_t node, uint32_t id, const struct c
 	while (n->windows[i].id != id)
 		i++;
 	keep->granted -= n->windows[i].project != UINT32_MAX;
+	remove_start(keep, n->windows[i].from_us);
 	n->n_windows--;
 	memmove(&n->windows[i], &n->windows[i + 1], (n->n_windows - i) * sizeof *n->windows);
 	settle_node(keep, n, live);
-	find_starts(keep);
 }
 
 bool keep_forbids(const struct keep *keep, const struct plan *plan, us_t start_us, us_t until_us, uint32_t project)
@@ -557,7 +571,7 @@ static bool any_behind(const struct keep *keep)
 bool keep_show(struct keep *keep, const struct keep_view *view, const struct capacity *live)
 {
 	bool own = (view->job && keep_find(keep, view->job)) || any_behind(keep);
-	us_t last_us = keep->n_starts ? keep->starts[keep->n_starts - 1] : 0;
+	us_t last_us = keep->n_starts ? keep->starts[keep->n_starts - 1].at_us : 0;
 	bool changed = false;
 
 	if (!keep->withheld)
@@ -671,7 +685,7 @@ void keep_then_end(struct keep *keep, const struct capacity *live)
 void keep_check(const struct keep *keep, const struct capacity *live)
 {
 	struct capacity fresh;
-	uint32_t withheld = 0;
+	uint32_t withheld = 0, starts = 0;
 
 	capacity_check(&keep->open);
 	capacity_index(&fresh, live);
@@ -683,7 +697,15 @@ void keep_check(const struct keep *keep, const struct capacity *live)
 		assert(n->at == i && (n->n_holds || n->n_windows));
 		room_set(&fresh, n->node, lessen(n, &all, false, &room) ? &room : NULL);
 		withheld += n->withheld;
+		starts += n->n_windows;
 	}
+	for (uint32_t i = 0; i < keep->n_reservations; i++)
+		starts += keep->reservations[i]->plan.start_us != US_NEVER;
+	for (uint32_t i = 0; i < keep->n_starts; i++) {
+		assert(keep->starts[i].uses && (!i || keep->starts[i - 1].at_us < keep->starts[i].at_us));
+		starts -= keep->starts[i].uses;
+	}
+	assert(starts == 0);
 	capacity_settle(&fresh);
 	assert(fresh.size == keep->open.size);
 	assert(!memcmp(fresh.memory, keep->open.memory, fresh.size));

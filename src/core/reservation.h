@@ -26,6 +26,12 @@ struct reservation {
 	bool behind;        /* for a question, and false between: as if it weren't there (keep_set_behind) */
 };
 
+/* Promises for which others were made to leave come and go by themselves. */
+static inline bool reservation_is_ordinary(const struct reservation *r)
+{
+	return r->n_victims == 0;
+}
+
 /* How many of those that make room have been told to: of a promise that was put off all, though it counts them anew. */
 static inline uint32_t reservation_told(const struct reservation *r)
 {
@@ -43,6 +49,11 @@ struct booking {
 	us_t from_us, until_us;
 };
 
+struct start {
+	us_t at_us;
+	uint32_t uses; /* promises, and windows of nodes, that begin then */
+};
+
 /* All zero: nothing is kept, and there is no pool. */
 struct keep {
 	struct reservation **reservations; /* in the order in which they were made */
@@ -51,9 +62,9 @@ struct keep {
 	struct kept_node **nodes; /* that anything is kept of */
 	uint32_t n_nodes, nodes_cap;
 	struct map node_index;
-	uint32_t withheld; /* of them: nodes of which some part is free, and not open */
-	uint32_t granted;  /* windows that are kept for a project */
-	us_t *starts;      /* the instants from which something is kept, each once, rising; but US_NEVER */
+	uint32_t withheld;    /* of them: nodes of which some part is free, and not open */
+	uint32_t granted;     /* windows that are kept for a project */
+	struct start *starts; /* the instants from which something is kept, each once, rising; but US_NEVER */
 	uint32_t n_starts, starts_cap;
 };
 
@@ -115,8 +126,9 @@ struct keep_view {
 bool keep_show(struct keep *keep, const struct keep_view *view, const struct capacity *live);
 void keep_hide(struct keep *keep, const struct capacity *live);
 
-/* For a question promise number `at` is as if it weren't there, or again as it is. Cost: O(promises), and O(windows). */
-void keep_set_behind(struct keep *keep, uint32_t at, bool behind);
+/* For a question the ordinary promises from number `place` on are as if they weren't there, or again as they are. What is open
+ * isn't made anew (keep_then_end). Cost: O(promises × starts). */
+void keep_set_behind(struct keep *keep, uint32_t place, bool behind);
 
 /* Jobs with a limit over this that start now, and hold no promise, can take no more than what is open to all. */
 us_t keep_limit(const struct keep *keep, us_t now_us);

@@ -105,7 +105,8 @@ struct asker {
 	us_t limit_us;
 	us_t quota_us;                   /* for how long it may hold quota: cards are lent for less, and quota isn't; 0: limit_us */
 	bool quota_waived;               /* others are to make room in it first */
-	bool owns;                       /* its project is to hold no more than its own nominal */
+	bool owns;                       /* its project is to hold no more than its own nominal; but for what it was promised so, */
+	const uint64_t *given_milli;     /* and, by kind, what is left to it within its own quota; NULL: nothing */
 	uint32_t speed_least_milli;      /* ways on which it would be slower aren't for it */
 	bool by_value;                   /* a start now: of nodes that will do the one whose rest is worth most, see fill.h */
 	us_t from_us;                    /* set by plan_find: from when on; 0: not told */
@@ -190,7 +191,8 @@ bool preempt_for(const struct core *core, const struct shape *shape, const struc
 bool preempt_left_at(const struct core *core, const struct shape *shape, const struct asker *asker, us_t start_us,
                      struct arena *arena);
 /* Whether it is enough for a job to wait for those that are on their way out. */
-bool preempt_waits(const struct core *core, const struct shape *shape, const struct job *job, us_t now_us, struct arena *arena);
+bool preempt_waits(const struct core *core, const struct shape *shape, const struct asker *asker, us_t now_us,
+                   struct arena *arena);
 /* preempt.c: what a job holds comes free, or is taken again, for a question between keep_then_begin and keep_then_end. */
 void preempt_set_aside(const struct core *core, const struct job *job, bool gone);
 

@@ -8,6 +8,7 @@
  * Usage: mutations PORT TOKEN jobs|requests COUNT SEED. Prints the counts; exit status 1 with what was sent and answered where an
  * answer is wrong, or none comes within 10 s. */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <netinet/in.h>
@@ -311,13 +312,17 @@ static bool is_whole(const struct buf *request)
 	return !length || strtoull(length + 18, NULL, 10) <= request->len - (size_t)(end + 4 - (const char *)request->data);
 }
 
-/* Whether it may be one that is answered late with reason: for the end of a job, by default up to 60 s. */
+/* Whether it is one that may be answered late with reason: a wait for the end of a job, by default for up to 60 s. */
 static bool may_wait(const struct buf *request)
 {
-	const char *line = (const char *)request->data, *end = memchr(line, '\n', request->len);
+	static const char path[] = "GET /v1/jobs/", now[] = "timeout_s=0";
+	const char *line = (const char *)request->data, *end = memchr(line, '\n', request->len), *at;
 	size_t len = end ? (size_t)(end - line) : request->len;
 
-	return memmem(line, len, "/wait", 5) && !memmem(line, len, "timeout_s=0", 11);
+	if (len < sizeof path || memcmp(line, path, sizeof path - 1) != 0 || !memmem(line, len, "/wait", 5))
+		return false;
+	at = memmem(line, len, now, sizeof now - 1);
+	return !at || isdigit((unsigned char)at[sizeof now - 1]);
 }
 
 static void read_answer(int fd, int patience_ms, struct answer *answer)
