@@ -833,6 +833,19 @@ static bool find_seat(struct core *core, const struct newcomer *n, us_t now_us, 
 /* A question is answered while others wait: so much is looked at, and no more. */
 enum { OTHERS_ASKED = 8 };
 
+/* Whether a job that waits first would be given another promise. */
+static bool would_be_promised(struct core *core, struct job_class *class, const struct job *job, us_t now_us)
+{
+	uint64_t unplanned = class->unplanned;
+	bool starved = class->starved, found;
+	struct event event;
+
+	found = reserve(core, class, job, now_us, &event);
+	class->unplanned = unplanned; /* of the state as it is these memos are, and not of the question's */
+	class->starved = starved;
+	return found;
+}
+
 /* Whether, with some promises taken back, something would be decided for those for whom others make room, or who stand in line
  * before a newcomer. True as well where too many do. */
 static bool others_first(struct core *core, const struct newcomer *n, us_t now_us, struct arena *arena)
@@ -842,7 +855,7 @@ static bool others_first(struct core *core, const struct newcomer *n, us_t now_u
 	const struct job *job;
 	struct event event;
 	struct plan plan;
-	uint32_t asked = 0;
+	uint32_t asked = 0, promised = 0;
 	bool is_first;
 
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++) {
@@ -863,6 +876,8 @@ static bool others_first(struct core *core, const struct newcomer *n, us_t now_u
 			return true;
 		if (is_first && !may_hold_promise(core, job))
 			line_drop(&line);
+		else if (promised++ < core->config.reservations && would_be_promised(core, at->class, job, now_us))
+			return true;
 	}
 	return false;
 }
