@@ -474,7 +474,7 @@ void apply_reservation(struct core *core, struct reservation *r)
 		}
 		/* A job that ends before the start may pass where one before it may not. */
 		if (has_something_free(core, node))
-			came_free(core, node);
+			may_be_passed(core, node);
 	}
 }
 

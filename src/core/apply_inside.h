@@ -55,6 +55,8 @@ void line_up(struct core *core, struct job *job);
  * may be made to leave, no more than it could have. */
 bool others_may_leave(const struct core *core); /* jobs that run may be made to, for some job that waits */
 void came_free(struct core *core, uint32_t node);
+/* A promise was made on a node: they are looked at again too, but not for whom others may make room. */
+void may_be_passed(struct core *core, uint32_t node);
 void came_free_all(struct core *core); /* anything, anywhere: every class is looked at again */
 /* Whether anything of a node is free that somebody could use. */
 bool has_something_free(const struct core *core, uint32_t node);

@@ -109,10 +109,23 @@ static uint64_t stamp_of(const struct core *core, const struct lane *lane)
 	if (site->stamp_at != core->sequence + 1) {
 		site->stamp_at = core->sequence + 1;
 		site->stamp = core->freed_all;
-		for (uint32_t i = 0; i < site->n_places; i++)
-			site->stamp += core->freed_at[site->places[i].shelf][site->places[i].cards];
+		site->promised = 0;
+		for (uint32_t i = 0; i < site->n_places; i++) {
+			const struct freed *freed = &core->freed_at[site->places[i].shelf][site->places[i].cards];
+
+			site->stamp += freed->times;
+			site->promised += freed->promised;
+		}
 	}
 	return site->stamp + (bucket->project == PROJECT_ALL ? core->relieved : projects_relieved(core->tree, bucket->project));
+}
+
+/* The same for whom others may make room: what others were promised since makes nobody leave. */
+static uint64_t help_stamp_of(const struct core *core, const struct lane *lane)
+{
+	uint64_t stamp = stamp_of(core, lane);
+
+	return stamp - core->queue.sites[lane->site]->promised;
 }
 
 /* A site, and what room it has now: the most nodes that one shelf has with as many wholly free cards as its tasks want. */
@@ -339,16 +352,17 @@ static bool try_class(struct core *core, struct job_class *class, us_t now_us, s
 {
 	struct plan plan;
 	const struct job *job = find_startable(core, class, now_us, &plan);
-	uint64_t stamp = stamp_of(core, core->queue.lanes[class->lane]);
+	const struct lane *lane = core->queue.lanes[class->lane];
+	uint64_t help_stamp = help_stamp_of(core, lane);
 
 	if (job) {
 		yield_placed(core, job, now_us, &plan, ret);
 		return true;
 	}
-	if (class->unhelped != stamp + 1 && others_leave(core, class_first(class), now_us, ret))
+	if (class->unhelped != help_stamp + 1 && others_leave(core, class_first(class), now_us, ret))
 		return true;
-	class->unhelped = stamp + 1;
-	class_pass_over(&core->queue, class, stamp);
+	class->unhelped = help_stamp + 1;
+	class_pass_over(&core->queue, class, stamp_of(core, lane));
 	return false;
 }
 
@@ -359,7 +373,7 @@ void pass_settle(struct core *core)
 		struct job_class *class = core->queue.classes[i];
 
 		if (class && !core->queue.shapes[class->shape]->never)
-			class->unhelped = stamp_of(core, core->queue.lanes[class->lane]) + 1;
+			class->unhelped = help_stamp_of(core, core->queue.lanes[class->lane]) + 1;
 	}
 }
 

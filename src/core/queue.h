@@ -60,9 +60,16 @@ struct job_class {
 	struct tree jobs; /* that wait, by rank and number, with the least stay of each part */
 	struct job *head; /* the first of them */
 	bool starved;     /* at that count, its first had waited for long */
-	/* At which stamp plus 1 nobody was to make room for its first job; follows from the state between steps: see pass_settle().
+	/* At which stamp, less the promises in it, plus 1 nobody was to make room for its first job; follows from the state between
+	 * steps: see pass_settle().
 	 */
 	uint64_t unhelped;
+};
+
+/* How often something came free in a place; and how often of that only a promise was made there, which some may pass, but which
+ * makes nobody leave. */
+struct freed {
+	uint64_t times, promised;
 };
 
 /* The places of some lanes, one of each bucket. */
@@ -71,9 +78,9 @@ struct site {
 	uint32_t n_places;
 	uint32_t users; /* lanes */
 	uint64_t key;
-	/* Memos, each as of the event of that number, less 1: the stamp (pass.c); and, as of the core's `room_as_of`, for how many
-	 * nodes' tasks there is room on one shelf, open to all, and free. */
-	uint64_t stamp_at, stamp, room_at;
+	/* Memos, each as of the event of that number, less 1: the stamp (pass.c), and what of it are promises that were made; and, as
+	 * of the core's `room_as_of`, for how many nodes' tasks there is room on one shelf, open to all, and free. */
+	uint64_t stamp_at, stamp, promised, room_at;
 	uint32_t open_nodes, free_nodes;
 };
 

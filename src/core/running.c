@@ -70,15 +70,27 @@ bool others_may_leave(const struct core *core)
 	return core->victims.count || core->projects_bounded;
 }
 
-void came_free(struct core *core, uint32_t node)
+static void count_free(struct core *core, uint32_t node, bool by_promise)
 {
-	uint64_t *at = core->freed_at[core->pool->nodes[node].shelf];
+	struct freed *at = core->freed_at[core->pool->nodes[node].shelf];
 	uint32_t free = others_may_leave(core) ? core->pool->nodes[node].cards
 	                                       : (uint32_t)__builtin_popcountll(core->capacity.free_cards[node]);
 
 	core->freed++;
-	for (uint32_t cards = 0; cards <= free; cards++)
-		at[cards]++;
+	for (uint32_t cards = 0; cards <= free; cards++) {
+		at[cards].times++;
+		at[cards].promised += by_promise;
+	}
+}
+
+void came_free(struct core *core, uint32_t node)
+{
+	count_free(core, node, false);
+}
+
+void may_be_passed(struct core *core, uint32_t node)
+{
+	count_free(core, node, true);
 }
 
 bool has_something_free(const struct core *core, uint32_t node)

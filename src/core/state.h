@@ -73,7 +73,8 @@ struct core {
 
 	/* Memos of passes, never part of a decision: how often something came about that could let a job start that was found not to.
 	 * `freed`: anywhere; `freed_all`: for any job; `freed_at`: by shelf and wholly free cards of the node. */
-	uint64_t freed, freed_all, (*freed_at)[CARDS_PER_NODE_MAX + 1];
+	uint64_t freed, freed_all;
+	struct freed (*freed_at)[CARDS_PER_NODE_MAX + 1];
 	uint64_t relieved;       /* the same, of any quota */
 	uint64_t room_as_of;     /* the latest event that may have changed what is free or open */
 	struct shelf_room *room; /* by shelf */
