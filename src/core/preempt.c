@@ -3,8 +3,8 @@
  *
  * Two reasons. A job that goes before others (a higher priority; under shortest and las also an earlier place in the policy's
  * order) may end those that say they can be preempted, once they have run long enough. A project whose cards others of its cohort
- * borrowed may take them back while it stays within its own nominal quota, whatever their jobs say. For what a
- * project would borrow only those have to go whom the same quota bounds, and who hold as much of it.
+ * borrowed may take them back while it stays within its own nominal quota, whatever their jobs say. For
+ * what a project would borrow only those have to go whom the same quota bounds, and who hold as much of it.
  *
  * Victims are tried in order until the winner fits, its gang included; then those are spared without which it fits still. The
  * order: what is borrowed most; the lowest priority; under shortest and las the last in order, else the least work lost since the
@@ -30,8 +30,7 @@ struct search {
 	const struct job *winner;
 	us_t now_us;
 	struct arena *arena;
-	uint64_t
-		*given_milli; /* only those whom the winner's own quota bounds have to go: what they hold of each kind; NULL: all may */
+	uint64_t *given_milli; /* by kind: what those hold who go; then only whom the winner's own quota bounds. NULL: all may */
 	bool reclaims;
 	uint32_t kind;  /* of a reclaim: whose borrowed cards are meant, */
 	uint32_t owner; /* and the project that they were borrowed from: the winner's, or one above it */
