@@ -122,16 +122,21 @@ static int start_daemon(struct api *api, int fd, struct err *err)
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
 		{MHD_OPTION_END, 0, NULL},
 	};
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET;
+	int code;
 
-	api->daemon = MHD_start_daemon(api->tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, api,
-	                               MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-	                               MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	                               (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
-	                               MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, api,
-	                               MHD_OPTION_NOTIFY_CONNECTION, on_connection, api, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-	                               api, MHD_OPTION_ARRAY, api->tls ? tls : tls + 3, MHD_OPTION_END);
-	return api->daemon ? 0 : err_set(err, ERR_IO, "api", "can't serve: %s", strerror(errno));
+	api->daemon = MHD_start_daemon(
+		api->tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, api, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
+		on_first_line, api, MHD_OPTION_NOTIFY_CONNECTION, on_connection, api, MHD_OPTION_NOTIFY_COMPLETED, on_completed, api,
+		MHD_OPTION_ARRAY, api->tls ? tls : tls + 3, MHD_OPTION_END);
+	if (!api->daemon)
+		return err_set(err, ERR_IO, "api", "can't serve: %s", strerror(errno));
+	code = door_open(api, fd, &api->door, err);
+	if (code < 0)
+		MHD_stop_daemon(api->daemon);
+	return code;
 }
 
 static void stop_threads(struct api *api)
@@ -226,18 +231,14 @@ uint16_t api_port(const struct api *api)
 
 struct api *api_stop(struct api *api)
 {
-	MHD_socket fd;
-
 	if (!api)
 		return NULL;
-	fd = MHD_quiesce_daemon(api->daemon);
+	api->door = door_close(api->door);
 	/* A suspended connection must not be there when MHD stops: all are resumed, and none waits again. */
 	stop_threads(api);
 	for (int ms = 0; ms < STOP_PATIENCE_MS && atomic_load(&api->exchanges); ms++)
 		usleep(1000);
 	MHD_stop_daemon(api->daemon);
-	if (fd != MHD_INVALID_SOCKET)
-		close(fd);
 	waits_done(&api->waits);
 	peers_done(&api->peers);
 	return api_free(api);

@@ -13,12 +13,14 @@
 #include "base/buf.h"
 
 enum {
+	HEAD_MAX = 16 << 10,  /* a request line and headers */
+	HEAD_PARTS_MAX = 128, /* headers, parameters of the query and cookies */
 	BODY_MAX = 4 << 20,
 	DISCARD_MAX = 256 << 20, /* of a body that is over BODY_MAX: read and dropped, so that its sender hears why */
 	BODIES_MAX = 512 << 20,  /* of all requests at once */
 	CONNECTIONS_MAX = 4096,
-	/* Its request line and headers fit in this. Over 32 KiB, for then libmicrohttpd maps it by itself, and what it read (tokens,
-	 * secrets) goes back to the kernel when the connection ends. */
+	/* HEAD_MAX bytes and a record of each part fit in this. Over 32 KiB, for then libmicrohttpd maps it by itself, and what it
+	 * read (tokens, secrets) goes back to the kernel when the connection ends. */
 	CONNECTION_MEMORY = 36 << 10,
 	IDLE_TIMEOUT_S = 30,
 	STOP_PATIENCE_MS = 2000, /* for answers that are under way when the API stops */
@@ -64,6 +66,8 @@ struct exchange;
 
 /* ---- Who is connected (peer.c): what a client does, it must have done by some instant ---- */
 
+struct peer;
+
 struct peers {
 	pthread_mutex_t lock;
 	pthread_cond_t stop;
@@ -77,6 +81,13 @@ struct peers {
 int peers_start(struct peers *peers, struct err *err);
 void peers_stop(struct peers *peers); /* ends the thread; connections may still come and go */
 void peers_done(struct peers *peers);
+/* Whether there are as many as there may be. */
+bool peers_are_full(struct peers *peers);
+/* One that came, from whom a head is expected; NULL: no memory. It leaves before its socket is closed. */
+struct peer *peer_comes(struct peers *peers, int fd);
+void peer_leaves(struct peers *peers, struct peer *peer);
+/* It was told what is wrong, and has a moment to read that. */
+void peer_is_told(struct peer *peer);
 /* MHD's, for each connection. */
 void on_connection(void *api, struct MHD_Connection *connection, void **state, enum MHD_ConnectionNotificationCode what);
 
@@ -86,6 +97,20 @@ void peer_sends(struct exchange *ex);
 void peer_waits(struct exchange *ex);
 void peer_takes(struct exchange *ex, size_t bytes);
 void peer_rests(struct MHD_Connection *connection);
+
+/* ---- The door (door.c, head.c): nobody comes in before a whole head of a request is here ---- */
+
+struct door;
+
+/* Listens on fd, which it takes, and hands whoever begins with a request to api->daemon. */
+int door_open(struct api *api, int fd, struct door **ret, struct err *err);
+/* Nobody else comes in, and whoever waits at it is let go. NULL is fine. */
+struct door *door_close(struct door *door);
+
+/* What a connection begins with, a request whole where it fits in HEAD_MAX. Returns 1: it is well-formed, as far as it is here,
+ * and what is missing isn't waited for; 0: more must come; ERR_INVALID or ERR_TOO_LARGE: *err names the part and the byte
+ * (counted from 1), *ret_status is the HTTP status. len: up to HEAD_MAX. ended: nothing more comes. O(len). */
+int head_check(const char *bytes, size_t len, bool ended, struct err *err, unsigned *ret_status);
 
 /* ---- Routes and requests ---- */
 
@@ -138,6 +163,7 @@ struct api {
 	struct api_config config;
 	struct service *service;
 	struct MHD_Daemon *daemon;
+	struct door *door;
 	struct waits waits;
 	struct peers peers;
 	struct tls *tls;         /* NULL: plain HTTP */
@@ -204,6 +230,9 @@ enum MHD_Result reply_buf(struct exchange *ex, unsigned status, const char *type
 enum MHD_Result reply_response(struct exchange *ex, unsigned status, struct MHD_Response *response);
 /* A problem document. status 0: what the code stands for. */
 enum MHD_Result reply_problem(struct exchange *ex, unsigned status, const struct err *err);
+
+/* Counts an answer for the metrics. route: NULL, or whose it is. */
+void count_answer(struct api *api, const struct route *route, unsigned status);
 
 unsigned problem_status(const struct err *err);
 json_t *problem_json(const struct err *err, unsigned status);

@@ -20,6 +20,7 @@ enum {
 	CROWDED_HEAD_US = 1000000,
 	BODY_GRACE_US = 20000000,
 	ANSWER_GRACE_US = 60000000,
+	TOLD_US = 1000000,
 	BYTES_PER_MS_MIN = 32,
 	LOOK_EVERY_US = 250000,
 	CROWD = CONNECTIONS_MAX / 4 * 3
@@ -44,15 +45,13 @@ static void expect_head(struct peer *peer, us_t now_us, us_t within_us)
 	atomic_store(&peer->since_us, now_us);
 }
 
-static void peer_add(struct peers *peers, struct MHD_Connection *connection, void **ret)
+struct peer *peer_comes(struct peers *peers, int fd)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct peer *peer = info ? calloc(1, sizeof *peer) : NULL;
+	struct peer *peer = calloc(1, sizeof *peer);
 
-	*ret = peer;
 	if (!peer)
-		return;
-	peer->fd = info->connect_fd;
+		return NULL;
+	peer->fd = fd;
 	expect_head(peer, wait_clock(), HEAD_US);
 	pthread_mutex_lock(&peers->lock);
 	peer->next = peers->list;
@@ -62,9 +61,10 @@ static void peer_add(struct peers *peers, struct MHD_Connection *connection, voi
 	peers->list = peer;
 	peers->n++;
 	pthread_mutex_unlock(&peers->lock);
+	return peer;
 }
 
-static void peer_remove(struct peers *peers, struct peer *peer)
+void peer_leaves(struct peers *peers, struct peer *peer)
 {
 	pthread_mutex_lock(&peers->lock);
 	*peer->place = peer->next;
@@ -77,12 +77,23 @@ static void peer_remove(struct peers *peers, struct peer *peer)
 
 void on_connection(void *ctx, struct MHD_Connection *connection, void **state, enum MHD_ConnectionNotificationCode what)
 {
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct api *api = ctx;
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED)
-		peer_add(&api->peers, connection, state);
+		*state = info ? peer_comes(&api->peers, info->connect_fd) : NULL;
 	else if (*state)
-		peer_remove(&api->peers, *state);
+		peer_leaves(&api->peers, *state);
+}
+
+bool peers_are_full(struct peers *peers)
+{
+	bool full;
+
+	pthread_mutex_lock(&peers->lock);
+	full = peers->n >= CONNECTIONS_MAX;
+	pthread_mutex_unlock(&peers->lock);
+	return full;
 }
 
 static struct peer *peer_of(struct MHD_Connection *connection)
@@ -136,6 +147,12 @@ void peer_rests(struct MHD_Connection *connection)
 
 	if (peer)
 		expect_head(peer, wait_clock(), (us_t)IDLE_TIMEOUT_S * US_SECOND + HEAD_US);
+}
+
+void peer_is_told(struct peer *peer)
+{
+	atomic_store(&peer->since_us, US_NEVER);
+	atomic_store(&peer->due_us, wait_clock() + TOLD_US);
 }
 
 /* ---- The thread ---- */

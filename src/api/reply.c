@@ -18,16 +18,20 @@ unsigned status_index(unsigned status)
 	return i;
 }
 
+void count_answer(struct api *api, const struct route *route, unsigned status)
+{
+	atomic_fetch_add(&api->counts[route ? (unsigned)(route - routes) : ROUTES_MAX][status_index(status)], 1);
+}
+
 enum MHD_Result reply_response(struct exchange *ex, unsigned status, struct MHD_Response *response)
 {
-	unsigned row = ex->route ? (unsigned)(ex->route - routes) : ROUTES_MAX;
 	enum MHD_Result result;
 
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	result = MHD_queue_response(ex->connection, status, response);
 	MHD_destroy_response(response);
-	atomic_fetch_add(&ex->api->counts[row][status_index(status)], 1);
+	count_answer(ex->api, ex->route, status);
 	return result;
 }
 

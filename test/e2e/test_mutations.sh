@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # test_mutations.sh: thousands of job files and requests with a few changes each (mutations.c): what is refused gets a 4xx that
-# names the field or the line, nothing gets a 5xx, and the daemon is as well afterwards as it was before.
+# names the field, the line or the byte, nothing gets a 5xx, and the daemon is as well afterwards as it was before.
 #
 # SUAN_SEED repeats a run's choices. SUAN_FULL=1 sends 10,000 of each (./dev soak) instead of 1,000.
 . "$(dirname "$0")/lib.sh"

@@ -590,6 +590,84 @@ static void test_metrics(void **state)
 	json_decref(a.json);
 }
 
+/* ---- What comes to the door (door.c) ---- */
+
+/* Sends the text in pieces of `piece` bytes, and says that nothing follows. */
+static void send_pieces(struct answer *a, const char *text, size_t piece)
+{
+	int fd = dial();
+
+	for (size_t at = 0, len = strlen(text); at < len; at += piece) {
+		assert_true(send(fd, text + at, at + piece < len ? piece : len - at, MSG_NOSIGNAL) > 0);
+		if (piece < len)
+			usleep(1000);
+	}
+	shutdown(fd, SHUT_WR);
+	read_answer(fd, a);
+}
+
+static void test_pieces(void **state)
+{
+	struct answer a = {0};
+	char text[512];
+
+	(void)state;
+	snprintf(text, sizeof text, "POST /v1/jobs HTTP/1.1\r\nHost: localhost:%u\r\n" WRITE "Content-Length: %zu\r\n\r\n%s",
+	         api_port(api), strlen(half), half);
+	for (size_t piece = 1; piece < 600; piece *= 7) {
+		send_pieces(&a, text, piece);
+		assert_int_equal(a.status, 201);
+	}
+	text[strlen(text) - 1] = 0; /* its last byte doesn't come */
+	for (size_t piece = 1; piece < 600; piece *= 7) {
+		send_pieces(&a, text, piece);
+		assert_int_equal(a.status, 400);
+		assert_string_equal(field(&a, "field"), "body");
+	}
+	json_decref(a.json);
+}
+
+/* Who is told what is wrong can read it, also where more was sent than anybody read, and is counted. */
+static void test_told(void **state)
+{
+	static char rest[200000];
+	struct answer a = {0};
+	int fd = dial();
+
+	(void)state;
+	memset(rest, 'x', sizeof rest);
+	dprintf(fd, "BREW\t/coffee\r\n");
+	send(fd, rest, sizeof rest, MSG_NOSIGNAL);
+	read_answer(fd, &a);
+	assert_int_equal(a.status, 400);
+	assert_string_equal(field(&a, "field"), "method");
+	assert_string_equal(field(&a, "type"), "urn:suan:problem:invalid");
+	assert_non_null(strstr(a.text, "\r\nConnection: close\r\n"));
+	ask(&a, "GET /metrics", "", NULL);
+	assert_non_null(strstr(a.body, "status=\"400\"} 1\n"));
+	json_decref(a.json);
+}
+
+/* Once it is in, a connection is libmicrohttpd's: it answers one request after the other, and refuses what isn't one. */
+static void test_kept_connection(void **state)
+{
+	struct answer a = {0};
+	int fd = dial();
+	char *second;
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		dprintf(fd, "GET /livez HTTP/1.1\r\nHost: localhost:%u\r\n\r\n", api_port(api));
+	dprintf(fd, "GET /livez HTTP/1.1\r\nHost\r\n\r\n");
+	shutdown(fd, SHUT_WR);
+	read_answer(fd, &a);
+	assert_int_equal(a.status, 200);
+	second = strstr(a.body, "HTTP/1.1 200 ");
+	assert_non_null(second);
+	assert_non_null(strstr(second, "HTTP/1.1 400 "));
+	json_decref(a.json);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_api, tear_down_api)
 
 int main(void)
@@ -607,7 +685,10 @@ int main(void)
 	                                   TEST(test_nodes),
 	                                   TEST(test_bookings),
 	                                   TEST(test_operators_stream),
-	                                   TEST(test_projects)};
+	                                   TEST(test_projects),
+	                                   TEST(test_pieces),
+	                                   TEST(test_told),
+	                                   TEST(test_kept_connection)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
