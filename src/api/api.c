@@ -111,33 +111,7 @@ static int listen_on(struct api *api, struct err *err)
 	return fd;
 }
 
-/* ---- The daemon ---- */
-
-/* What stays of libmicrohttpd's own options where there is no certificate is the end of the list. */
-static int start_daemon(struct api *api, int fd, struct err *err)
-{
-	struct MHD_OptionItem tls[] = {
-		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)api->config.tls_cert},
-		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)api->config.tls_key},
-		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
-		{MHD_OPTION_END, 0, NULL},
-	};
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET;
-	int code;
-
-	api->daemon = MHD_start_daemon(
-		api->tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, api, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
-		on_first_line, api, MHD_OPTION_NOTIFY_CONNECTION, on_connection, api, MHD_OPTION_NOTIFY_COMPLETED, on_completed, api,
-		MHD_OPTION_ARRAY, api->tls ? tls : tls + 3, MHD_OPTION_END);
-	if (!api->daemon)
-		return err_set(err, ERR_IO, "api", "can't serve: %s", strerror(errno));
-	code = door_open(api, fd, &api->door, err);
-	if (code < 0)
-		MHD_stop_daemon(api->daemon);
-	return code;
-}
+/* ---- Starting and stopping ---- */
 
 static void stop_threads(struct api *api)
 {
@@ -147,7 +121,7 @@ static void stop_threads(struct api *api)
 
 static int start_threads(struct api *api, struct err *err)
 {
-	int code = waits_start(&api->waits, api->service, err);
+	int code = waits_start(api, err);
 
 	if (code < 0)
 		return code;
@@ -173,18 +147,19 @@ static int start(struct api *api, struct err *err)
 	bool v6 = strchr(api->config.address, ':');
 	int fd = listen_on(api, err), code = fd < 0 ? fd : start_threads(api, err);
 
-	if (!code) {
-		snprintf(api->host, sizeof api->host, v6 ? "[%s]" : "%s", api->config.address);
-		snprintf(api->url, sizeof api->url, "%s://%s:%u", api->tls ? "https" : "http", api->host, api->port);
-		code = start_daemon(api, fd, err);
-		if (code < 0) {
-			stop_threads(api);
-			waits_done(&api->waits);
-			peers_done(&api->peers);
-		}
+	if (code < 0) {
+		if (fd >= 0)
+			close(fd);
+		return code;
 	}
-	if (code < 0 && fd >= 0)
-		close(fd);
+	snprintf(api->host, sizeof api->host, v6 ? "[%s]" : "%s", api->config.address);
+	snprintf(api->url, sizeof api->url, "%s://%s:%u", api->tls ? "https" : "http", api->host, api->port);
+	code = servers_start(api, fd, err);
+	if (code < 0) {
+		stop_threads(api);
+		waits_done(&api->waits);
+		peers_done(&api->peers);
+	}
 	return code;
 }
 
@@ -233,12 +208,12 @@ struct api *api_stop(struct api *api)
 {
 	if (!api)
 		return NULL;
-	api->door = door_close(api->door);
-	/* A suspended connection must not be there when MHD stops: all are resumed, and none waits again. */
+	servers_close(api);
+	/* A suspended connection must not be there when libmicrohttpd stops: all are resumed, and none waits again. */
 	stop_threads(api);
 	for (int ms = 0; ms < STOP_PATIENCE_MS && atomic_load(&api->exchanges); ms++)
 		usleep(1000);
-	MHD_stop_daemon(api->daemon);
+	servers_stop(api);
 	waits_done(&api->waits);
 	peers_done(&api->peers);
 	return api_free(api);

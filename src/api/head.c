@@ -42,6 +42,11 @@ static int too_large(struct head *head, unsigned status, const char *field, cons
 	return err_set(head->err, ERR_TOO_LARGE, field, "at byte %zu: at most %s", head->at + 1, most);
 }
 
+static int too_many(struct head *head, const char *field)
+{
+	return too_large(head, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, field, "128 headers, parameters and cookies");
+}
+
 static bool is_token(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c && strchr("!#$%&'*+-.^_`|~", c));
@@ -108,8 +113,10 @@ static int read_target(struct head *head)
 	if (!n && head->at < head->len)
 		return wrong(head, "path", "a path, such as /v1/jobs");
 	for (size_t i = 0; i < n; i++)
-		head->parts += head->bytes[head->at + i] == '&';
+		head->parts += head->bytes[head->at + i] == '?' || head->bytes[head->at + i] == '&';
 	head->at += n;
+	if (head->parts > HEAD_PARTS_MAX)
+		return too_many(head, "path");
 	return take(head, ' ', "path", "a path, one blank, and HTTP/1.1");
 }
 
@@ -148,8 +155,9 @@ static int take_value(struct head *head, size_t end)
 		head->expects = true;
 	if (is_named(head, "Transfer-Encoding"))
 		head->is_chunked = len == 7 && !strncasecmp(value, "chunked", len);
-	for (size_t i = 0; is_named(head, "Cookie") && i < len; i++)
-		head->parts += value[i] == ';' || value[i] == ',';
+	if (is_named(head, "Cookie"))
+		for (size_t i = 0; i < len; i++)
+			head->parts += !i || value[i] == ';' || value[i] == ',';
 	if (!is_named(head, "Content-Length"))
 		return DONE;
 	if (!len)
@@ -189,7 +197,7 @@ static int read_header(struct head *head)
 		return code;
 	head->at = end;
 	if (++head->parts > HEAD_PARTS_MAX)
-		return too_large(head, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", "128 headers, parameters and cookies");
+		return too_many(head, "headers");
 	return take_line_end(head, "headers", "text without control characters, and a carriage return and a line feed");
 }
 
@@ -279,27 +287,25 @@ static int read_body(struct head *head)
 	return code == DONE ? read_headers(head) : code; /* there may be headers after the last chunk */
 }
 
-/* Whether the rest isn't waited for: it won't fit, or the client sends it once it was asked to. */
-static bool comes_later(const struct head *head, size_t head_len)
-{
-	return head->expects || head->len >= HEAD_MAX || head->length > HEAD_MAX - head_len;
-}
-
 int head_check(const char *bytes, size_t len, bool ended, struct err *err, unsigned *ret_status)
 {
 	struct head head = {.bytes = bytes, .len = len, .err = err};
 	int code = read_head(&head);
-	size_t head_len = code == DONE ? head.at : 0;
+	bool has_head = code == DONE, is_cut = len >= HEAD_MAX; /* cut: there may be more than is seen */
+	size_t head_len = head.at;
 
-	if (code == DONE)
+	if (has_head)
 		code = read_body(&head);
-	if (code == MORE && head_len && comes_later(&head, head_len) && !(ended && len < HEAD_MAX))
-		code = DONE;
-	if (code == MORE && len >= HEAD_MAX)
+	if (code == MORE && is_cut && !has_head)
 		code = too_large(&head, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", "16 KiB of a request line and headers");
-	if (code == MORE && ended)
-		code = wrong(&head, head_len ? "body" : "headers", head_len ? "all of the body" : "an empty line after the headers");
-	if (code < 0)
+	if (code == MORE && ended && !is_cut)
+		code = wrong(&head, has_head ? "body" : "headers", has_head ? "all of the body" : "an empty line after the headers");
+	if (code < 0) {
 		*ret_status = head.status;
-	return code;
+		return code;
+	}
+	if (code == DONE || is_cut || head.expects)
+		return has_head ? HEAD_READY : HEAD_PART;
+	/* A body that won't fit isn't waited for. */
+	return !has_head ? HEAD_PART : head.length > HEAD_MAX - head_len ? HEAD_READY : HEAD_BODY;
 }

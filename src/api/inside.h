@@ -33,6 +33,8 @@ enum {
 
 /* ---- Waiting (wait.c): a suspended connection, resumed when something was committed, or at an instant ---- */
 
+struct api;
+
 struct waiter {
 	struct waiter *next, **place; /* place: what points to it; NULL while it isn't listed */
 	struct MHD_Connection *connection;
@@ -42,16 +44,17 @@ struct waiter {
 };
 
 struct waits {
+	struct api *api;
 	pthread_mutex_t lock;
 	struct waiter *list;
 	us_t next_us; /* when the thread wakes by itself */
-	int event;    /* eventfd */
+	int event;    /* eventfd: wakes the thread */
 	bool stopping;
 	pthread_t thread;
 	_Atomic uint64_t generation;
 };
 
-int waits_start(struct waits *waits, struct service *service, struct err *err);
+int waits_start(struct api *api, struct err *err);
 /* Resumes all, lets no more in, and ends the thread. */
 void waits_stop(struct waits *waits, struct service *service);
 void waits_done(struct waits *waits);
@@ -66,7 +69,15 @@ struct exchange;
 
 /* ---- Who is connected (peer.c): what a client does, it must have done by some instant ---- */
 
-struct peer;
+struct peer {
+	struct peer *next, **place;
+	int fd;
+	_Atomic us_t due_us;   /* US_NEVER: no end */
+	_Atomic us_t since_us; /* since when no whole head has come; US_NEVER: one has */
+	bool is_shut;          /* the socket is, by peer.c */
+	bool refused;          /* at the door: it was told what is wrong */
+	size_t unread;         /* bytes dropped since */
+};
 
 struct peers {
 	pthread_mutex_t lock;
@@ -75,19 +86,20 @@ struct peers {
 	uint32_t n;
 	bool stopping;
 	pthread_t thread;
-	_Atomic uint64_t dropped; /* for being late */
 };
 
 int peers_start(struct peers *peers, struct err *err);
 void peers_stop(struct peers *peers); /* ends the thread; connections may still come and go */
-void peers_done(struct peers *peers);
+void peers_done(struct peers *peers); /* closes what is left: those at the door */
 /* Whether there are as many as there may be. */
 bool peers_are_full(struct peers *peers);
 /* One that came, from whom a head is expected; NULL: no memory. It leaves before its socket is closed. */
 struct peer *peer_comes(struct peers *peers, int fd);
 void peer_leaves(struct peers *peers, struct peer *peer);
 /* It was told what is wrong, and has a moment to read that. */
-void peer_is_told(struct peer *peer);
+void peer_is_refused(struct peer *peer);
+/* It sends the body of its first request. */
+void peer_sends_body(struct peer *peer);
 /* MHD's, for each connection. */
 void on_connection(void *api, struct MHD_Connection *connection, void **state, enum MHD_ConnectionNotificationCode what);
 
@@ -98,18 +110,24 @@ void peer_waits(struct exchange *ex);
 void peer_takes(struct exchange *ex, size_t bytes);
 void peer_rests(struct MHD_Connection *connection);
 
-/* ---- The door (door.c, head.c): nobody comes in before a whole head of a request is here ---- */
+/* ---- Who serves (server.c), and whom (head.c) ---- */
 
-struct door;
+struct servers;
 
-/* Listens on fd, which it takes, and hands whoever begins with a request to api->daemon. */
-int door_open(struct api *api, int fd, struct door **ret, struct err *err);
-/* Nobody else comes in, and whoever waits at it is let go. NULL is fine. */
-struct door *door_close(struct door *door);
+/* Threads that listen on fd, which is theirs then, also on failure, and serve who comes: api->servers. */
+int servers_start(struct api *api, int fd, struct err *err);
+/* Nobody else comes in. Who is in is served still. */
+void servers_close(struct api *api);
+void servers_stop(struct api *api);
+/* Resumes a suspended connection, and wakes its thread for it. Any thread. */
+void servers_resume(struct api *api, struct MHD_Connection *connection);
 
-/* What a connection begins with, a request whole where it fits in HEAD_MAX. Returns 1: it is well-formed, as far as it is here,
- * and what is missing isn't waited for; 0: more must come; ERR_INVALID or ERR_TOO_LARGE: *err names the part and the byte
- * (counted from 1), *ret_status is the HTTP status. len: up to HEAD_MAX. ended: nothing more comes. O(len). */
+/* What a connection begins with: its head isn't whole; its head is well-formed, and the body isn't whole; it is to be served. A
+ * request that fits in HEAD_MAX is whole then; of others, and of one that expects to be asked for its body, that comes later. */
+enum { HEAD_PART, HEAD_BODY, HEAD_READY };
+
+/* Looks at that. Returns one of these, or ERR_INVALID or ERR_TOO_LARGE: *err names the part and the byte (counted from 1),
+ * *ret_status is the HTTP status. len: up to HEAD_MAX. ended: nothing more comes. O(len). */
 int head_check(const char *bytes, size_t len, bool ended, struct err *err, unsigned *ret_status);
 
 /* ---- Routes and requests ---- */
@@ -162,8 +180,7 @@ enum { STATUSES = 18, ROUTES_MAX = 40 };
 struct api {
 	struct api_config config;
 	struct service *service;
-	struct MHD_Daemon *daemon;
-	struct door *door;
+	struct servers *servers;
 	struct waits waits;
 	struct peers peers;
 	struct tls *tls;         /* NULL: plain HTTP */

@@ -364,7 +364,7 @@ static void call_done(struct service_call *call)
 {
 	struct exchange *ex = call->ctx;
 
-	MHD_resume_connection(ex->connection);
+	servers_resume(ex->api, ex->connection);
 }
 
 enum MHD_Result call_service(struct exchange *ex, enum MHD_Result (*again)(struct exchange *ex))

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "api/inside.h"
 
@@ -20,18 +21,10 @@ enum {
 	CROWDED_HEAD_US = 1000000,
 	BODY_GRACE_US = 20000000,
 	ANSWER_GRACE_US = 60000000,
-	TOLD_US = 1000000,
+	REFUSED_US = 1000000,
 	BYTES_PER_MS_MIN = 32,
 	LOOK_EVERY_US = 250000,
 	CROWD = CONNECTIONS_MAX / 4 * 3
-};
-
-struct peer {
-	struct peer *next, **place;
-	int fd;
-	_Atomic us_t due_us;   /* US_NEVER: no end */
-	_Atomic us_t since_us; /* since when no whole head has come; US_NEVER: one has */
-	bool told;             /* the socket is shut */
 };
 
 static us_t allowance(us_t grace_us, uint64_t bytes)
@@ -149,10 +142,17 @@ void peer_rests(struct MHD_Connection *connection)
 		expect_head(peer, wait_clock(), (us_t)IDLE_TIMEOUT_S * US_SECOND + HEAD_US);
 }
 
-void peer_is_told(struct peer *peer)
+void peer_is_refused(struct peer *peer)
 {
+	peer->refused = true;
 	atomic_store(&peer->since_us, US_NEVER);
-	atomic_store(&peer->due_us, wait_clock() + TOLD_US);
+	atomic_store(&peer->due_us, wait_clock() + REFUSED_US);
+}
+
+void peer_sends_body(struct peer *peer)
+{
+	if (atomic_exchange(&peer->since_us, US_NEVER) != US_NEVER)
+		atomic_store(&peer->due_us, wait_clock() + BODY_GRACE_US);
 }
 
 /* ---- The thread ---- */
@@ -171,11 +171,10 @@ static void shut_late_ones(struct peers *peers)
 	bool crowded = peers->n > CROWD;
 
 	for (struct peer *peer = peers->list; peer; peer = peer->next) {
-		if (peer->told || !is_past(peer, now_us, crowded))
+		if (peer->is_shut || !is_past(peer, now_us, crowded))
 			continue;
-		peer->told = true;
+		peer->is_shut = true;
 		shutdown(peer->fd, SHUT_RDWR);
-		atomic_fetch_add(&peers->dropped, 1);
 	}
 }
 
@@ -224,6 +223,12 @@ void peers_stop(struct peers *peers)
 
 void peers_done(struct peers *peers)
 {
+	while (peers->list) {
+		int fd = peers->list->fd;
+
+		peer_leaves(peers, peers->list);
+		close(fd);
+	}
 	pthread_cond_destroy(&peers->stop);
 	pthread_mutex_destroy(&peers->lock);
 }

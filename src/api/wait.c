@@ -73,13 +73,13 @@ bool wait_for(struct waits *waits, struct waiter *waiter)
 	return !news;
 }
 
-static void resume(struct waiter *waiter)
+static void resume(const struct waits *waits, struct waiter *waiter)
 {
 	*waiter->place = waiter->next;
 	if (waiter->next)
 		waiter->next->place = waiter->place;
 	waiter->place = NULL;
-	MHD_resume_connection(waiter->connection);
+	servers_resume(waits->api, waiter->connection);
 }
 
 /* Resumes those whose time or news has come; sets next_us. The lock is held. */
@@ -92,7 +92,7 @@ static void resume_due(struct waits *waits)
 	for (struct waiter *w = waits->list, *next; w; w = next) {
 		next = w->next;
 		if (waits->stopping || w->due_us <= now_us || (w->on_commit && w->generation != generation))
-			resume(w);
+			resume(waits, w);
 		else if (w->due_us < waits->next_us)
 			waits->next_us = w->due_us;
 	}
@@ -130,9 +130,12 @@ static void *tick(void *arg)
 	return NULL;
 }
 
-int waits_start(struct waits *waits, struct service *service, struct err *err)
+int waits_start(struct api *api, struct err *err)
 {
+	struct waits *waits = &api->waits;
+
 	memset(waits, 0, sizeof *waits);
+	waits->api = api;
 	pthread_mutex_init(&waits->lock, NULL);
 	waits->next_us = US_NEVER;
 	waits->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -142,7 +145,7 @@ int waits_start(struct waits *waits, struct service *service, struct err *err)
 		close(waits->event);
 		return err_set(err, ERR_NOMEM, "api", "can't start a thread");
 	}
-	service->ops->watch(service, changed, waits);
+	api->service->ops->watch(api->service, changed, waits);
 	return 0;
 }
 

@@ -611,6 +611,36 @@ static void test_crowd(void **state)
 	free(fds);
 }
 
+/* More good ones than there are places, all at once, that stay: whoever rests makes room. */
+static void test_burst(void **state)
+{
+	int *fds = calloc(CROWD, sizeof *fds);
+	char answer[4096], text[128];
+	int len = snprintf(text, sizeof text, "GET /livez HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", port);
+	unsigned answered = 0;
+	long start_ms;
+
+	(void)state;
+	assert_non_null(fds);
+	for (int i = 0; i < CROWD; i++)
+		fds[i] = dial(SOCK_NONBLOCK);
+	for (int i = 0; i < CROWD; i++)
+		send_text(fds[i], text, (size_t)len);
+	start_ms = now_ms();
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(ask("GET /livez", "", "", answer, sizeof answer), 200);
+	for (int i = 0; i < CROWD; i++) {
+		struct pollfd ready = {.fd = fds[i], .events = POLLIN};
+
+		if (poll(&ready, 1, 10000) == 1 && recv(fds[i], answer, sizeof answer, 0) > 0)
+			answered += status_of(answer) == 200;
+		close(fds[i]);
+	}
+	print_message("%d good connections at once: %u answered, 4 more after %ld ms\n", CROWD, answered, now_ms() - start_ms);
+	assert_true(answered >= CROWD - CROWD / 10); /* one that just came in is as old as one that waits for nothing */
+	free(fds);
+}
+
 /* ---- A flood of requests, beside a job that runs ---- */
 
 /* Requests that nobody reads the answers of: reads, dry runs, and submits of jobs that can't start yet. */
@@ -630,6 +660,17 @@ static void flood_once(int fd, unsigned turn)
 	send(fd, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* One that isn't a request, and goes on long after it was told so. */
+static void send_junk(void)
+{
+	static char junk[65536] = "BREW\t/coffee";
+	int fd = dial(0);
+
+	while (send(fd, junk, sizeof junk, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		;
+	close(fd);
+}
+
 /* The child that floods; half of its connections read what comes. */
 static _Noreturn void flood(void)
 {
@@ -642,6 +683,8 @@ static _Noreturn void flood(void)
 	for (unsigned turn = 0; now_ms() < until_ms; turn++) {
 		int i = (int)(turn % FLOOD);
 
+		if (i == 0)
+			send_junk();
 		flood_once(fds[i], turn / FLOOD);
 		if (i % 2)
 			while (recv(fds[i], piece, sizeof piece, MSG_DONTWAIT) > 0)
@@ -750,7 +793,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_malformed), cmocka_unit_test(test_too_large), cmocka_unit_test(test_unusual),
-		cmocka_unit_test(test_slow_ones), cmocka_unit_test(test_crowd),     cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_slow_ones), cmocka_unit_test(test_crowd),     cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_flood),
 	};
 	struct rlimit limit;
 

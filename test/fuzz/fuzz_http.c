@@ -198,6 +198,7 @@ static const struct service_ops ops = {.call = take_call,
 /* ---- The server: the API's own handlers; it stops already, so that what would wait is answered ---- */
 
 static struct api api;
+static struct MHD_Daemon *mhd;
 
 static void start_server(void)
 {
@@ -215,13 +216,13 @@ static void start_server(void)
 	strcpy(api.url, "http://127.0.0.1:7480");
 	api.digest_sequence = UINT64_MAX;
 	pthread_mutex_init(&api.digest_lock, NULL);
-	CHECK(waits_start(&api.waits, &host.service, &err) == 0);
+	CHECK(waits_start(&api, &err) == 0);
 	waits_stop(&api.waits, &host.service);
-	api.daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request,
-	                              &api, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-	                              MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, &api,
-	                              MHD_OPTION_NOTIFY_COMPLETED, on_completed, &api, MHD_OPTION_END);
-	CHECK(api.daemon);
+	mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, &api,
+	                       MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	                       MHD_OPTION_URI_LOG_CALLBACK, on_first_line, &api, MHD_OPTION_NOTIFY_COMPLETED, on_completed, &api,
+	                       MHD_OPTION_END);
+	CHECK(mhd);
 }
 
 static int connect_client(void)
@@ -230,7 +231,7 @@ static int connect_client(void)
 	int ends[2];
 
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
-	CHECK(MHD_add_connection(api.daemon, ends[1], (struct sockaddr *)&address, sizeof address) == MHD_YES);
+	CHECK(MHD_add_connection(mhd, ends[1], (struct sockaddr *)&address, sizeof address) == MHD_YES);
 	return ends[0];
 }
 
@@ -247,7 +248,7 @@ static void converse(int fd, const struct buf *request, struct buf *answer)
 			sent += (size_t)n;
 		if (sent == request->len)
 			shutdown(fd, SHUT_WR);
-		CHECK(MHD_run(api.daemon) == MHD_YES);
+		CHECK(MHD_run(mhd) == MHD_YES);
 		n = recv(fd, piece, sizeof piece, 0);
 		if (n > 0)
 			buf_put(answer, piece, (size_t)n);
@@ -277,7 +278,7 @@ static struct buf request_of(const uint8_t *data, size_t size)
 	return text;
 }
 
-/* What door.c would do with it. */
+/* What server.c would do with it. */
 static bool may_come_in(const struct buf *request)
 {
 	size_t len = request->len < HEAD_MAX ? request->len : HEAD_MAX;
@@ -286,8 +287,8 @@ static bool may_come_in(const struct buf *request)
 	int code = len ? head_check((const char *)request->data, len, true, &err, &status) : 0;
 
 	CHECK(code >= 0 || (err.subject[0] && err.text[0] && status >= 400 && status < 500));
-	CHECK(code || !len);
-	return code > 0;
+	CHECK(code == HEAD_READY || code < 0 || !len); /* for nothing follows */
+	return code == HEAD_READY;
 }
 
 static void check_problem(const char *body, size_t len, int status)
@@ -344,7 +345,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool is_whole = request.len < HEAD_MAX;
 	int fd;
 
-	if (!api.daemon)
+	if (!mhd)
 		start_server();
 	if (!host.core || host.changed)
 		make_core();
@@ -356,7 +357,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	converse(fd, &request, &answer);
 	close(fd);
 	while (atomic_load(&api.exchanges))
-		MHD_run(api.daemon);
+		MHD_run(mhd);
 	check_answer(&answer, is_whole);
 	buf_done(&request);
 	buf_done(&answer);

@@ -627,6 +627,42 @@ static void test_pieces(void **state)
 	json_decref(a.json);
 }
 
+/* The API stops while somebody stands at the door, and another is told what is wrong. */
+static void test_stop_at_the_door(void **state)
+{
+	int waiting = dial(), refused = dial();
+	struct fixture *f = *state;
+	char answer[1024];
+
+	dprintf(waiting, "GET /livez HT");
+	dprintf(refused, "\n");
+	assert_true(recv(refused, answer, sizeof answer, 0) > 0);
+	host_stop(f->host);
+	api = api_stop(api);
+	assert_true(recv(waiting, answer, sizeof answer, 0) <= 0); /* reset, for what it sent wasn't taken */
+	assert_true(recv(refused, answer, sizeof answer, 0) <= 0);
+	close(waiting);
+	close(refused);
+}
+
+/* A body is given more time than a head. */
+static void test_slow_body(void **state)
+{
+	struct answer a = {0};
+	int fd = dial();
+
+	(void)state;
+	dprintf(fd,
+	        "POST /v1/jobs?dry_run=true HTTP/1.1\r\nHost: localhost:%u\r\nConnection: close\r\n" WRITE
+	        "Content-Length: %zu\r\n\r\n%.3s",
+	        api_port(api), strlen(half), half);
+	sleep(12);
+	dprintf(fd, "%s", half + 3);
+	read_answer(fd, &a);
+	assert_int_equal(a.status, 200);
+	json_decref(a.json);
+}
+
 /* Who is told what is wrong can read it, also where more was sent than anybody read, and is counted. */
 static void test_told(void **state)
 {
@@ -643,8 +679,13 @@ static void test_told(void **state)
 	assert_string_equal(field(&a, "field"), "method");
 	assert_string_equal(field(&a, "type"), "urn:suan:problem:invalid");
 	assert_non_null(strstr(a.text, "\r\nConnection: close\r\n"));
+	fd = dial();
+	dprintf(fd, "HEAD / HTTP/1.1\r\n\r\n");
+	read_answer(fd, &a);
+	assert_int_equal(a.status, 400);
+	assert_string_equal(a.body, "");
 	ask(&a, "GET /metrics", "", NULL);
-	assert_non_null(strstr(a.body, "status=\"400\"} 1\n"));
+	assert_non_null(strstr(a.body, "status=\"400\"} 2\n"));
 	json_decref(a.json);
 }
 
@@ -687,6 +728,8 @@ int main(void)
 	                                   TEST(test_operators_stream),
 	                                   TEST(test_projects),
 	                                   TEST(test_pieces),
+	                                   TEST(test_stop_at_the_door),
+	                                   TEST(test_slow_body),
 	                                   TEST(test_told),
 	                                   TEST(test_kept_connection)};
 
