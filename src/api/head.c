@@ -9,7 +9,7 @@
 
 #include "api/inside.h"
 
-/* What a step of reading comes to, and the whole; a negative code: it isn't a request. */
+/* What a step of reading comes to; a negative code: it isn't a request. */
 enum { MORE, DONE };
 
 enum { METHOD_MAX = 32, LENGTH_DIGITS_MAX = 18, CHUNK_DIGITS_MAX = 8 };
@@ -304,8 +304,8 @@ int head_check(const char *bytes, size_t len, bool ended, struct err *err, unsig
 		*ret_status = head.status;
 		return code;
 	}
-	if (code == DONE || is_cut || head.expects)
-		return has_head ? HEAD_READY : HEAD_PART;
-	/* A body that won't fit isn't waited for. */
-	return !has_head ? HEAD_PART : head.length > HEAD_MAX - head_len ? HEAD_READY : HEAD_BODY;
+	if (!has_head)
+		return HEAD_PART;
+	/* A body that won't fit, or that is to be asked for, isn't waited for. */
+	return code == DONE || is_cut || head.expects || head.length > HEAD_MAX - head_len ? HEAD_READY : HEAD_BODY;
 }
