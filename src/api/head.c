@@ -12,7 +12,7 @@
 /* What a step of reading comes to; a negative code: it isn't a request. */
 enum { MORE, DONE };
 
-enum { METHOD_MAX = 32, LENGTH_DIGITS_MAX = 18, CHUNK_DIGITS_MAX = 8 };
+enum { METHOD_MAX = 32, LENGTH_DIGITS_MAX = 18, CHUNK_DIGITS_MAX = 8, EXTENSION_MAX = 256 };
 
 struct head {
 	const char *bytes;
@@ -255,8 +255,13 @@ static int read_chunk(struct head *head, bool *ret_last)
 		return MORE;
 	if (!digits)
 		return wrong(head, "body", "the size of a chunk, in hexadecimal digits");
-	if (head->bytes[head->at] == ';') /* an extension, which nobody reads */
-		head->at += span(head, is_text);
+	if (head->bytes[head->at] == ';') { /* an extension, which nobody reads */
+		size_t n = span(head, is_text);
+
+		if (n > EXTENSION_MAX)
+			return too_large(head, MHD_HTTP_CONTENT_TOO_LARGE, "body", "256 bytes of a chunk's extension");
+		head->at += n;
+	}
 	code = take_line_end(head, "body", "the line to end after the size of a chunk");
 	*ret_last = code == DONE && !size;
 	if (code != DONE || !size)

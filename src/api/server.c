@@ -26,8 +26,8 @@
 
 /* MEET_MAX: who is met in one turn, so that those who came at once are shared out among the threads. UNREAD_MAX: what is read and
  * dropped of one that was refused, for its answer would be lost if it were closed before. PAUSE_US: for so long nobody is met
- * where there is no place, or no descriptor, for another. */
-enum { EVENTS = 64, MEET_MAX = 8, UNREAD_MAX = 1 << 20, PAUSE_US = 50000 };
+ * where there is no place, or no descriptor, for another. ROUNDS_MAX: see serve(). */
+enum { EVENTS = 64, MEET_MAX = 8, UNREAD_MAX = 1 << 20, PAUSE_US = 50000, ROUNDS_MAX = 64 };
 
 /* Up to when a thread does what. */
 enum { TAKES_NEW, SERVES, ENDS };
@@ -229,6 +229,7 @@ static void *serve(void *arg)
 	struct server *server = arg;
 	struct servers *all = server->all;
 	struct epoll_event events[EVENTS];
+	unsigned rounds = 0;
 	sigset_t pipe;
 
 	/* Who closes while we write ends the writing, and not the daemon. */
@@ -236,13 +237,21 @@ static void *serve(void *arg)
 	sigaddset(&pipe, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
 	for (int until; (until = atomic_load(&all->until)) != ENDS;) {
-		int n;
+		int ms, n;
+		bool at_once;
 
 		if (until != TAKES_NEW)
 			listen_or_not(server, false);
 		else if (!server->listens && wait_clock() >= server->listen_from_us)
 			listen_or_not(server, true);
-		n = epoll_wait(server->epoll, events, EVENTS, patience_ms(server, until == TAKES_NEW));
+		ms = patience_ms(server, until == TAKES_NEW);
+		at_once = ms == 0;
+		/* libmicrohttpd says "at once" for ever of a body that it can't go on with: the size of a chunk that doesn't end, and
+		 * has filled its memory. Somebody who takes a long answer as fast as it is made looks the same, so it is a pause. */
+		if (at_once && rounds >= ROUNDS_MAX)
+			ms = 1;
+		n = epoll_wait(server->epoll, events, EVENTS, ms);
+		rounds = at_once && n == 0 ? rounds + 1 : 0;
 		for (int i = 0; i < n; i++) {
 			void *who = events[i].data.ptr;
 
@@ -356,6 +365,7 @@ int servers_start(struct api *api, int fd, struct err *err)
 	all->api = api;
 	all->listen = fd;
 	api->servers = all;
+	all->until = SERVES; /* nobody comes in before all of them run, for a failure of one ends them all */
 	for (int i = 0; i < THREADS; i++)
 		all->each[i].epoll = all->each[i].wake = -1;
 	for (int i = 0; i < THREADS && !code; i++)
@@ -364,6 +374,8 @@ int servers_start(struct api *api, int fd, struct err *err)
 		code = run(&all->each[i], err);
 	if (code < 0)
 		servers_stop(api);
+	else
+		advance(all, TAKES_NEW);
 	return code;
 }
 

@@ -641,6 +641,50 @@ static void test_burst(void **state)
 	free(fds);
 }
 
+/* Processor time of the daemon, in ms. */
+static long daemon_ms(void)
+{
+	unsigned long user, system;
+	char path[64], line[1024];
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", daemon_pid);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(line, sizeof line, file));
+	fclose(file);
+	assert_int_equal(sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+	return (long)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
+/* A chunk whose size never ends, where the door doesn't see it: it is of no use to anybody, and keeps no thread busy. */
+static void test_endless_chunk(void **state)
+{
+	static char extension[60000];
+	char text[512], answer[4096];
+	int fd = dial(0), len;
+	long begun_ms, used_ms;
+
+	(void)state;
+	memset(extension, 'a', sizeof extension);
+	len = snprintf(text, sizeof text, "GET /livez HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", port);
+	send_text(fd, text, (size_t)len);
+	assert_true(recv(fd, answer, sizeof answer, 0) > 0);
+	len = snprintf(text, sizeof text, "GET /livez HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nTransfer-Encoding: chunked\r\n\r\n5;", port);
+	send_text(fd, text, (size_t)len);
+	send(fd, extension, sizeof extension, MSG_NOSIGNAL | MSG_DONTWAIT);
+	usleep(200000);
+	begun_ms = now_ms();
+	used_ms = daemon_ms();
+	usleep(1500000);
+	begun_ms = now_ms() - begun_ms;
+	used_ms = daemon_ms() - used_ms;
+	print_message("an endless chunk: %ld ms of %ld ms\n", used_ms, begun_ms);
+	assert_true(used_ms < begun_ms / 4);
+	assert_int_equal(ask("GET /livez", "", "", answer, sizeof answer), 200);
+	close(fd);
+}
+
 /* ---- A flood of requests, beside a job that runs ---- */
 
 /* Requests that nobody reads the answers of: reads, dry runs, and submits of jobs that can't start yet. */
@@ -792,9 +836,9 @@ static int scan(const char *pid, const char *file)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_malformed), cmocka_unit_test(test_too_large), cmocka_unit_test(test_unusual),
-		cmocka_unit_test(test_slow_ones), cmocka_unit_test(test_crowd),     cmocka_unit_test(test_burst),
-		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_malformed),     cmocka_unit_test(test_too_large), cmocka_unit_test(test_unusual),
+		cmocka_unit_test(test_slow_ones),     cmocka_unit_test(test_crowd),     cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_endless_chunk), cmocka_unit_test(test_flood),
 	};
 	struct rlimit limit;
 
