@@ -178,6 +178,20 @@ static void take_datagrams(struct local *e)
 	}
 }
 
+/* Starts it again later; or ends it, where that was asked for since. */
+static void start_again(struct local *e, struct attempt *a, const struct err *err)
+{
+	struct letter *letter = letter_new(a->stopping ? LETTER_KILL : LETTER_RELEASE, a->job, a->attempt);
+
+	if (!a->stopping) {
+		keep_for_later(e, a, letter, err);
+		return;
+	}
+	letter->cause = a->cause;
+	letter->grace_us = a->grace_us;
+	do_letter(e, letter);
+}
+
 /* A supervisor has ended. Without a claim, its own start failed: it is tried again. */
 static void supervisor_ended(struct local *e, uint32_t job, uint32_t attempt)
 {
@@ -194,7 +208,7 @@ static void supervisor_ended(struct local *e, uint32_t job, uint32_t attempt)
 	if (local_look(e, a, &err) == CLAIM_NONE && a->launched) {
 		a->launched = false;
 		err_set(&err, ERR_IO, "supervisor", "ended before it could claim; see supervisor.log in the attempt's folder");
-		keep_for_later(e, a, letter_new(LETTER_RELEASE, job, attempt), &err);
+		start_again(e, a, &err);
 	}
 }
 

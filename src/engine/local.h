@@ -12,11 +12,14 @@
 /* An attempt to look at. */
 struct attempt {
 	uint32_t job, attempt;
-	int pidfd;            /* of its supervisor; -1: not watched */
-	pid_t child;          /* its supervisor, where we started it and haven't taken it in; 0: none */
-	bool launched;        /* a supervisor was started, or one is known to be there */
-	bool told_running;    /* reported */
-	bool over;            /* its end was reported */
+	int pidfd;         /* of its supervisor; -1: not watched */
+	pid_t child;       /* its supervisor, where we started it and haven't taken it in; 0: none */
+	bool launched;     /* a supervisor was started, or one is known to be there */
+	bool told_running; /* reported */
+	bool over;         /* its end was reported */
+	bool stopping;     /* it is to end, for this cause, after this grace */
+	enum cause cause;
+	us_t grace_us;
 	struct letter *retry; /* what failed for now, and is tried again */
 	us_t retry_at_us, retry_wait_us;
 };

@@ -303,12 +303,29 @@ static int spawn(struct local *e, const char *folder, int log, pid_t *ret, struc
 	return number ? err_from_errno(err, e->supervisor, "can't be started") : 0;
 }
 
+/* Makes a tombstone, where nobody has claimed the attempt, and reports what is there then. */
+static int bury(struct local *e, struct attempt *a, enum cause cause, const char *note, struct err *err)
+{
+	struct claim_end end = {.cause = cause, .at = stamp_now()};
+	char name[ATTEMPT_NAME_SIZE];
+	int code;
+
+	snprintf(end.note, sizeof end.note, "%s", note);
+	code = claim_bury(e->claims, attempt_name(a->job, a->attempt, name, sizeof name), &end, err);
+	if (code && code != ERR_CONFLICT)
+		return code;
+	code = local_look(e, a, err);
+	return code < 0 ? code : 0;
+}
+
 static int launch_attempt(struct local *e, struct attempt *a, struct err *err)
 {
 	char name[ATTEMPT_NAME_SIZE], folder[PATH_MAX];
 	struct claim_owner owner = {0};
 	int code, log;
 
+	if (a->stopping) /* since, and what it was asked for may be gone with a claim that was given back */
+		return bury(e, a, a->cause, "it never started", err);
 	snprintf(folder, sizeof folder, "%s/" LOCAL_ATTEMPTS "/%s", e->state_dir,
 	         attempt_name(a->job, a->attempt, name, sizeof name));
 	log = open_supervisor_log(e, name, err);
@@ -348,21 +365,6 @@ static int do_hold(struct local *e, struct attempt *a, struct letter *letter, st
 	return 0;
 }
 
-/* Makes a tombstone, where nobody has claimed the attempt, and reports what is there then. */
-static int bury(struct local *e, struct attempt *a, enum cause cause, const char *note, struct err *err)
-{
-	struct claim_end end = {.cause = cause, .at = stamp_now()};
-	char name[ATTEMPT_NAME_SIZE];
-	int code;
-
-	snprintf(end.note, sizeof end.note, "%s", note);
-	code = claim_bury(e->claims, attempt_name(a->job, a->attempt, name, sizeof name), &end, err);
-	if (code && code != ERR_CONFLICT)
-		return code;
-	code = local_look(e, a, err);
-	return code < 0 ? code : 0;
-}
-
 static int do_release(struct local *e, struct attempt *a, struct letter *letter, struct err *err)
 {
 	int state;
@@ -391,7 +393,8 @@ static void signal_supervisor(const struct claim_owner *owner)
 	close(pidfd);
 }
 
-/* Either the tombstone is in place before any supervisor's claim, or there is a claim to put the request into. */
+/* Either the tombstone is in place before any supervisor's claim, or there is a claim to put the request into. That claim may be
+ * given back the next moment, with the request in it (put_in_place() in start_claim.c): the attempt keeps it too. */
 static int do_kill(struct local *e, struct attempt *a, struct letter *letter, struct err *err)
 {
 	const struct claim_kill asked = {.cause = letter->cause, .grace_us = letter->grace_us};
@@ -399,11 +402,18 @@ static int do_kill(struct local *e, struct attempt *a, struct letter *letter, st
 	struct claim_view view = {0};
 	int code = bury(e, a, letter->cause, "it never started", err);
 
+	a->stopping = true;
+	a->cause = letter->cause;
+	a->grace_us = letter->grace_us;
 	if (!code)
 		code = claim_look(e->claims, attempt_name(a->job, a->attempt, name, sizeof name), &view, err);
+	if (!code && view.state == CLAIM_NONE)
+		return err_set(err, ERR_BUSY, "claim", "was given back just now");
 	if (code || view.state != CLAIM_ALIVE)
 		return code;
 	code = claim_put_kill(e->claims, name, &asked, err);
+	if (code == ERR_NOT_FOUND)
+		code = ERR_BUSY; /* likewise */
 	if (!code)
 		signal_supervisor(&view.owner);
 	return code;

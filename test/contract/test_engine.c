@@ -1307,6 +1307,46 @@ static int run_supervisor(struct bench *b, uint32_t job)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* A supervisor whose disk is full gives its claim back, with what was put into it meanwhile: a request to end is one for the
+ * attempt, which doesn't start again. The supervisor here is a script, which does that at the right moment. */
+static void test_end_in_a_claim_given_back(void **state)
+{
+	static const char script[] = "#!/bin/bash\n"
+								 "claims=${1%/attempts/*}/claims name=${1##*/}\n"
+								 "echo started >>\"${claims%/claims}/starts\"\n"
+								 "mkdir \"$claims/.aside\" && exec 9>\"$claims/.aside/lock\" && flock -n 9 || exit 1\n"
+								 "mv \"$claims/.aside\" \"$claims/$name\"\n"
+								 "for ((i = 0; i < 2000; i++)); do [ -e \"$claims/$name/kill\" ] && break; sleep 0.01; done\n"
+								 "mv \"$claims/$name\" \"$claims/.aside\" && rm -r \"$claims/.aside\"\n"
+								 "exit 1\n";
+	struct bench *b = *state;
+	char path[200], claim[200], *real = strdup(getenv("SUAN_SUPERVISOR"));
+	struct kept ended;
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/supervisor", b->dir);
+	snprintf(claim, sizeof claim, "%s/claims/61.1/lock", b->dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(script, file);
+	fclose(file);
+	assert_int_equal(chmod(path, 0700), 0);
+	setenv("SUAN_SUPERVISOR", path, 1);
+	reopen(b);
+	setenv("SUAN_SUPERVISOR", real, 1);
+	start(b, example(61, "exit 0"));
+	for (int i = 0; i < 2000 && access(claim, F_OK); i++)
+		pause_ms(10);
+	end_job(b, 61, US_SECOND);
+	ended = await(b, 61, ATTEMPT_ENDED);
+	assert_int_equal(ended.cause, CAUSE_CANCEL);
+	assert_string_equal(ended.note, "it never started");
+	pause_ms(300);
+	assert_string_equal(slurp("%s/starts", b->dir), "started\n");
+	assert_int_equal(count(b, 61, ATTEMPT_RUNNING), 0);
+	free(real);
+}
+
 /* What a killed supervisor left beside the claims goes when the engine opens; what a living one may be filling stays. */
 static void test_cut_off_claims(void **state)
 {
@@ -1803,6 +1843,7 @@ int main(void)
 		LOCAL(test_torn_launch),
 		LOCAL(test_secrets_cut_off),
 		LOCAL(test_supervisors_are_taken_in),
+		LOCAL(test_end_in_a_claim_given_back),
 		LOCAL(test_cut_off_claims),
 		LOCAL(test_two_engines),
 		LOCAL(test_late_supervisor),
