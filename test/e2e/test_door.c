@@ -646,13 +646,9 @@ static long daemon_ms(void)
 {
 	unsigned long user, system;
 	char path[64], line[1024];
-	FILE *file;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", daemon_pid);
-	file = fopen(path, "r");
-	assert_non_null(file);
-	assert_non_null(fgets(line, sizeof line, file));
-	fclose(file);
+	read_text(path, line, sizeof line);
 	assert_int_equal(sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
 	return (long)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
 }
