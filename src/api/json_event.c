@@ -195,6 +195,12 @@ static void put_moving(json_t *json, const struct core *core, const struct event
 	put(json, "moves", list);
 }
 
+static void put_backlog(json_t *json, const struct core *core, const struct event *event)
+{
+	(void)core;
+	put(json, "more", json_boolean(event->backlog.more));
+}
+
 static void (*const puts_of[EVENT_TYPE_COUNT])(json_t *json, const struct core *core, const struct event *event) = {
 	[EVENT_POOL] = put_pool,
 	[EVENT_CONFIG] = put_config,
@@ -215,6 +221,7 @@ static void (*const puts_of[EVENT_TYPE_COUNT])(json_t *json, const struct core *
 	[EVENT_AGED] = put_aged,
 	[EVENT_EXTENDED] = put_extended,
 	[EVENT_MOVING] = put_moving,
+	[EVENT_BACKLOG] = put_backlog,
 };
 
 json_t *json_event(const struct core *core, uint64_t sequence, const struct event *event)

@@ -619,10 +619,20 @@ static void apply_forgotten(struct core *core, const struct event *e)
 	core->jobs[e->forgotten.job] = job_free(&core->memory, job); /* its id goes with it */
 }
 
+/* Where more is due everybody is looked at again: a core that is loaded then doesn't know either who was found unable to start.
+ */
+static void apply_backlog(struct core *core, const struct event *e)
+{
+	core->backlog = e->backlog.more;
+	if (core->backlog)
+		came_free_all(core);
+}
+
 /* Whether an event leaves what is free of the nodes, and open to whom, as it was. */
 static bool leaves_room(enum event_type type)
 {
-	return type == EVENT_SUBMITTED || type == EVENT_ELIGIBLE || type == EVENT_ATTEMPT || type == EVENT_FORGOTTEN;
+	return type == EVENT_SUBMITTED || type == EVENT_ELIGIBLE || type == EVENT_ATTEMPT || type == EVENT_FORGOTTEN ||
+	       type == EVENT_BACKLOG;
 }
 
 void apply(struct core *core, const struct event *event)
@@ -647,6 +657,7 @@ void apply(struct core *core, const struct event *event)
 		[EVENT_AGED] = apply_aged,
 		[EVENT_EXTENDED] = apply_extended,
 		[EVENT_MOVING] = apply_moving,
+		[EVENT_BACKLOG] = apply_backlog,
 	};
 
 	assert(event->at_us >= core->now_us);

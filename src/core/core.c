@@ -17,6 +17,7 @@ struct core *core_new(void)
 	struct core *core = mem_new(1, sizeof *core);
 
 	core->config = config_default();
+	core->decisions_max = DECISIONS_MAX;
 	core->tree = projects_new();
 	return core;
 }
@@ -131,7 +132,7 @@ void core_outstanding(const struct core *core, struct step *step)
 void step_reset(struct step *step)
 {
 	step->events.len = 0;
-	step->n_events = 0;
+	step->n_events = step->decided = 0;
 	step->n_effects = 0;
 	step->last_us = 0;
 }
@@ -636,10 +637,10 @@ static struct event follow_up(const struct core *core, const struct job *job, us
 	struct event e = {.type = EVENT_ELIGIBLE};
 	const struct job *array = job->array_of ? core->jobs[job->array_of] : NULL;
 
-	if (job->doomed)
-		return ended_waiting(job, CAUSE_DEPENDENCY, JOB_CANCELED);
 	if (job->array && job->state == JOB_CLEANUP)
 		return ended_waiting(job, job->cause, JOB_CANCELED);
+	if (job->doomed)
+		return ended_waiting(job, CAUSE_DEPENDENCY, JOB_CANCELED);
 	if (job->array && job->array->over == job->array->count)
 		return ended_waiting(job, CAUSE_ELEMENTS, job->array->failed ? JOB_FAILED : JOB_COMPLETED);
 	if (array && array->state == JOB_CLEANUP && job_is_live(job))
@@ -686,6 +687,18 @@ static const struct job *next_victim(const struct core *core, enum cause *ret_ca
 	return NULL;
 }
 
+static bool stop_victim(const struct core *core, us_t now_us, struct event *ret)
+{
+	enum cause cause;
+	const struct job *job = core->keep.n_reservations ? next_victim(core, &cause) : NULL;
+
+	if (!job)
+		return false;
+	*ret = stopping(job, cause, "");
+	ret->at_us = now_us;
+	return true;
+}
+
 /* A booking whose window is over, or NULL. */
 static const struct booking *past_booking(const struct core *core, us_t now_us)
 {
@@ -700,7 +713,6 @@ static bool decide(struct core *core, us_t now_us, struct event *ret)
 	const struct sorted_entry *timer = sorted_first(&core->timers);
 	const struct booking *booking;
 	const struct job *job;
-	enum cause cause;
 
 	if (timer && timer->key <= now_us) {
 		*ret = follow_up(core, core_job(core, timer->id), now_us);
@@ -709,12 +721,8 @@ static bool decide(struct core *core, us_t now_us, struct event *ret)
 			ret->ended.at_us = now_us;
 		return true;
 	}
-	job = core->keep.n_reservations ? next_victim(core, &cause) : NULL;
-	if (job) {
-		*ret = stopping(job, cause, "");
-		ret->at_us = now_us;
+	if (stop_victim(core, now_us, ret))
 		return true;
-	}
 	booking = past_booking(core, now_us);
 	if (booking) {
 		*ret = (struct event){.type = EVENT_UNBOOKED, .at_us = now_us};
@@ -755,7 +763,40 @@ static us_t wake_after(const struct core *core, us_t now_us)
 
 us_t core_wake(const struct core *core)
 {
+	if (core->backlog)
+		return core->now_us;
 	return wake_after(core, core->looked_us > core->now_us ? core->looked_us : core->now_us);
+}
+
+bool core_has_backlog(const struct core *core)
+{
+	return core->backlog;
+}
+
+void core_set_decisions_max(struct core *core, uint32_t decisions_max)
+{
+	core->decisions_max = decisions_max;
+}
+
+/* The next of what is due, as long as the batch may hold more. Those who make room for a promise go with it all the same: it
+ * counts on when they are gone. */
+static bool next_due(struct core *core, us_t now_us, const struct step *step, struct event *ret)
+{
+	return step->decided < core->decisions_max ? decide(core, now_us, ret) : stop_victim(core, now_us, ret);
+}
+
+static void decide_due(struct core *core, us_t now_us, struct step *step)
+{
+	struct event event;
+
+	if (core->backlog && step->decided >= core->decisions_max)
+		return;
+	for (; next_due(core, now_us, step, &event); step->decided++, arena_reset(&core->scratch))
+		emit(core, &event, step);
+	event = (struct event){.type = EVENT_BACKLOG, .at_us = now_us};
+	event.backlog.more = step->decided >= core->decisions_max;
+	if (event.backlog.more || core->backlog)
+		emit(core, &event, step);
 }
 
 int core_step(struct core *core, const struct input *input, struct step *step, struct err *err)
@@ -766,7 +807,7 @@ int core_step(struct core *core, const struct input *input, struct step *step, s
 	int rc;
 
 	arena_reset(&core->scratch);
-	if (core->replayed)
+	if (core->replayed && !core->backlog)
 		pass_settle(core);
 	core->replayed = false;
 	core->looked_us = now_us;
@@ -780,8 +821,8 @@ int core_step(struct core *core, const struct input *input, struct step *step, s
 		return rc;
 	if (rc > 0)
 		emit(core, &event, step);
-	for (; decide(core, now_us, &event); arena_reset(&core->scratch))
-		emit(core, &event, step);
+	if (!core->backlog || input->type == INPUT_CLOCK)
+		decide_due(core, now_us, step);
 	return 0;
 }
 

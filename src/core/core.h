@@ -25,7 +25,8 @@ struct core;
 struct step {
 	struct buf events; /* encoded, in order */
 	uint32_t n_events;
-	us_t last_us; /* time of the last event; 0: none, so that a batch's first event carries its whole time */
+	uint32_t decided; /* of them what the core decided by itself: bounded, see core_has_backlog() */
+	us_t last_us;     /* time of the last event; 0: none, so that a batch's first event carries its whole time */
 	struct effect *effects;
 	uint32_t n_effects, effects_cap;
 	/* Of the latest core_step alone: */
@@ -40,6 +41,10 @@ struct step {
 /* An empty core. Never NULL. */
 struct core *core_new(void);
 struct core *core_free(struct core *core);
+
+/* How much is decided into one batch at most, 1 or more: core_new() sets DECISIONS_MAX. What is due past that is a backlog. */
+enum { DECISIONS_MAX = 5000 };
+void core_set_decisions_max(struct core *core, uint32_t decisions_max);
 
 /* Takes one input: decides, applies, and adds the events and effects to *step. Returns 0, or a negative code
  * with the reason in *err; then nothing has changed. */
@@ -67,6 +72,10 @@ us_t core_now(const struct core *core); /* time of the last event */
 /* When the state next changes by itself: when to call core_step again, with INPUT_CLOCK, if nothing comes in before; US_NEVER:
  * not at all. Cost: O(log n), and once after each event where jobs wait O(those that wait first). */
 us_t core_wake(const struct core *core);
+/* Whether more was due than may be decided into one batch. Steps with INPUT_CLOCK then go on with it, a batch at a time, and
+ * other inputs are taken without a decision, so that no input waits for more than a batch: core_wake() is now until all is
+ * decided. */
+bool core_has_backlog(const struct core *core);
 const struct config_spec *core_config(const struct core *core);
 const struct pool *core_pool(const struct core *core); /* NULL before the first EVENT_POOL */
 
@@ -199,9 +208,9 @@ void core_advise(const struct core *core, uint32_t job, const struct explanation
 /* What would be decided for a job if it were submitted now: its plan in the arena. start_us: now; or the start that it would be
  * promised, by bounds; or, where others would be stopped to make room for it, when they are gone at the latest, which is a grace
  * from now: it starts sooner if they are gone sooner. US_NEVER: can't be told. ret_stopped: how many would be stopped.
- * That is what happens if the same is submitted at that instant. A promised start then holds like any other: while no job comes
- * to stand before it (under fair, shares move with time), and what runs ends by its bound.
- * Returns 0, or what a submit would return. Reads only. */
+ * That is what happens if the same is submitted at that instant, and nothing else is due then (core_has_backlog). A promised
+ * start then holds like any other: while no job comes to stand before it (under fair, shares move with time), and what runs ends
+ * by its bound. Returns 0, or what a submit would return. Reads only. */
 int core_dry_run(const struct core *core, const struct job_spec *spec, us_t now_us, struct arena *arena, struct plan *ret,
                  uint32_t *ret_stopped, struct err *err);
 

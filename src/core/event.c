@@ -598,6 +598,17 @@ static void read_moving(struct reader *r, struct arena *arena, struct event *e)
 	}
 }
 
+static void put_backlog(struct buf *buf, const struct event *e)
+{
+	buf_put_u8(buf, e->backlog.more);
+}
+
+static void read_backlog(struct reader *r, struct arena *arena, struct event *e)
+{
+	(void)arena;
+	e->backlog.more = read_uint_max(r, 1);
+}
+
 typedef void read_fn(struct reader *r, struct arena *arena, struct event *event);
 
 /* before: reads version 1, where there is a version 2. */
@@ -626,6 +637,7 @@ static const struct {
 	[EVENT_AGED] = {"aged", 1, put_aged, read_aged},
 	[EVENT_EXTENDED] = {"extended", 1, put_extended, read_extended},
 	[EVENT_MOVING] = {"moving", 1, put_moving, read_moving},
+	[EVENT_BACKLOG] = {"backlog", 1, put_backlog, read_backlog},
 };
 
 void event_encode(const struct event *event, us_t previous_us, struct buf *buf)

@@ -31,6 +31,7 @@ enum event_type {
 	EVENT_AGED,       /* a job has run so long that it stands elsewhere: a level lower (las), open to preemption, or to a move */
 	EVENT_EXTENDED,   /* a job that was lent cards until somebody else's promise may keep them to its own bound */
 	EVENT_MOVING,     /* jobs that run are to start again on other cards, which are kept for them; each is then stopped */
+	EVENT_BACKLOG,    /* more was due than is decided into one batch, and waits for the next; or no more is */
 	EVENT_TYPE_COUNT
 };
 
@@ -263,6 +264,9 @@ struct event {
 			uint32_t n; /* 1 to MOVES_MAX */
 			struct move moves[MOVES_MAX];
 		} moving;
+		struct {
+			bool more;
+		} backlog;
 	};
 };
 

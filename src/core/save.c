@@ -9,15 +9,17 @@
 #include "base/mem.h"
 #include "core/state.h"
 
-/* Version 4 says of those that make room for a promise by which attempt. Where there are none a state is written as version 3
- * was: it keeps its digest. */
-enum { SAVE_VERSION = 4, SAVE_WITHOUT_ATTEMPTS = 3 };
+/* Version 4 says of those that make room for a promise by which attempt; 5 is the same of a state with a backlog. A state is
+ * written as the first version that has all it needs: it keeps its digest. */
+enum { SAVE_WITHOUT_ATTEMPTS = 3, SAVE_WITHOUT_BACKLOG = 4, SAVE_VERSION = 5 };
 
 static uint32_t save_version(const struct core *core)
 {
+	if (core->backlog)
+		return SAVE_VERSION;
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
 		if (core->keep.reservations[i]->n_victims)
-			return SAVE_VERSION;
+			return SAVE_WITHOUT_BACKLOG;
 	return SAVE_WITHOUT_ATTEMPTS;
 }
 
@@ -539,6 +541,7 @@ static uint32_t load_core(struct core *core, struct reader *r, struct arena *are
 	uint32_t version = (uint32_t)read_uint_max(r, SAVE_VERSION);
 
 	r->bad |= version < SAVE_WITHOUT_ATTEMPTS;
+	core->backlog = version > SAVE_WITHOUT_BACKLOG;
 	core->sequence = read_uint(r);
 	core->now_us = (us_t)read_uint_max(r, US_NEVER - 1);
 	r->bad |= config_spec_decode(r, CONFIG_VERSION, &core->config) < 0;

@@ -52,6 +52,7 @@ struct core {
 	struct outlook_bias outlook_bias;
 	struct arrivals arrivals; /* jobs submitted */
 	uint32_t last_submitted;  /* the job that came last: learned with the next, so that a dry run asks what a submit asks */
+	bool backlog;             /* more is due than was decided: core_has_backlog() */
 
 	/* Kept to be quick: follows from the state, and core_check() says so. */
 	struct queue queue;
@@ -78,6 +79,7 @@ struct core {
 	uint64_t relieved;       /* the same, of any quota */
 	uint64_t room_as_of;     /* the latest event that may have changed what is free or open */
 	struct shelf_room *room; /* by shelf */
+	uint32_t decisions_max;  /* no memo: of one batch */
 	uint64_t moves_looked;   /* no memo: at which count of `freed`, plus 1, nobody was to be moved; follows from the state between
 	                            steps */
 	bool replayed;           /* events were applied that this core didn't decide: see pass_settle() */
@@ -161,8 +163,8 @@ us_t pass_wake(const struct core *core, us_t now_us);
 us_t pass_stay_us(const struct core *core, const struct job *job);
 /* Whether jobs that wait first are promised anything, under this policy. */
 bool pass_promises(const struct core *core);
-/* Of a state that was loaded or replayed: between steps all has been decided, so for every class others have been asked to make
- * room. Without that a core that was loaded would ask them at another time than one that went on. Cost: O(classes). */
+/* Of a state that was loaded or replayed, without a backlog: all has been decided, so for every class others have been asked to
+ * make room. Without that a core that was loaded would ask them at another time than one that went on. Cost: O(classes). */
 void pass_settle(struct core *core);
 /* The order of buckets at an instant. */
 void pass_sort(struct core *core, us_t now_us);

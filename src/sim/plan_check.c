@@ -659,6 +659,7 @@ int plan_check_event(struct plan_check *c, const struct event *event, struct err
 	case EVENT_EXTENDED: return take_extended(c, event->extended.job, event->extended.until_us, err);
 	case EVENT_AGED: return take_aged(c, event->aged.job, event->aged.preemptible, err);
 	case EVENT_ELIGIBLE:
+	case EVENT_BACKLOG:
 	case EVENT_TYPE_COUNT: break;
 	}
 	return 0;

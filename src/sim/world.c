@@ -296,8 +296,10 @@ static int close_batch(struct world *world, struct err *err)
 
 static int step_once(struct world *world, const struct input *input, struct err *err)
 {
-	int code = core_step(world->core, input, &world->step, err);
+	int code;
 
+	world->step.decided = 0; /* its batches are of many turns */
+	code = core_step(world->core, input, &world->step, err);
 	if (code < 0)
 		return code;
 	if (world->config.see)
@@ -389,7 +391,7 @@ static bool still_live(const struct world *world, const struct due *due)
 	return job && job_is_live(job) && job->attempt == due->attempt;
 }
 
-static int settle(struct world *world, struct err *err)
+static int take_answers(struct world *world, struct err *err)
 {
 	while (world->answers_at < world->answers_len) {
 		struct due due = world->answers[world->answers_at++];
@@ -399,6 +401,20 @@ static int settle(struct world *world, struct err *err)
 			return code;
 	}
 	world->answers_at = world->answers_len = 0;
+	return 0;
+}
+
+/* Until nothing more is due at this instant. */
+static int settle(struct world *world, struct err *err)
+{
+	int code = take_answers(world, err);
+
+	while (code == 0 && core_has_backlog(world->core)) {
+		code = step_once(world, &(struct input){.type = INPUT_CLOCK, .now_us = world->now_us}, err);
+		code = code < 0 ? code : take_answers(world, err);
+	}
+	if (code < 0)
+		return code;
 	if (world->config.settled)
 		world->config.settled(world->config.ctx, world->core, world->now_us);
 	return 0;

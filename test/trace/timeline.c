@@ -341,6 +341,7 @@ static void see(void *ctx, const struct core *core, const struct event *event)
 	case EVENT_ATTEMPT:
 	case EVENT_BOUND:
 	case EVENT_FORGOTTEN:
+	case EVENT_BACKLOG:
 	case EVENT_TYPE_COUNT: break;
 	}
 }

@@ -56,6 +56,7 @@ struct world {
 	struct buf journal; /* every batch so far, one behind the other */
 	size_t batch[4096]; /* where each begins in it */
 	uint32_t n_batches;
+	uint32_t decisions_max; /* of one batch, which is a step here; 0: as many as usual */
 	us_t now_us;
 	struct err err;
 };
@@ -105,6 +106,8 @@ static inline struct core *world_copy(const struct world *w)
 	core_save(w->core, &bytes);
 	if (core_load(bytes.data, bytes.len, &copy, &err) < 0)
 		fail_msg("a state doesn't load: %s", err.text);
+	if (w->decisions_max)
+		core_set_decisions_max(copy, w->decisions_max);
 	buf_done(&bytes);
 	return copy;
 }
@@ -188,7 +191,7 @@ static inline int world_step(struct world *w, struct input in)
 		if (core_apply(w->follower, w->step.events.data, w->step.events.len, world_see, w, &err) < 0)
 			fail_msg("the follower refuses: %s", err.text);
 	}
-	if (rc == 0 && core_wake(w->core) <= core_now(w->core)) { /* what was due is done */
+	if (rc == 0 && !core_has_backlog(w->core) && core_wake(w->core) <= core_now(w->core)) { /* what was due is done */
 		uint32_t held_by;
 		const struct plan *plan = first_reservation(w->core, &held_by);
 
@@ -223,6 +226,13 @@ static inline struct world *world_of(const struct pool_spec *spec, struct config
 	return w;
 }
 
+/* From now on so much is decided into a batch: 1 or more. */
+static inline void world_decide_at_most(struct world *w, uint32_t decisions_max)
+{
+	w->decisions_max = decisions_max;
+	core_set_decisions_max(w->core, decisions_max);
+}
+
 static inline struct world *world_new(const struct pool_spec *spec)
 {
 	return world_of(spec, config_default());
@@ -242,6 +252,13 @@ static inline void world_tick(struct world *w, us_t by_us)
 {
 	w->now_us += by_us;
 	world_step(w, (struct input){.type = INPUT_CLOCK});
+}
+
+/* Until nothing more is due. */
+static inline void world_catch_up(struct world *w)
+{
+	while (core_has_backlog(w->core))
+		world_tick(w, 0);
 }
 
 /* ---- Jobs ---- */

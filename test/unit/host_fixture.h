@@ -276,8 +276,8 @@ static inline void waited_end(struct waited *w)
 }
 
 /* A job of `nodes` nodes with 8 cards each; secret and key: NULL for none. */
-static inline void submit_begin(struct fixture *f, struct waited *w, uint32_t nodes, const char *run,
-                                const struct variable *secret, const uint8_t *key)
+static inline void submit_fill(struct waited *w, uint32_t nodes, const char *run, const struct variable *secret,
+                               const uint8_t *key)
 {
 	struct payload payload = {.setup = "", .run = run, .workdir = "", .output = "", .error = "", .checkpoint_signal = ""};
 
@@ -303,6 +303,12 @@ static inline void submit_begin(struct fixture *f, struct waited *w, uint32_t no
 	                                .n_secrets = secret ? 1 : 0,
 	                                .idempotency = key};
 	w->call = (struct service_call){.type = SERVICE_SUBMIT, .items = &w->item, .n_items = 1};
+}
+
+static inline void submit_begin(struct fixture *f, struct waited *w, uint32_t nodes, const char *run,
+                                const struct variable *secret, const uint8_t *key)
+{
+	submit_fill(w, nodes, run, secret, key);
 	waited_begin(f, w);
 }
 

@@ -1102,6 +1102,50 @@ static void test_dry_run_among_shares(void **state)
 	world_free(w);
 }
 
+/* ---- More due than is decided into one batch ---- */
+
+static void test_backlog(void **state)
+{
+	struct world *w = usual_world();
+	struct event e;
+	struct arena arena = {0};
+	uint32_t array, urgent;
+
+	(void)state;
+	world_decide_at_most(w, 3);
+	array = world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 7, 1}});
+	assert_int_equal(count_events(w, EVENT_PLACED), 3);
+	assert_true(find_event(w, EVENT_BACKLOG, 0, &arena, &e) && e.backlog.more);
+	assert_true(core_has_backlog(w->core));
+	assert_int_equal(core_wake(w->core), w->now_us);
+	world_report(w, core_element(w->core, array, 0)->id, ATTEMPT_HELD, CAUSE_NONE, 0); /* taken, and its effect is sent */
+	assert_int_equal(w->step.n_events, 1);
+	assert_int_equal(w->step.n_effects, 1);
+	urgent = world_submit(w, (struct want){.cards_milli = 1000, .priority = 900});
+	assert_int_equal(w->step.n_events, 1); /* what is due first isn't decided yet, and this has to wait for it too */
+	assert_state(w, urgent, JOB_QUEUED);
+	assert_int_equal(world_cancel(w, 77), ERR_NOT_FOUND);
+	assert_true(core_has_backlog(w->core));
+	world_tick(w, 0);
+	assert_int_equal(count_events(w, EVENT_PLACED), 3);
+	assert_int_equal(count_events(w, EVENT_BACKLOG), 1);
+	assert_state(w, urgent, JOB_STAGE_IN); /* it goes first */
+	assert_int_equal(job_of(w, array)->array->taken, 5);
+	assert_int_equal(world_cancel(w, array), 0);
+	assert_int_equal(w->step.n_events, 1);
+	assert_state(w, core_element(w->core, array, 0)->id, JOB_STAGE_IN);
+	world_tick(w, 0);
+	assert_int_equal(count_events(w, EVENT_STOPPING), 3);
+	world_tick(w, 0);
+	assert_int_equal(count_events(w, EVENT_STOPPING), 2);
+	assert_true(find_event(w, EVENT_BACKLOG, 0, &arena, &e) && !e.backlog.more);
+	assert_false(core_has_backlog(w->core));
+	assert_true(core_wake(w->core) > w->now_us);
+	assert_int_equal(job_of(w, array)->array->taken, 5); /* no more were taken */
+	arena_done(&arena);
+	world_free(w);
+}
+
 /* ---- Effects again, after a restart ---- */
 
 static void test_outstanding(void **state)
@@ -1292,23 +1336,33 @@ static void random_config(struct rng *rng, struct world *w)
 	world_config(w, config);
 }
 
+/* In days of small batches without a dry run: it answers for a state with nothing due. */
+static uint32_t random_submit(struct rng *rng, struct world *w, uint32_t last)
+{
+	struct want want;
+
+	if (!w->decisions_max)
+		world_tick(w, 0); /* what is due comes first */
+	want = random_want(rng, w, last);
+	for (uint32_t i = 0; i < want.n_on; i++) /* one that left can't be named any more */
+		if (!core_job(w->core, want.on[i].job))
+			want.n_on = i;
+	if (!w->decisions_max)
+		return submit_as_told(w, &want);
+	return world_try(w, want) == 0 ? w->step.job : 0;
+}
+
 static void random_step(struct rng *rng, struct world *w, uint32_t *last)
 {
 	uint32_t dice = below(rng, 100), id;
 	struct random_pool pool;
-	struct want want;
 
 	w->now_us += chance(rng, 60) ? 0 : below(rng, 12) * US_SECOND;
 	if (chance(rng, 10) && core_wake(w->core) != US_NEVER && core_wake(w->core) > w->now_us &&
 	    core_wake(w->core) < w->now_us + US_HOUR)
 		w->now_us = core_wake(w->core);
 	if (dice < 35) {
-		world_tick(w, 0); /* a dry run answers for the state as it is: what is due comes first */
-		want = random_want(rng, w, *last);
-		for (uint32_t i = 0; i < want.n_on; i++) /* one that left can't be named any more */
-			if (!core_job(w->core, want.on[i].job))
-				want.n_on = i;
-		id = submit_as_told(w, &want);
+		id = random_submit(rng, w, *last);
 		*last = id ? id : *last;
 	} else if (dice < 80) {
 		random_report(rng, w);
@@ -1338,8 +1392,10 @@ static void wind_up(struct world *w)
 		id = job->id;
 		world_cancel(w, id);
 	}
+	world_catch_up(w);
 	while ((id = random_live(&rng, w)))
 		world_report(w, id, ATTEMPT_ENDED, CAUSE_CANCEL, 143);
+	world_catch_up(w);
 	for (const struct job *job = core_job_after(w->core, 0); job; job = core_job_after(w->core, job->id))
 		assert_true(job_is_over(job));
 	for (uint32_t s = 0; s < core_pool(w->core)->n_shelves; s++)
@@ -1360,7 +1416,8 @@ static void check_nobody_missed(const struct world *w)
 	}
 }
 
-static void one_day(uint64_t seed)
+/* decisions_max: of one batch, so that much comes in while more is due; 0: as many as usual. */
+static void one_day(uint64_t seed, uint32_t decisions_max)
 {
 	struct rng rng = {seed};
 	struct random_pool pool;
@@ -1369,29 +1426,34 @@ static void one_day(uint64_t seed)
 
 	random_pool(&rng, &pool);
 	w = world_new(&pool.spec);
+	if (decisions_max)
+		world_decide_at_most(w, decisions_max);
 	for (int i = 0; i < 120; i++) {
 		random_step(&rng, w, &last);
+		if (decisions_max && chance(&rng, 70))
+			continue;
 		world_tick(w, 0); /* what was due at this time, if the step was refused */
+		world_catch_up(w);
 		check_nobody_missed(w);
 	}
 	wind_up(w);
 	world_free(w);
 }
 
+/* Each seed's day, and one of small batches. */
 static void test_random_days(void **state)
 {
 	const char *seed = getenv("SUAN_TEST_SEED");
 	const char *trace = getenv("SUAN_TEST_TRACE");
 
 	(void)state;
-	if (seed) {
-		one_day(strtoull(seed, NULL, 10));
-		return;
-	}
-	for (uint64_t s = 1; s <= 300; s++) {
+	for (uint64_t s = seed ? strtoull(seed, NULL, 10) : 1, last = seed ? s : 300; s <= last; s++) {
 		if (trace)
 			fprintf(stderr, "seed %u\n", (unsigned)s);
-		one_day(s);
+		one_day(s, 0);
+		if (trace)
+			fprintf(stderr, "seed %u, small batches\n", (unsigned)s);
+		one_day(s, 1 + (uint32_t)(s % 3));
 	}
 }
 
@@ -1434,6 +1496,7 @@ int main(void)
 		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_dry_run),
 		cmocka_unit_test(test_dry_run_among_shares),
+		cmocka_unit_test(test_backlog),
 		cmocka_unit_test(test_outstanding),
 		cmocka_unit_test(test_random_days),
 	};

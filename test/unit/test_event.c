@@ -327,6 +327,12 @@ static void any_aged(struct rng *rng, struct arena *arena, struct event *e)
 	e->aged.movable = chance(rng, 50);
 }
 
+static void any_backlog(struct rng *rng, struct arena *arena, struct event *e)
+{
+	(void)arena;
+	e->backlog.more = chance(rng, 50);
+}
+
 static void any_moving(struct rng *rng, struct arena *arena, struct event *e)
 {
 	e->moving.n = 1 + below(rng, MOVES_MAX);
@@ -521,6 +527,11 @@ static void same_aged(const struct event *a, const struct event *b)
 	same(aged.job), same(aged.level), same(aged.preemptible), same(aged.movable);
 }
 
+static void same_backlog(const struct event *a, const struct event *b)
+{
+	same(backlog.more);
+}
+
 static void same_moving(const struct event *a, const struct event *b)
 {
 	same(moving.n);
@@ -556,6 +567,7 @@ static const struct {
 	{EVENT_AGED, any_aged, same_aged},
 	{EVENT_EXTENDED, any_extended, same_extended},
 	{EVENT_MOVING, any_moving, same_moving},
+	{EVENT_BACKLOG, any_backlog, same_backlog},
 };
 
 static void there_and_back(const struct event *event, us_t previous_us, size_t type)

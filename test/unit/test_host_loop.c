@@ -397,6 +397,69 @@ static void test_many_threads(void **state)
 	assert_true(stats.commits < 400); /* many to one commit */
 }
 
+/* ---- More due than is decided into one batch ---- */
+
+enum { MANY = 3 * DECISIONS_MAX };
+
+struct placings {
+	uint32_t all, most; /* most: in one batch */
+	bool behind;        /* the journal says that there was a backlog */
+};
+
+static int count_placings(void *ctx, const struct batch *batch)
+{
+	struct reader r = reader_of(batch->events, batch->len);
+	struct placings *p = ctx;
+	struct arena arena = {0};
+	struct event e;
+	uint32_t n = 0;
+
+	for (us_t previous = 0; r.at != r.end; previous = e.at_us) {
+		assert_int_equal(event_decode(&r, previous, &arena, &e), 0);
+		n += e.type == EVENT_PLACED;
+		p->behind |= e.type == EVENT_BACKLOG;
+	}
+	arena_done(&arena);
+	p->all += n;
+	p->most = n > p->most ? n : p->most;
+	return 0;
+}
+
+static uint32_t count_active(struct fixture *f)
+{
+	const struct core *core = f->service->ops->read_begin(f->service, false);
+	uint32_t n = core_jobs_in_state(core, JOB_ACTIVE);
+
+	f->service->ops->read_end(f->service);
+	return n;
+}
+
+/* An array that could all start at once is taken, and then starts bit by bit: no commit has more of it than a batch may hold; a
+ * restart in the middle goes on by itself. */
+static void test_backlog(void **state)
+{
+	struct fixture *f = *state;
+	struct range all = {0, MANY - 1, 1};
+	struct placings placings = {0};
+	struct waited w;
+
+	submit_fill(&w, 1, "x", NULL, NULL);
+	w.request = (struct request_spec){.speed_milli = 1000};
+	w.spec.array = &all;
+	w.spec.n_array = 1;
+	waited_begin(f, &w);
+	waited_end(&w);
+	assert_int_equal(w.item.code, 0);
+	f->host = host_close(f->host);
+	open_host(f);
+	while (count_active(f) < MANY + 1) /* and the array itself */
+		usleep(1000);
+	assert_int_equal(f->store->ops->read(f->store, 1, count_placings, &placings, &f->err), 0);
+	assert_int_equal(placings.all, MANY);
+	assert_true(placings.most <= DECISIONS_MAX);
+	assert_true(placings.behind);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -404,7 +467,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_run),     TEST(test_run_at_once), TEST(test_cancel),    TEST(test_refused),      TEST(test_key),
 		TEST(test_secrets), TEST(test_full),        TEST(test_full_stop), TEST(test_restart),      TEST(test_hold_again),
-		TEST(test_erase),   TEST(test_tampered),    TEST(test_events),    TEST(test_many_threads),
+		TEST(test_erase),   TEST(test_tampered),    TEST(test_events),    TEST(test_many_threads), TEST(test_backlog),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

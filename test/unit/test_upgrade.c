@@ -218,6 +218,21 @@ static void move(struct world *w)
 	end(w, job, 0);
 }
 
+/* More is due than is decided into one batch. */
+static void fall_behind(struct world *w)
+{
+	uint32_t array;
+
+	world_decide_at_most(w, 2);
+	array = world_submit(w, (struct want){.cards_milli = 100, .array = {0, 4, 1}});
+	assert_true(core_has_backlog(w->core));
+	world_catch_up(w);
+	world_decide_at_most(w, DECISIONS_MAX);
+	world_cancel(w, array);
+	for (uint32_t i = 0; i < 5; i++)
+		world_report(w, core_element(w->core, array, i)->id, ATTEMPT_ENDED, CAUSE_CANCEL, 143);
+}
+
 static void change_the_pool(struct world *w)
 {
 	struct line_spec fewer[2] = {lines[0], lines[1]};
@@ -296,6 +311,7 @@ static void write_corpus(const char *dir)
 	operate(w);
 	lend(w);
 	move(w);
+	fall_behind(w);
 	change_the_pool(w);
 	live_a_day(w, 5);
 	if (store_open(dir, &store, &err) < 0)
