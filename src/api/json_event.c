@@ -199,6 +199,8 @@ static void put_backlog(json_t *json, const struct core *core, const struct even
 {
 	(void)core;
 	put(json, "more", json_boolean(event->backlog.more));
+	put(json, "unmoved", json_boolean(event->backlog.unmoved));
+	put(json, "unhelped", json_jobs_of(event->backlog.unhelped, event->backlog.n_unhelped));
 }
 
 static void (*const puts_of[EVENT_TYPE_COUNT])(json_t *json, const struct core *core, const struct event *event) = {

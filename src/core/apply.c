@@ -619,13 +619,10 @@ static void apply_forgotten(struct core *core, const struct event *e)
 	core->jobs[e->forgotten.job] = job_free(&core->memory, job); /* its id goes with it */
 }
 
-/* Where more is due everybody is looked at again: a core that is loaded then doesn't know either who was found unable to start.
- */
 static void apply_backlog(struct core *core, const struct event *e)
 {
 	core->backlog = e->backlog.more;
-	if (core->backlog)
-		came_free_all(core);
+	pass_know(core, &e->backlog);
 }
 
 /* Whether an event leaves what is free of the nodes, and open to whom, as it was. */
@@ -687,6 +684,7 @@ static void index_pool(struct core *core, bool pool_changed)
 	core->room = mem_new(core->pool->n_shelves, sizeof *core->room);
 	empty_live(core);
 	sorted_done(&core->ends);
+	sorted_done(&core->leaving);
 	core->victims = core->movers = (struct tree){0};
 	outlook_init(&core->outlook, core->pool);
 	index_keep(core);

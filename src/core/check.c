@@ -64,6 +64,18 @@ static void check_ends(const struct core *core)
 	}
 }
 
+static void check_leaving(const struct core *core)
+{
+	uint32_t leaving = 0;
+
+	sorted_check(&core->leaving);
+	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id)) {
+		assert(job->running->leaves == (job->state == JOB_CLEANUP && job_holds_counted(core, job)));
+		leaving += job->running->leaves;
+	}
+	assert(leaving == core->leaving.count);
+}
+
 /* What jobs without a bound hold, added up once more. */
 static void check_endless(const struct core *core)
 {
@@ -133,6 +145,7 @@ void core_check(const struct core *core)
 	sorted_check(&core->timers);
 	sorted_check(&core->over);
 	check_ends(core);
+	check_leaving(core);
 	check_endless(core);
 	check_capacity(core);
 	check_tenants(core);

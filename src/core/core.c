@@ -34,6 +34,7 @@ struct core *core_free(struct core *core)
 	sorted_done(&core->timers);
 	sorted_done(&core->over);
 	sorted_done(&core->ends);
+	sorted_done(&core->leaving);
 	capacity_done(&core->capacity);
 	capacity_done(&core->empty);
 	queue_done(&core->queue);
@@ -88,7 +89,7 @@ static void add_effects_of(const struct core *core, const struct event *e, struc
 	case EVENT_PLACED: add_effect(step, EFFECT_HOLD, core->jobs[e->placed.job], CAUSE_NONE); break;
 	case EVENT_ATTEMPT:
 		job = core->jobs[e->attempt.job];
-		if (e->attempt.state == ATTEMPT_HELD && job->state != JOB_CLEANUP)
+		if (e->attempt.state == ATTEMPT_HELD && !core_is_stopping(core, job))
 			add_effect(step, EFFECT_RELEASE, job, CAUSE_NONE);
 		break;
 	case EVENT_STOPPING:
@@ -122,6 +123,8 @@ void core_outstanding(const struct core *core, struct step *step)
 	for (const struct job *job = core_live_after(core, 0); job; job = core_live_after(core, job->id)) {
 		if (job->state == JOB_CLEANUP)
 			add_effect(step, EFFECT_KILL, job, job->cause);
+		else if (core_is_stopping(core, job))
+			continue;
 		else if (job->attempt_state == ATTEMPT_INTENT)
 			add_effect(step, EFFECT_HOLD, job, CAUSE_NONE);
 		else if (job->attempt_state == ATTEMPT_HELD)
@@ -315,7 +318,8 @@ static int take_cancel(const struct core *core, const struct input *in, struct a
 	(void)step;
 	if (!job)
 		return err_set(err, ERR_NOT_FOUND, "job", "%" PRIu32 ": there is no such job", in->cancel.job);
-	if (job_is_over(job) || (job->state == JOB_CLEANUP && !waits_again(job)))
+	if (job_is_over(job) || (job->state == JOB_CLEANUP && !waits_again(job)) ||
+	    (job->array && job->array->over == job->array->count))
 		return 0;
 	if (job_is_live(job) || job->array) {
 		*ret = stopping(job, CAUSE_CANCEL, in->who);
@@ -484,29 +488,35 @@ static int take_unbook(const struct core *core, const struct input *in, struct a
 
 /* ---- Reports ---- */
 
+/* Whether an attempt is over for its node, which in a backlog it may not have been told yet. */
+static bool node_failed(const struct core *core, const struct job *job)
+{
+	return job->state == JOB_CLEANUP ? job->cause == CAUSE_NODE : core->backlog && job_lost_node(core, job);
+}
+
 /* What becomes of a job whose attempt is over: what made room waits again, however it ended, for a script that saves its work and
  * exits with 0 isn't done; then its own success counts, whatever was asked meanwhile; then what was asked; then, for what was
  * lost unasked and may run again, the queue. */
-static enum job_state what_then(const struct job *job, const struct report *r, enum cause cause)
+static enum job_state what_then(const struct core *core, const struct job *job, const struct report *r, enum cause cause)
 {
-	bool node_failed = job->state == JOB_CLEANUP && job->cause == CAUSE_NODE;
-
 	if (job->state == JOB_CLEANUP && cause_makes_room(job->cause))
 		return JOB_QUEUED;
 	if (r->state == ATTEMPT_ENDED && cause == CAUSE_EXIT && r->exit_code == 0)
 		return JOB_COMPLETED;
 	if (cause == CAUSE_CANCEL || job->cause == CAUSE_CANCEL)
 		return JOB_CANCELED;
-	if (((r->state == ATTEMPT_LOST && job->state != JOB_CLEANUP) || node_failed) && job->rerun_when_lost &&
+	if (((r->state == ATTEMPT_LOST && job->state != JOB_CLEANUP) || node_failed(core, job)) && job->rerun_when_lost &&
 	    job->restarts_left > 0)
 		return JOB_QUEUED;
 	return JOB_FAILED;
 }
 
-static enum cause cause_of(const struct job *job, const struct report *r)
+static enum cause cause_of(const struct core *core, const struct job *job, const struct report *r)
 {
-	if (job->state == JOB_CLEANUP && (cause_makes_room(job->cause) || job->cause == CAUSE_NODE))
+	if (job->state == JOB_CLEANUP && cause_makes_room(job->cause))
 		return job->cause;
+	if (node_failed(core, job))
+		return CAUSE_NODE;
 	if (r->state == ATTEMPT_LOST)
 		return CAUSE_LOST;
 	if (r->state == ATTEMPT_REFUSED)
@@ -516,9 +526,9 @@ static enum cause cause_of(const struct job *job, const struct report *r)
 	return r->cause == CAUSE_NONE ? CAUSE_EXIT : r->cause;
 }
 
-static void take_end(const struct job *job, const struct report *r, us_t at_us, struct event *ret)
+static void take_end(const struct core *core, const struct job *job, const struct report *r, us_t at_us, struct event *ret)
 {
-	enum cause cause = cause_of(job, r);
+	enum cause cause = cause_of(core, job, r);
 
 	ret->type = EVENT_ENDED;
 	ret->ended = (struct ended){
@@ -529,7 +539,7 @@ static void take_end(const struct job *job, const struct report *r, us_t at_us, 
 		.exit_code = r->exit_code,
 		.rank = r->rank < job->plan.n_tasks ? r->rank : 0,
 		.at_us = at_us,
-		.then = what_then(job, r, cause),
+		.then = what_then(core, job, r, cause),
 		.note = r->note ? r->note : "",
 	};
 }
@@ -551,7 +561,7 @@ static int take_report(const struct core *core, const struct input *in, struct a
 	at_us = at_us < job->placed_us ? job->placed_us : at_us;
 	at_us = job->started_us != US_NEVER && at_us < job->started_us ? job->started_us : at_us;
 	if (r->state >= ATTEMPT_ENDED) {
-		take_end(job, r, at_us, ret);
+		take_end(core, job, r, at_us, ret);
 		return 1;
 	}
 	ret->type = EVENT_ATTEMPT;
@@ -794,7 +804,8 @@ static void decide_due(struct core *core, us_t now_us, struct step *step)
 	for (; next_due(core, now_us, step, &event); step->decided++, arena_reset(&core->scratch))
 		emit(core, &event, step);
 	event = (struct event){.type = EVENT_BACKLOG, .at_us = now_us};
-	event.backlog.more = step->decided >= core->decisions_max;
+	if (step->decided >= core->decisions_max)
+		event.backlog = pass_found(core, &core->scratch);
 	if (event.backlog.more || core->backlog)
 		emit(core, &event, step);
 }

@@ -107,6 +107,8 @@ const struct group *core_job_group(const struct core *core, const struct job *jo
 /* What is free now, node by node: capacity.h. Borrowed; valid once there is a pool. */
 const struct capacity *core_capacity(const struct core *core);
 bool core_centre_silent(const struct core *core, uint32_t centre);
+/* Whether a job is being stopped, or is an element of an array that is. */
+bool core_is_stopping(const struct core *core, const struct job *job);
 /* The state to show: the job's, or unknown where its centre is silent, or has left the pool. */
 enum job_state core_job_state(const struct core *core, const struct job *job);
 /* What is kept for jobs that wait, in the order in which it was promised: reservation.h. Borrowed until the next step. */

@@ -598,15 +598,35 @@ static void read_moving(struct reader *r, struct arena *arena, struct event *e)
 	}
 }
 
+void backlog_encode(const struct backlog *backlog, struct buf *buf)
+{
+	buf_put_u8(buf, backlog->more);
+	buf_put_u8(buf, backlog->unmoved);
+	buf_put_uint(buf, backlog->n_unhelped);
+	for (uint32_t i = 0; i < backlog->n_unhelped; i++)
+		buf_put_uint(buf, backlog->unhelped[i]);
+}
+
+void backlog_decode(struct reader *r, struct arena *arena, struct backlog *backlog)
+{
+	uint32_t *unhelped;
+
+	backlog->more = read_uint_max(r, 1);
+	backlog->unmoved = read_uint_max(r, 1);
+	backlog->n_unhelped = read_count(r);
+	backlog->unhelped = unhelped = arena_new(arena, backlog->n_unhelped, sizeof *unhelped);
+	for (uint32_t i = 0; i < backlog->n_unhelped; i++)
+		unhelped[i] = read_u32(r);
+}
+
 static void put_backlog(struct buf *buf, const struct event *e)
 {
-	buf_put_u8(buf, e->backlog.more);
+	backlog_encode(&e->backlog, buf);
 }
 
 static void read_backlog(struct reader *r, struct arena *arena, struct event *e)
 {
-	(void)arena;
-	e->backlog.more = read_uint_max(r, 1);
+	backlog_decode(r, arena, &e->backlog);
 }
 
 typedef void read_fn(struct reader *r, struct arena *arena, struct event *event);

@@ -193,6 +193,16 @@ struct booked {
 	us_t from_us, until_us;
 };
 
+/* More is due than was decided, or no more is. */
+struct backlog {
+	bool more;
+	/* Where more is, what was found out so far and follows from no other event: that nobody is to be moved; and for whose classes
+	 * nobody is to make room, by their first jobs, in order. */
+	bool unmoved;
+	uint32_t n_unhelped;
+	const uint32_t *unhelped;
+};
+
 struct event {
 	enum event_type type;
 	us_t at_us;
@@ -264,9 +274,7 @@ struct event {
 			uint32_t n; /* 1 to MOVES_MAX */
 			struct move moves[MOVES_MAX];
 		} moving;
-		struct {
-			bool more;
-		} backlog;
+		struct backlog backlog;
 	};
 };
 
@@ -287,6 +295,8 @@ void plan_keep(struct plan *to, const struct plan *from);
 void plan_drop(struct plan *plan);
 void booked_encode(const struct booked *booked, struct buf *buf);
 void booked_decode(struct reader *r, struct arena *arena, struct booked *booked);
+void backlog_encode(const struct backlog *backlog, struct buf *buf);
+void backlog_decode(struct reader *r, struct arena *arena, struct backlog *backlog);
 void group_encode(const struct group *group, struct buf *buf);
 void group_decode(struct reader *r, struct arena *arena, struct group *group);
 

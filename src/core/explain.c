@@ -69,12 +69,14 @@ static void count_room(const struct core *core, const struct shape *shape, struc
 	}
 }
 
+/* The first that it waits for; of one that is about to be canceled for it, that failed. */
 static uint32_t first_dependency(const struct core *core, const struct job *job)
 {
 	for (uint32_t i = 0; i < job->extra->n_dependencies; i++) {
-		const struct job *on = core_job(core, job->extra->dependencies[i].job);
+		const struct dependency_spec *d = &job->extra->dependencies[i];
+		const struct job *on = core_job(core, d->job);
 
-		if (on && !job_is_over(on))
+		if (on && (job->doomed ? d->when == AFTER_OK && job_is_over(on) && on->state != JOB_COMPLETED : !job_is_over(on)))
 			return on->id;
 	}
 	return 0;
@@ -271,7 +273,7 @@ static uint32_t who_booked(const struct core *core, const struct plan *plan)
 	for (uint32_t i = 0; i < core->n_bookings; i++) {
 		const struct booking *b = core->bookings[i];
 
-		for (uint32_t k = 0; b->from_us < plan->until_us && k < b->n_ranges; k++)
+		for (uint32_t k = 0; b->from_us < plan->until_us && b->until_us > plan->start_us && k < b->n_ranges; k++)
 			for (uint32_t n = 0; n < plan->n_tasks; n++)
 				if (plan->tasks[n].centre == b->centre && plan->tasks[n].node >= b->ranges[k].first &&
 				    plan->tasks[n].node <= b->ranges[k].last)
@@ -350,7 +352,7 @@ static enum reason why(const struct core *core, const struct job *job, us_t now_
 		return REASON_DEPENDENCY;
 	}
 	if (!job->eligible)
-		return REASON_BEGIN;
+		return job->begin_us > now_us ? REASON_BEGIN : REASON_QUEUE;
 	if (job->array && job->array->parallel_max && job->array->live >= job->array->parallel_max)
 		return REASON_ARRAY;
 	if (shape->never)

@@ -245,7 +245,7 @@ bool apply_fits(const struct core *core, const struct event *e)
 	case EVENT_MOVING: return moving_fits(core, e);
 	case EVENT_FORGOTTEN: job = known_job(core, e->forgotten.job); return job && job_is_over(job);
 	case EVENT_CENTRE: return e->centre.centre < core->centres.count;
-	case EVENT_BACKLOG: return e->backlog.more || core->backlog;
+	case EVENT_BACKLOG: return pass_may_know(core, &e->backlog);
 	default: return true;
 	}
 }

@@ -63,6 +63,7 @@ struct running {
 	struct job *job;
 	uint32_t n_tasks;            /* tenants */
 	bool in_line;                /* it stands among the victims */
+	bool leaves;                 /* it stands among those that leave */
 	uint64_t rank;               /* as it stands there */
 	struct tree_node in_victims; /* where it may be preempted: the first to go first */
 	struct mover *movers;        /* where it may be moved: by kind that it could be moved to */

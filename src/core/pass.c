@@ -11,6 +11,7 @@
  * those be looked at again that could use it. With time alone nobody can start who couldn't, so that is a memo. But whom others
  * would make room for changes with time too (what is promised or booked for later is past, or comes near). That isn't watched:
  * others are asked for a class when a job comes to stand first in it, and when something came about where it looks. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -375,6 +376,68 @@ void pass_settle(struct core *core)
 		if (class && !core->queue.shapes[class->shape]->never)
 			class->unhelped = help_stamp_of(core, core->queue.lanes[class->lane]) + 1;
 	}
+}
+
+/* Whether nobody is to make room for a class that somebody could make room for. */
+static bool is_unhelped(const struct core *core, const struct job_class *class)
+{
+	const struct lane *lane;
+
+	if (!class || core->queue.shapes[class->shape]->never)
+		return false;
+	lane = core->queue.lanes[class->lane];
+	return class->unhelped == help_stamp_of(core, lane) + 1 && may_preempt(core, core->queue.buckets[lane->bucket]);
+}
+
+static int compare_jobs(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+struct backlog pass_found(const struct core *core, struct arena *arena)
+{
+	uint32_t *unhelped = arena_new(arena, core->queue.n_classes, sizeof *unhelped), n = 0;
+
+	for (uint32_t i = 0; i < core->queue.n_classes; i++)
+		if (is_unhelped(core, core->queue.classes[i]))
+			unhelped[n++] = class_first(core->queue.classes[i])->id;
+	qsort(unhelped, n, sizeof *unhelped, compare_jobs);
+	return (struct backlog){.more = true,
+	                        .unmoved = !core->movers.count || core->moves_looked == core->freed + 1,
+	                        .n_unhelped = n,
+	                        .unhelped = unhelped};
+}
+
+/* The class that a job is the first of, if any of it could start some day; or NULL. */
+static struct job_class *class_led_by(const struct core *core, uint32_t id)
+{
+	const struct job *job = core_job(core, id);
+	struct job_class *class = job && queue_has(&core->queue, job) ? core->queue.classes[job->queue_class - 1] : NULL;
+
+	return class && !core->queue.shapes[class->shape]->never && class_first(class) == job ? class : NULL;
+}
+
+bool pass_may_know(const struct core *core, const struct backlog *found)
+{
+	if (!found->more)
+		return core->backlog && !found->unmoved && !found->n_unhelped;
+	for (uint32_t i = 0; i < found->n_unhelped; i++)
+		if (!class_led_by(core, found->unhelped[i]))
+			return false;
+	return true;
+}
+
+void pass_know(struct core *core, const struct backlog *found)
+{
+	for (uint32_t i = 0; i < found->n_unhelped; i++) {
+		struct job_class *class = class_led_by(core, found->unhelped[i]);
+
+		class->unhelped = help_stamp_of(core, core->queue.lanes[class->lane]) + 1;
+	}
+	if (found->unmoved)
+		core->moves_looked = core->freed + 1;
 }
 
 /* ---- Promises ---- */

@@ -160,14 +160,14 @@ static bool fits(const struct search *s, const struct asker *asker, us_t start_u
  * late takes one more. With quotas those count too that leave elsewhere. */
 static us_t left_us(const struct search *s)
 {
+	const struct sorted *leaving = &s->core->leaving;
 	us_t last_us = s->now_us;
 
-	if (!s->core->in_state[JOB_CLEANUP])
-		return last_us;
-	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id)) {
+	for (struct sorted_place at = {0}; sorted_at(leaving, at); at = sorted_next(leaving, at)) {
+		const struct job *job = core_job(s->core, sorted_at(leaving, at)->id);
 		us_t until_us = job->plan.until_us;
 
-		if (job->state != JOB_CLEANUP || until_us == US_NEVER || (!s->core->projects_bounded && !is_near(s, job)))
+		if (until_us == US_NEVER || (!s->core->projects_bounded && !is_near(s, job)))
 			continue;
 		if (until_us < s->now_us)
 			until_us = us_add(s->now_us, s->core->config.kill_grace_us);
@@ -187,9 +187,16 @@ static us_t gone_us(const struct search *s)
 /* What is on its way out, or ends by its bound by an instant, counts as gone, or again as there. */
 static void set_leaving_aside(const struct search *s, us_t by_us, bool gone)
 {
-	for (const struct job *job = core_live_after(s->core, 0); job; job = core_live_after(s->core, job->id))
-		if (job->state == JOB_CLEANUP || job->plan.until_us <= by_us)
+	const struct sorted *leaving = &s->core->leaving, *ends = &s->core->ends;
+
+	for (struct sorted_place at = {0}; sorted_at(leaving, at); at = sorted_next(leaving, at))
+		preempt_set_aside(s->core, core_job(s->core, sorted_at(leaving, at)->id), gone);
+	for (struct sorted_place at = {0}; sorted_at(ends, at) && sorted_at(ends, at)->key <= by_us; at = sorted_next(ends, at)) {
+		const struct job *job = core_job(s->core, sorted_at(ends, at)->id);
+
+		if (job->state != JOB_CLEANUP)
 			preempt_set_aside(s->core, job, gone);
+	}
 }
 
 /* A victim counts as gone, or again as there. */
@@ -229,7 +236,7 @@ bool preempt_waits(const struct core *core, const struct shape *shape, const str
 {
 	const struct search s = {.core = core, .shape = shape, .now_us = now_us, .arena = arena};
 
-	return core->in_state[JOB_CLEANUP] && fits_without(&s, asker, 0, left_us(&s));
+	return core->leaving.count && fits_without(&s, asker, 0, left_us(&s));
 }
 
 /* Adds victims until the winner fits, and spares those that it doesn't need. Returns whether it does fit; *ret is its plan. */
@@ -239,8 +246,7 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 	bool found = false;
 
 	keep_then_begin(keep_of(s->core), &s->core->capacity);
-	if (s->core->in_state[JOB_CLEANUP])
-		set_leaving_aside(s, 0, true);
+	set_leaving_aside(s, 0, true);
 	for (; n < s->n && !found; n++) {
 		struct victim *v = &s->victims[n];
 
@@ -265,8 +271,7 @@ static bool make_room(struct search *s, const struct asker *asker, us_t start_us
 	for (uint32_t i = 0; i < n; i++)
 		if (!s->victims[i].spared)
 			set_victim_aside(s, &s->victims[i], false);
-	if (s->core->in_state[JOB_CLEANUP])
-		set_leaving_aside(s, 0, false);
+	set_leaving_aside(s, 0, false);
 	keep_then_end(keep_of(s->core), &s->core->capacity);
 	s->n = n;
 	return found;

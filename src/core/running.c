@@ -169,12 +169,36 @@ static void leave_ends(struct core *core, struct job *job)
 		sorted_remove(&core->ends, job->plan.until_us, job->id);
 }
 
+static void set_leaving(struct core *core, struct job *job, bool leaves)
+{
+	if (leaves && !job->running->leaves)
+		sorted_insert(&core->leaving, 0, job->id, 0);
+	if (!leaves && job->running->leaves)
+		sorted_remove(&core->leaving, 0, job->id);
+	job->running->leaves = leaves;
+}
+
+bool job_holds_counted(const struct core *core, const struct job *job)
+{
+	struct share share;
+	uint32_t node;
+
+	if (job_amount(core, job).cards_milli)
+		return true;
+	for (uint32_t i = 0; i < job->plan.n_tasks; i++)
+		if (job_holds(core, job, i, &node, &share) && ((share.cpus_milli && core->capacity.free_cpus[node] != UNCOUNTED) ||
+		                                               (share.memory_mib && core->capacity.free_memory[node] != UNCOUNTED)))
+			return true;
+	return false;
+}
+
 void line_up(struct core *core, struct job *job)
 {
 	struct running *running = job->running;
 
 	if (!running)
 		return;
+	set_leaving(core, job, job->state == JOB_CLEANUP && job_holds_counted(core, job));
 	if (running->in_line)
 		tree_remove(&core->victims, &running->in_victims);
 	running->in_line = job->preemptible && job->state == JOB_ACTIVE;
@@ -235,6 +259,7 @@ void give_plan(struct core *core, struct job *job)
 
 	leave_live(core, job->id);
 	leave_ends(core, job);
+	set_leaving(core, job, false);
 	if (job->running->in_line)
 		tree_remove(&core->victims, &job->running->in_victims);
 	move_leave(core, job->running);

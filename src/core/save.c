@@ -439,6 +439,15 @@ static struct reservation *load_reservation(const struct core *core, uint32_t ve
 	return reservation_free(r);
 }
 
+static void save_backlog(const struct core *core, struct buf *buf)
+{
+	struct arena arena = {0};
+	struct backlog backlog = pass_found(core, &arena);
+
+	backlog_encode(&backlog, buf);
+	arena_done(&arena);
+}
+
 void core_save(const struct core *core, struct buf *buf)
 {
 	buf_put_uint(buf, save_version(core));
@@ -475,6 +484,8 @@ void core_save(const struct core *core, struct buf *buf)
 	buf_put_uint(buf, core->keep.n_reservations);
 	for (uint32_t i = 0; i < core->keep.n_reservations; i++)
 		save_reservation(core->keep.reservations[i], buf);
+	if (core->backlog)
+		save_backlog(core, buf);
 }
 
 static void load_pool(struct core *core, struct reader *r, struct arena *arena)
@@ -573,21 +584,27 @@ int core_load(const void *bytes, size_t len, struct core **ret, struct err *err)
 	struct reader r = reader_of(bytes, len);
 	struct arena arena = {0};
 	struct core *core = core_new();
+	struct backlog backlog = {0};
 	struct reservation **reserved;
 	uint32_t n, version = load_core(core, &r, &arena);
 
 	reserved = load_reservations(core, version, &r, &arena, &n);
-	if (r.bad || r.at != r.end || !names_are_known(core)) {
-		for (uint32_t i = 0; i < n; i++)
-			reservation_free(reserved[i]);
-		arena_done(&arena);
+	if (core->backlog)
+		backlog_decode(&r, &arena, &backlog);
+	r.bad = r.bad || r.at != r.end || !names_are_known(core);
+	for (uint32_t i = 0; r.bad && i < n; i++)
+		reservation_free(reserved[i]);
+	if (!r.bad && core->pool)
+		apply_index(core, reserved, n);
+	r.bad = r.bad || (core->backlog && !pass_may_know(core, &backlog));
+	if (!r.bad)
+		pass_know(core, &backlog);
+	core->replayed = true;
+	arena_done(&arena);
+	if (r.bad) {
 		core_free(core);
 		return err_set(err, ERR_CORRUPT, "snapshot", "its bytes aren't a state of this release");
 	}
-	if (core->pool)
-		apply_index(core, reserved, n);
-	core->replayed = true;
-	arena_done(&arena);
 	*ret = core;
 	return 0;
 }

@@ -65,6 +65,7 @@ struct core {
 	uint64_t *live;                  /* the numbers of jobs whose attempt an engine may hold or run: a set below live_cap */
 	uint32_t live_cap, n_live;
 	struct sorted ends;      /* of them those with a bound, by it; with the shelf on which all of each lies, or UINT32_MAX */
+	struct sorted leaving;   /* of them those that are being stopped and hold anything that is counted, by number */
 	struct tree victims;     /* of them those that may be preempted */
 	struct tree movers;      /* where those that may be moved could go: struct mover */
 	struct tenant **tenants; /* by node: what runs there */
@@ -166,6 +167,11 @@ bool pass_promises(const struct core *core);
 /* Of a state that was loaded or replayed, without a backlog: all has been decided, so for every class others have been asked to
  * make room. Without that a core that was loaded would ask them at another time than one that went on. Cost: O(classes). */
 void pass_settle(struct core *core);
+/* In a backlog it is so for some: what was found out, in the arena. Whether a core may be told so, and telling it: one that was
+ * loaded or replays then decides as this one. Cost: O(classes). */
+struct backlog pass_found(const struct core *core, struct arena *arena);
+bool pass_may_know(const struct core *core, const struct backlog *found);
+void pass_know(struct core *core, const struct backlog *found);
 /* The order of buckets at an instant. */
 void pass_sort(struct core *core, us_t now_us);
 
@@ -239,6 +245,8 @@ struct estimate_key core_estimate_key(const struct shape *shape, const struct jo
 struct project_amount job_amount(const struct core *core, const struct job *job);
 /* nodes.c: whether a node under a job's attempt is down. */
 bool job_lost_node(const struct core *core, const struct job *job);
+/* Whether it holds anything that is counted: a card, or CPUs or memory of a node that states them. */
+bool job_holds_counted(const struct core *core, const struct job *job);
 /* running.c: when an attempt is over by its job's own limit; whether it was lent cards only until somebody else's promise, or
  * window, before that; when it is told to go then, and whether it may stay instead: nobody needs them any more. */
 us_t job_bound_us(const struct job *job);

@@ -138,6 +138,13 @@ us_t core_lent_until(const struct job *job)
 	return job_is_lent(job) ? job->plan.until_us : US_NEVER;
 }
 
+bool core_is_stopping(const struct core *core, const struct job *job)
+{
+	const struct job *array = job->array_of ? core->jobs[job->array_of] : NULL;
+
+	return job->state == JOB_CLEANUP || (array && array->state == JOB_CLEANUP);
+}
+
 enum job_state core_job_state(const struct core *core, const struct job *job)
 {
 	return job_is_live(job) && is_out_of_sight(core, job->plan.tasks[0].centre) ? JOB_UNKNOWN : job->state;

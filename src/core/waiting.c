@@ -37,11 +37,6 @@ static bool array_is_over(const struct job *job)
 	return a->live == 0 && (job->state == JOB_CLEANUP || a->taken == a->count);
 }
 
-static bool array_is_stopping(const struct core *core, const struct job *job)
-{
-	return job->array_of && core->jobs[job->array_of] && core->jobs[job->array_of]->state == JOB_CLEANUP;
-}
-
 /* When a job next changes by itself; 0: at once. What is to be done then, core.c's follow_up() says. */
 us_t job_timer(const struct core *core, const struct job *job)
 {
@@ -52,7 +47,7 @@ us_t job_timer(const struct core *core, const struct job *job)
 		return US_NEVER;
 	if (job->doomed || (job->array && array_is_over(job)))
 		return 0;
-	if (job->state != JOB_CLEANUP && array_is_stopping(core, job))
+	if (job->state != JOB_CLEANUP && core_is_stopping(core, job))
 		return 0;
 	if (job->state == JOB_QUEUED && !job->eligible)
 		return job->waits_for == 0 ? job->begin_us : US_NEVER;

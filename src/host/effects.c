@@ -81,7 +81,7 @@ static bool may_run_at_once(const struct core *core, const struct job *job)
 {
 	const struct centre_spec *centre = core_pool(core)->centres[job->plan.tasks[0].centre].spec;
 
-	return centre && centre->capabilities & CAN_START_ONCE && job->state != JOB_CLEANUP;
+	return centre && centre->capabilities & CAN_START_ONCE && !core_is_stopping(core, job);
 }
 
 static int send_hold(struct host *host, struct engine *engine, const struct job *job, struct arena *arena, struct err *err)

@@ -136,7 +136,6 @@ static struct service_call *cut_calls(struct inbox *inbox, uint32_t items_max, u
 bool inbox_take(struct inbox *inbox, us_t wait_us, struct taken *ret)
 {
 	struct timespec until = after(wait_us);
-	uint32_t items;
 	bool open;
 
 	pthread_mutex_lock(&inbox->lock);
@@ -145,9 +144,9 @@ bool inbox_take(struct inbox *inbox, us_t wait_us, struct taken *ret)
 	while (!inbox->closed && !inbox->calls && !inbox->reports)
 		if (pthread_cond_timedwait(&inbox->filled, &inbox->lock, &until))
 			break;
-	ret->calls = cut_calls(inbox, INBOX_TAKE_MAX, &items);
+	ret->calls = cut_calls(inbox, INBOX_TAKE_MAX, &ret->n_items);
 	ret->reports = inbox->reports;
-	ret->n_inputs = items + inbox->n_reports;
+	ret->n_reports = inbox->n_reports;
 	inbox->reports = NULL;
 	inbox->reports_end = &inbox->reports;
 	inbox->n_reports = 0;
@@ -155,6 +154,23 @@ bool inbox_take(struct inbox *inbox, us_t wait_us, struct taken *ret)
 	open = !inbox->closed;
 	pthread_mutex_unlock(&inbox->lock);
 	return open;
+}
+
+void inbox_return_reports(struct inbox *inbox, struct queued_report *reports, uint32_t n)
+{
+	struct queued_report **end = &reports;
+
+	if (!n)
+		return;
+	while (*end)
+		end = &(*end)->next;
+	pthread_mutex_lock(&inbox->lock);
+	*end = inbox->reports;
+	if (!inbox->reports)
+		inbox->reports_end = end;
+	inbox->reports = reports;
+	inbox->n_reports += n;
+	pthread_mutex_unlock(&inbox->lock);
 }
 
 bool inbox_take_calls(struct inbox *inbox, us_t wait_us, struct service_call **ret)

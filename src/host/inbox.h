@@ -20,7 +20,7 @@ struct queued_report {
 struct taken {
 	struct service_call *calls;
 	struct queued_report *reports;
-	uint32_t n_inputs;
+	uint32_t n_items, n_reports; /* of the calls; and how many reports */
 };
 
 struct inbox {
@@ -47,6 +47,9 @@ void inbox_put_report(struct inbox *inbox, const struct report *report);
 /* Waits until something is there, the queue is closed, or `wait_us` has passed; then takes the reports, and calls up to
  * INBOX_TAKE_MAX. Returns false once the queue is closed. */
 bool inbox_take(struct inbox *inbox, us_t wait_us, struct taken *ret);
+
+/* Gives the last n of the reports that were taken back: they are the first of those that wait. */
+void inbox_return_reports(struct inbox *inbox, struct queued_report *reports, uint32_t n);
 
 /* Takes the calls alone, all of them, after waiting `wait_us` or until closed. Returns false once closed. */
 bool inbox_take_calls(struct inbox *inbox, us_t wait_us, struct service_call **ret);

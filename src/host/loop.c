@@ -8,7 +8,8 @@
 #include "host/inside.h"
 #include "host/log.h"
 
-enum { IDLE_US = 60000000 };
+/* REPORTS_US: what reports may take of a turn, so that calls don't wait for more than that where each of many is dear. */
+enum { IDLE_US = 60000000, REPORTS_US = 50000 };
 
 static const char stopped_early[] =
 	"the daemon stopped before this was durable: it may or may not have been done; ask again with the same Idempotency-Key";
@@ -21,6 +22,20 @@ static void take_report(struct host *host, const struct report *report, us_t now
 	if (core_step(host->core, &input, &host->step, &err) < 0)
 		log_entry(LOG_WARNING, "report", "job=%u attempt=%u state=%s text=\"%s\"", report->job, report->attempt,
 		          attempt_state_word(report->state), err.text);
+}
+
+/* Takes as many of the reports as a turn has time for, which *taken has from then on; the others wait for the next. */
+static void take_reports(struct host *host, struct taken *taken, us_t now_us)
+{
+	struct queued_report **at = &taken->reports, *rest;
+	uint32_t n = 0;
+
+	for (; *at && (!n || clock_now() < now_us + REPORTS_US); at = &(*at)->next, n++)
+		take_report(host, &(*at)->report, now_us);
+	rest = *at;
+	*at = NULL;
+	inbox_return_reports(&host->inbox, rest, taken->n_reports - n);
+	taken->n_reports = n;
 }
 
 static void keep_blob(struct host *host, const struct service_item *item)
@@ -127,7 +142,7 @@ static void begin_step(struct host *host)
 static void count_inputs(struct host *host, const struct taken *taken)
 {
 	pthread_mutex_lock(&host->stats_lock);
-	host->stats.inputs += taken->n_inputs;
+	host->stats.inputs += taken->n_items + taken->n_reports;
 	pthread_mutex_unlock(&host->stats_lock);
 }
 
@@ -140,15 +155,14 @@ static void resend(struct host *host, us_t now_us)
 	core_outstanding(host->core, &host->step);
 }
 
-static bool turn(struct host *host, const struct taken *taken)
+static bool turn(struct host *host, struct taken *taken)
 {
 	us_t now_us = clock_now();
 	bool durable;
 
 	begin_step(host);
 	resend(host, now_us);
-	for (struct queued_report *r = taken->reports; r; r = r->next)
-		take_report(host, &r->report, now_us);
+	take_reports(host, taken, now_us);
 	for (struct service_call *call = taken->calls; call; call = call->next)
 		take_call(host, call, now_us);
 	take_clock(host, now_us);

@@ -99,6 +99,7 @@ static void take_call(struct service *service, struct service_call *call)
 	struct input input = {.type = INPUT_SUBMIT, .now_us = FUZZ_NOW_US, .who = call->who};
 
 	(void)service;
+	step_reset(&host.step);
 	host.changed = true;
 	call->code = 0;
 	for (uint32_t i = 0; call->type == SERVICE_SUBMIT && i < call->n_items; i++) {
@@ -112,6 +113,7 @@ static void take_call(struct service *service, struct service_call *call)
 	}
 	if (call->type != SERVICE_SUBMIT)
 		take_other(call, &input);
+	fuzz_step(host.core, &(struct input){.type = INPUT_CLOCK, .now_us = FUZZ_NOW_US}, &host.step);
 	core_check(host.core);
 	call->done(call);
 }

@@ -56,6 +56,7 @@ struct world {
 	struct buf journal; /* every batch so far, one behind the other */
 	size_t batch[4096]; /* where each begins in it */
 	uint32_t n_batches;
+	struct core *shadow;    /* loaded, or replayed, at some time, and given the same inputs since; NULL: none */
 	uint32_t decisions_max; /* of one batch, which is a step here; 0: as many as usual */
 	us_t now_us;
 	struct err err;
@@ -142,6 +143,19 @@ static inline void world_compare_copy(const struct world *w, struct core *copy, 
 	core_free(copy);
 }
 
+/* The same of a core that has run beside it. */
+static inline void world_compare_shadow(const struct world *w, const struct input *in, int rc)
+{
+	struct step step = {0};
+
+	assert_int_equal(core_step(w->shadow, in, &step, NULL), rc);
+	assert_int_equal(step.events.len, w->step.events.len);
+	if (step.events.len)
+		assert_memory_equal(step.events.data, w->step.events.data, step.events.len);
+	assert_int_equal(core_wake(w->shadow), core_wake(w->core));
+	step_done(&step);
+}
+
 /* The checker holds plans against cards named one by one: not where an engine chooses them. */
 static inline bool world_has_counted(const struct event *event)
 {
@@ -178,6 +192,8 @@ static inline int world_step(struct world *w, struct input in)
 	in.now_us = w->now_us;
 	rc = core_step(w->core, &in, &w->step, &w->err);
 	world_compare_copy(w, copy, &in, rc);
+	if (w->shadow)
+		world_compare_shadow(w, &in, rc);
 	assert_int_equal(core_sequence(w->core), before + w->step.n_events);
 	if (rc < 0) {
 		assert_int_equal(w->step.n_events, 0);
@@ -226,6 +242,22 @@ static inline struct world *world_of(const struct pool_spec *spec, struct config
 	return w;
 }
 
+/* From now on a core that is loaded now, or that replayed all, runs beside it. */
+static inline void world_shadow(struct world *w, bool replayed)
+{
+	struct err err;
+
+	core_free(w->shadow);
+	w->shadow = replayed ? core_new() : world_copy(w);
+	for (uint32_t i = 0; replayed && i < w->n_batches; i++) {
+		size_t end = i + 1 < w->n_batches ? w->batch[i + 1] : w->journal.len;
+
+		assert_int_equal(core_apply(w->shadow, w->journal.data + w->batch[i], end - w->batch[i], NULL, NULL, &err), 0);
+	}
+	if (w->decisions_max)
+		core_set_decisions_max(w->shadow, w->decisions_max);
+}
+
 /* From now on so much is decided into a batch: 1 or more. */
 static inline void world_decide_at_most(struct world *w, uint32_t decisions_max)
 {
@@ -242,6 +274,7 @@ static inline void world_free(struct world *w)
 {
 	core_free(w->core);
 	core_free(w->follower);
+	core_free(w->shadow);
 	plan_check_free(w->checker);
 	step_done(&w->step);
 	buf_done(&w->journal);

@@ -1134,6 +1134,10 @@ static void test_backlog(void **state)
 	assert_int_equal(world_cancel(w, array), 0);
 	assert_int_equal(w->step.n_events, 1);
 	assert_state(w, core_element(w->core, array, 0)->id, JOB_STAGE_IN);
+	world_report(w, core_element(w->core, array, 1)->id, ATTEMPT_HELD, CAUSE_NONE,
+	             0); /* and isn't released: it is to be stopped */
+	assert_int_equal(w->step.n_events, 1);
+	assert_int_equal(w->step.n_effects, 0);
 	world_tick(w, 0);
 	assert_int_equal(count_events(w, EVENT_STOPPING), 3);
 	world_tick(w, 0);
@@ -1143,6 +1147,38 @@ static void test_backlog(void **state)
 	assert_true(core_wake(w->core) > w->now_us);
 	assert_int_equal(job_of(w, array)->array->taken, 5); /* no more were taken */
 	arena_done(&arena);
+	world_free(w);
+}
+
+/* What comes in while more is due finds what is due by then as if it had been done. */
+static void test_backlog_first(void **state)
+{
+	struct world *w = usual_world();
+	uint32_t on_node, array, element;
+
+	(void)state;
+	world_decide_at_most(w, 1);
+	on_node = world_submit(w, (struct want){.cards_milli = 1000, .rerun = true, .restarts = 1});
+	array = world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 0, 1}});
+	world_catch_up(w);
+	world_run(w, on_node);
+	element = core_element(w->core, array, 0)->id;
+	world_run(w, element);
+	world_submit(w, (struct want){.cards_milli = 1000, .array = {0, 2, 1}});
+	assert_true(core_has_backlog(w->core));
+
+	world_end(w, element, 0); /* the array's last: it is over, and can't be canceled any more */
+	assert_state(w, array, JOB_ACTIVE);
+	assert_int_equal(world_cancel(w, array), 0);
+	assert_int_equal(w->step.n_events, 0);
+
+	world_node(w, "x", job_of(w, on_node)->plan.tasks[0].node, job_of(w, on_node)->plan.tasks[0].node, NODE_DOWN);
+	assert_state(w, on_node, JOB_ACTIVE); /* it wasn't told yet, and ends with its node */
+	world_report(w, on_node, ATTEMPT_ENDED, CAUSE_SIGNAL, 137);
+	assert_state(w, on_node, JOB_QUEUED);
+	world_catch_up(w);
+	assert_state(w, array, JOB_COMPLETED);
+	assert_state(w, on_node, JOB_STAGE_IN);
 	world_free(w);
 }
 
@@ -1416,10 +1452,76 @@ static void check_nobody_missed(const struct world *w)
 	}
 }
 
+/* Everything may be asked while more is due, though little can be said then; and nothing changes by it. */
+static void ask_anything(struct rng *rng, const struct world *w, uint32_t last)
+{
+	struct want want = random_want(rng, w, last);
+	struct hash before = core_digest(w->core), after;
+	struct explanation x;
+	struct advice advice;
+	struct want_spec s;
+	struct plan plan;
+	struct arena arena = {0};
+	uint32_t stopped;
+
+	for (const struct job *job = core_job_after(w->core, 0); job; job = core_job_after(w->core, job->id)) {
+		assert_int_equal(core_explain(w->core, job->id, w->now_us, &x, NULL), 0);
+		assert_true(*x.text);
+		core_advise(w->core, job->id, &x, &advice);
+	}
+	core_dry_run(w->core, want_spec(&want, &s), w->now_us, &arena, &plan, &stopped, NULL);
+	after = core_digest(w->core);
+	assert_memory_equal(&before, &after, sizeof before);
+	arena_done(&arena);
+}
+
+/* Appends the events of a batch, each by itself, but for those that say how much there is of them. */
+static void put_decided(struct buf *buf, const uint8_t *bytes, size_t len)
+{
+	struct reader r = reader_of(bytes, len);
+	struct arena arena = {0};
+	struct event e;
+
+	for (us_t previous_us = 0; r.at != r.end; previous_us = e.at_us) {
+		assert_int_equal(event_decode(&r, previous_us, &arena, &e), 0);
+		if (e.type != EVENT_BACKLOG)
+			event_encode(&e, 0, buf);
+	}
+	arena_done(&arena);
+}
+
+/* Where no other input comes in between, what is decided bit by bit is what is decided at once. */
+static void tick_bit_by_bit(struct world *w, us_t by_us)
+{
+	struct core *at_once = world_copy(w);
+	uint32_t batch = w->n_batches;
+	struct buf a = {0}, b = {0};
+	struct step step = {0};
+
+	w->now_us += by_us;
+	core_set_decisions_max(at_once, UINT32_MAX);
+	assert_int_equal(core_step(at_once, &(struct input){.type = INPUT_CLOCK, .now_us = w->now_us}, &step, NULL), 0);
+	put_decided(&a, step.events.data, step.events.len);
+	world_tick(w, 0);
+	world_catch_up(w);
+	for (; batch < w->n_batches; batch++) {
+		size_t end = batch + 1 < w->n_batches ? w->batch[batch + 1] : w->journal.len;
+
+		put_decided(&b, w->journal.data + w->batch[batch], end - w->batch[batch]);
+	}
+	assert_int_equal(a.len, b.len);
+	if (a.len)
+		assert_memory_equal(a.data, b.data, a.len);
+	buf_done(&a);
+	buf_done(&b);
+	step_done(&step);
+	core_free(at_once);
+}
+
 /* decisions_max: of one batch, so that much comes in while more is due; 0: as many as usual. */
 static void one_day(uint64_t seed, uint32_t decisions_max)
 {
-	struct rng rng = {seed};
+	struct rng rng = {seed}, others = {seed ^ 0x5851f42d4c957f2d}; /* the day is the same whatever is looked at */
 	struct random_pool pool;
 	struct world *w;
 	uint32_t last = 0;
@@ -1430,10 +1532,15 @@ static void one_day(uint64_t seed, uint32_t decisions_max)
 		world_decide_at_most(w, decisions_max);
 	for (int i = 0; i < 120; i++) {
 		random_step(&rng, w, &last);
-		if (decisions_max && chance(&rng, 70))
+		if (chance(&others, 10))
+			world_shadow(w, chance(&others, 50));
+		if (decisions_max)
+			ask_anything(&others, w, last);
+		if (decisions_max && chance(&others, 70))
 			continue;
-		world_tick(w, 0); /* what was due at this time, if the step was refused */
-		world_catch_up(w);
+		tick_bit_by_bit(w, 0); /* what was due at this time, if the step was refused */
+		if (decisions_max)
+			tick_bit_by_bit(w, below(&others, 60) * US_SECOND);
 		check_nobody_missed(w);
 	}
 	wind_up(w);
@@ -1497,6 +1604,7 @@ int main(void)
 		cmocka_unit_test(test_dry_run),
 		cmocka_unit_test(test_dry_run_among_shares),
 		cmocka_unit_test(test_backlog),
+		cmocka_unit_test(test_backlog_first),
 		cmocka_unit_test(test_outstanding),
 		cmocka_unit_test(test_random_days),
 	};

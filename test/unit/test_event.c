@@ -329,8 +329,11 @@ static void any_aged(struct rng *rng, struct arena *arena, struct event *e)
 
 static void any_backlog(struct rng *rng, struct arena *arena, struct event *e)
 {
-	(void)arena;
-	e->backlog.more = chance(rng, 50);
+	uint32_t n = below(rng, 5), *unhelped = arena_new(arena, n, sizeof *unhelped);
+
+	for (uint32_t i = 0; i < n; i++)
+		unhelped[i] = any_u32(rng);
+	e->backlog = (struct backlog){.more = chance(rng, 50), .unmoved = chance(rng, 50), .n_unhelped = n, .unhelped = unhelped};
 }
 
 static void any_moving(struct rng *rng, struct arena *arena, struct event *e)
@@ -529,7 +532,9 @@ static void same_aged(const struct event *a, const struct event *b)
 
 static void same_backlog(const struct event *a, const struct event *b)
 {
-	same(backlog.more);
+	same(backlog.more), same(backlog.unmoved), same(backlog.n_unhelped);
+	for (uint32_t i = 0; i < a->backlog.n_unhelped; i++)
+		same(backlog.unhelped[i]);
 }
 
 static void same_moving(const struct event *a, const struct event *b)

@@ -452,8 +452,9 @@ static void test_backlog(void **state)
 	assert_int_equal(w.item.code, 0);
 	f->host = host_close(f->host);
 	open_host(f);
-	while (count_active(f) < MANY + 1) /* and the array itself */
+	for (int i = 0; i < 60000 && count_active(f) < MANY + 1; i++) /* and the array itself */
 		usleep(1000);
+	assert_int_equal(count_active(f), MANY + 1);
 	assert_int_equal(f->store->ops->read(f->store, 1, count_placings, &placings, &f->err), 0);
 	assert_int_equal(placings.all, MANY);
 	assert_true(placings.most <= DECISIONS_MAX);

@@ -28,7 +28,8 @@ static void test_order(void **state)
 	inbox_put_report(&inbox, &report);
 	assert_int_equal(inbox_waiting(&inbox), 8);
 	assert_true(inbox_take(&inbox, 0, &taken));
-	assert_int_equal(taken.n_inputs, 8);
+	assert_int_equal(taken.n_items, 7);
+	assert_int_equal(taken.n_reports, 1);
 	assert_ptr_equal(taken.calls, &calls[0]);
 	assert_ptr_equal(calls[0].next, &calls[1]);
 	assert_ptr_equal(calls[1].next, &calls[2]);
@@ -40,6 +41,40 @@ static void test_order(void **state)
 	free(taken.reports);
 	assert_true(inbox_take(&inbox, 1000, &taken));
 	assert_null(taken.calls);
+	assert_null(taken.reports);
+	inbox_done(&inbox);
+}
+
+/* What a turn has no time for comes first in the next, before what came in between. */
+static void test_returned(void **state)
+{
+	struct queued_report *rest;
+	struct inbox inbox;
+	struct taken taken;
+
+	(void)state;
+	inbox_init(&inbox);
+	for (uint32_t i = 1; i <= 3; i++)
+		inbox_put_report(&inbox, &(struct report){.job = i});
+	for (uint32_t turn = 0; turn < 2; turn++) { /* the second time nothing came in between */
+		assert_true(inbox_take(&inbox, 0, &taken));
+		assert_int_equal(taken.n_reports, 3);
+		rest = taken.reports->next;
+		free(taken.reports);
+		if (!turn)
+			inbox_put_report(&inbox, &(struct report){.job = 4});
+		inbox_return_reports(&inbox, rest, 2);
+		assert_int_equal(inbox_waiting(&inbox), turn ? 2 : 3);
+	}
+	inbox_put_report(&inbox, &(struct report){.job = 5});
+	inbox_return_reports(&inbox, NULL, 0);
+	assert_true(inbox_take(&inbox, 0, &taken));
+	for (uint32_t i = 3; i <= 5; i++) {
+		assert_int_equal(taken.reports->report.job, i);
+		rest = taken.reports->next;
+		free(taken.reports);
+		taken.reports = rest;
+	}
 	assert_null(taken.reports);
 	inbox_done(&inbox);
 }
@@ -138,10 +173,8 @@ static void test_clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_recent),
-		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_order),  cmocka_unit_test(test_returned), cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_recent), cmocka_unit_test(test_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
