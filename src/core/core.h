@@ -79,7 +79,7 @@ bool core_has_backlog(const struct core *core);
 const struct config_spec *core_config(const struct core *core);
 const struct pool *core_pool(const struct core *core); /* NULL before the first EVENT_POOL */
 
-/* The hash of the whole state, canonically encoded. Cost: O(state). */
+/* The hash of the whole state, canonically encoded. Takes turns with the questions below, as core_save does. Cost: O(state). */
 struct hash core_digest(const struct core *core);
 /* The canonical encoding: what core_digest hashes, and a snapshot keeps. */
 void core_save(const struct core *core, struct buf *buf);
@@ -107,7 +107,8 @@ const struct group *core_job_group(const struct core *core, const struct job *jo
 /* What is free now, node by node: capacity.h. Borrowed; valid once there is a pool. */
 const struct capacity *core_capacity(const struct core *core);
 bool core_centre_silent(const struct core *core, uint32_t centre);
-/* Whether a job is being stopped, or is an element of an array that is. */
+/* Whether a job is being stopped, or is about to be told so: an element of an array that is, or an attempt on a node that is
+ * down. */
 bool core_is_stopping(const struct core *core, const struct job *job);
 /* The state to show: the job's, or unknown where its centre is silent, or has left the pool. */
 enum job_state core_job_state(const struct core *core, const struct job *job);

@@ -60,9 +60,8 @@ struct job_class {
 	struct tree jobs; /* that wait, by rank and number, with the least stay of each part */
 	struct job *head; /* the first of them */
 	bool starved;     /* at that count, its first had waited for long */
-	/* At which stamp, less the promises in it, plus 1 nobody was to make room for its first job; follows from the state between
-	 * steps: see pass_settle().
-	 */
+	/* At which stamp, less the promises in it, plus 1 nobody was to make room for its first job; follows from the state, and
+	 * in a backlog from its event: see pass_settle(), pass_know(). */
 	uint64_t unhelped;
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * save.c: the whole state as canonical bytes, their hash, and the way back.
  *
- * Only the state proper is written, not what is kept to be quick; in the order of numbers, never of tables. Each save_x has
- * its load_x below it. */
+ * Only the state proper is written, not what is kept to be quick, but for what a backlog's event said; in the order of numbers,
+ * never of tables. Each save_x has its load_x below it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -596,7 +596,7 @@ int core_load(const void *bytes, size_t len, struct core **ret, struct err *err)
 		reservation_free(reserved[i]);
 	if (!r.bad && core->pool)
 		apply_index(core, reserved, n);
-	r.bad = r.bad || (core->backlog && !pass_may_know(core, &backlog));
+	r.bad = r.bad || core->backlog != backlog.more || (backlog.more && !pass_may_know(core, &backlog));
 	if (!r.bad)
 		pass_know(core, &backlog);
 	core->replayed = true;

@@ -81,10 +81,10 @@ struct core {
 	uint64_t room_as_of;     /* the latest event that may have changed what is free or open */
 	struct shelf_room *room; /* by shelf */
 	uint32_t decisions_max;  /* no memo: of one batch */
-	uint64_t moves_looked;   /* no memo: at which count of `freed`, plus 1, nobody was to be moved; follows from the state between
-	                            steps */
-	bool replayed;           /* events were applied that this core didn't decide: see pass_settle() */
-	us_t looked_us;          /* when all that was due was last decided: past it nothing more is due by itself until core_wake() */
+	uint64_t moves_looked; /* no memo: at which count of `freed`, plus 1, nobody was to be moved; follows from the state, and in a
+	                          backlog from its event */
+	bool replayed;         /* events were applied that this core didn't decide: see pass_settle() */
+	us_t looked_us; /* when it was last asked what is due: without a backlog nothing more is due by itself until core_wake() */
 	struct project_ranking ranking;
 	/* The projects of the buckets, as of the last queue_sort, and how they rank; by project, its place among them. */
 	uint32_t *entrants, *ranks, *place_of;
@@ -243,10 +243,10 @@ void apply_projects(struct core *core);
 struct estimate_key core_estimate_key(const struct shape *shape, const struct job *job);
 /* running.c: what a job's attempt holds, for its project's books. */
 struct project_amount job_amount(const struct core *core, const struct job *job);
-/* nodes.c: whether a node under a job's attempt is down. */
-bool job_lost_node(const struct core *core, const struct job *job);
 /* Whether it holds anything that is counted: a card, or CPUs or memory of a node that states them. */
 bool job_holds_counted(const struct core *core, const struct job *job);
+/* nodes.c: whether a node under a job's attempt is down. */
+bool job_lost_node(const struct core *core, const struct job *job);
 /* running.c: when an attempt is over by its job's own limit; whether it was lent cards only until somebody else's promise, or
  * window, before that; when it is told to go then, and whether it may stay instead: nobody needs them any more. */
 us_t job_bound_us(const struct job *job);

@@ -142,7 +142,7 @@ bool core_is_stopping(const struct core *core, const struct job *job)
 {
 	const struct job *array = job->array_of ? core->jobs[job->array_of] : NULL;
 
-	return job->state == JOB_CLEANUP || (array && array->state == JOB_CLEANUP);
+	return job->state == JOB_CLEANUP || (array && array->state == JOB_CLEANUP) || (job_is_live(job) && job_lost_node(core, job));
 }
 
 enum job_state core_job_state(const struct core *core, const struct job *job)

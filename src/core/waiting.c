@@ -51,8 +51,6 @@ us_t job_timer(const struct core *core, const struct job *job)
 		return 0;
 	if (job->state == JOB_QUEUED && !job->eligible)
 		return job->waits_for == 0 ? job->begin_us : US_NEVER;
-	if (job_is_live(job) && job->state != JOB_CLEANUP && job_lost_node(core, job))
-		return 0;
 	at_us = job_is_lent(job) ? job_due_us(core, job) : US_NEVER;
 	if (job->state != JOB_ACTIVE || job->array)
 		return at_us;

@@ -133,6 +133,24 @@ static struct service_call *cut_calls(struct inbox *inbox, uint32_t items_max, u
 	return items ? first : NULL;
 }
 
+/* Cuts the first reports off the list: all, where they aren't more than one commit has. */
+static struct queued_report *cut_reports(struct inbox *inbox, uint32_t *ret_n)
+{
+	struct queued_report *first = inbox->reports, **end = inbox->reports_end;
+	uint32_t n = inbox->n_reports;
+
+	if (n > INBOX_TAKE_REPORTS_MAX)
+		for (n = 0, end = &inbox->reports; n < INBOX_TAKE_REPORTS_MAX; n++)
+			end = &(*end)->next;
+	inbox->reports = *end;
+	*end = NULL;
+	if (!inbox->reports)
+		inbox->reports_end = &inbox->reports;
+	inbox->n_reports -= n;
+	*ret_n = n;
+	return n ? first : NULL;
+}
+
 bool inbox_take(struct inbox *inbox, us_t wait_us, struct taken *ret)
 {
 	struct timespec until = after(wait_us);
@@ -145,11 +163,7 @@ bool inbox_take(struct inbox *inbox, us_t wait_us, struct taken *ret)
 		if (pthread_cond_timedwait(&inbox->filled, &inbox->lock, &until))
 			break;
 	ret->calls = cut_calls(inbox, INBOX_TAKE_MAX, &ret->n_items);
-	ret->reports = inbox->reports;
-	ret->n_reports = inbox->n_reports;
-	inbox->reports = NULL;
-	inbox->reports_end = &inbox->reports;
-	inbox->n_reports = 0;
+	ret->reports = cut_reports(inbox, &ret->n_reports);
 	pthread_cond_broadcast(&inbox->drained);
 	open = !inbox->closed;
 	pthread_mutex_unlock(&inbox->lock);

@@ -8,8 +8,8 @@
 #include "port/service.h"
 
 /* INBOX_ITEMS_MAX: jobs and cancels that may wait. INBOX_REPORTS_MAX: reports; an engine that has more waits for room.
- * INBOX_TAKE_MAX: jobs and cancels in one commit. */
-enum { INBOX_ITEMS_MAX = 100000, INBOX_REPORTS_MAX = 1000000, INBOX_TAKE_MAX = 4096 };
+ * INBOX_TAKE_MAX, INBOX_TAKE_REPORTS_MAX: jobs and cancels, and reports, in one commit. */
+enum { INBOX_ITEMS_MAX = 100000, INBOX_REPORTS_MAX = 1000000, INBOX_TAKE_MAX = 4096, INBOX_TAKE_REPORTS_MAX = 16384 };
 
 /* A report and the texts that it points to, in one piece of memory. */
 struct queued_report {
@@ -44,8 +44,8 @@ int inbox_put_call(struct inbox *inbox, struct service_call *call, struct err *e
  * the next start. */
 void inbox_put_report(struct inbox *inbox, const struct report *report);
 
-/* Waits until something is there, the queue is closed, or `wait_us` has passed; then takes the reports, and calls up to
- * INBOX_TAKE_MAX. Returns false once the queue is closed. */
+/* Waits until something is there, the queue is closed, or `wait_us` has passed; then takes reports and calls, up to
+ * INBOX_TAKE_REPORTS_MAX and INBOX_TAKE_MAX. Returns false once the queue is closed. */
 bool inbox_take(struct inbox *inbox, us_t wait_us, struct taken *ret);
 
 /* Gives the last n of the reports that were taken back: they are the first of those that wait. */

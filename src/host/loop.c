@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * loop.c: the one thread that owns the deciding core. Each turn takes all that waits, steps through it, makes it one
+ * loop.c: the one thread that owns the deciding core. Each turn takes what waits, steps through it, makes it one
  * commit, and only then answers and acts. */
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * snapshot.c: what makes a start short and the core small: snapshots of the state, jobs that leave it, payloads that nobody has.
  *
- * A snapshot is of the follower, which the loop alone writes, so the loop may read it without a lock while others do; what is
- * slow, the keeper does. Before one is given to it, the history of all that left the core before is in the store: so behind a
- * snapshot nothing is missing, and after it replay brings it. */
+ * A snapshot is of the follower, which the loop alone writes, so the loop may read it without a lock while others do, but for its
+ * memos; what is slow, the keeper does. Before one is given to it, the history of all that left the core before is in the store:
+ * so behind a snapshot nothing is missing, and after it replay brings it. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +106,9 @@ void snapshot_if_due(struct host *host, bool at_stop)
 		return;
 	}
 	bytes = room_for(host->keeper.last_len);
+	pthread_mutex_lock(&host->alone); /* it writes memos, as questions do */
 	core_save(host->follower, &bytes);
+	pthread_mutex_unlock(&host->alone);
 	keeper_take(&host->keeper, &snapshot, &bytes);
 }
 

@@ -1174,6 +1174,7 @@ static void test_backlog_first(void **state)
 
 	world_node(w, "x", job_of(w, on_node)->plan.tasks[0].node, job_of(w, on_node)->plan.tasks[0].node, NODE_DOWN);
 	assert_state(w, on_node, JOB_ACTIVE); /* it wasn't told yet, and ends with its node */
+	assert_true(core_is_stopping(w->core, job_of(w, on_node)));
 	world_report(w, on_node, ATTEMPT_ENDED, CAUSE_SIGNAL, 137);
 	assert_state(w, on_node, JOB_QUEUED);
 	world_catch_up(w);
