@@ -1533,7 +1533,7 @@ static void one_day(uint64_t seed, uint32_t decisions_max)
 		world_decide_at_most(w, decisions_max);
 	for (int i = 0; i < 120; i++) {
 		random_step(&rng, w, &last);
-		if (chance(&others, 10))
+		if (decisions_max && chance(&others, 10))
 			world_shadow(w, chance(&others, 50));
 		if (decisions_max)
 			ask_anything(&others, w, last);
@@ -1548,7 +1548,7 @@ static void one_day(uint64_t seed, uint32_t decisions_max)
 	world_free(w);
 }
 
-/* Each seed's day, and one of small batches. */
+/* Each seed's day, and of every third, or of one alone, a day of small batches. */
 static void test_random_days(void **state)
 {
 	const char *seed = getenv("SUAN_TEST_SEED");
@@ -1559,9 +1559,11 @@ static void test_random_days(void **state)
 		if (trace)
 			fprintf(stderr, "seed %u\n", (unsigned)s);
 		one_day(s, 0);
+		if (!seed && s % 3)
+			continue;
 		if (trace)
 			fprintf(stderr, "seed %u, small batches\n", (unsigned)s);
-		one_day(s, 1 + (uint32_t)(s % 3));
+		one_day(s, 1 + (uint32_t)(s / 3 % 3));
 	}
 }
 

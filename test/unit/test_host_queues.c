@@ -79,6 +79,31 @@ static void test_returned(void **state)
 	inbox_done(&inbox);
 }
 
+/* Of very many a commit has some, and the next one those behind them. */
+static void test_many_reports(void **state)
+{
+	struct inbox inbox;
+	struct taken taken;
+	uint32_t job = 0;
+
+	(void)state;
+	inbox_init(&inbox);
+	for (uint32_t i = 1; i <= 2 * INBOX_TAKE_REPORTS_MAX + 3; i++)
+		inbox_put_report(&inbox, &(struct report){.job = i});
+	for (uint32_t turn = 0; turn < 3; turn++) {
+		assert_true(inbox_take(&inbox, 0, &taken));
+		assert_int_equal(taken.n_reports, turn < 2 ? INBOX_TAKE_REPORTS_MAX : 3);
+		for (struct queued_report *r = taken.reports, *next; r; r = next) {
+			next = r->next;
+			assert_int_equal(r->report.job, ++job);
+			free(r);
+		}
+	}
+	assert_int_equal(job, 2 * INBOX_TAKE_REPORTS_MAX + 3);
+	assert_int_equal(inbox_waiting(&inbox), 0);
+	inbox_done(&inbox);
+}
+
 static void test_bounds(void **state)
 {
 	uint32_t n = INBOX_ITEMS_MAX / SERVICE_ITEMS_MAX;
@@ -173,8 +198,8 @@ static void test_clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),  cmocka_unit_test(test_returned), cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_recent), cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_order),  cmocka_unit_test(test_returned), cmocka_unit_test(test_many_reports),
+		cmocka_unit_test(test_bounds), cmocka_unit_test(test_recent),   cmocka_unit_test(test_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
