@@ -647,7 +647,7 @@ static struct event follow_up(const struct core *core, const struct job *job, us
 	struct event e = {.type = EVENT_ELIGIBLE};
 	const struct job *array = job->array_of ? core->jobs[job->array_of] : NULL;
 
-	if (job->array && job->state == JOB_CLEANUP)
+	if (job->array && job->state == JOB_CLEANUP) /* before doomed, which a core that was loaded in between doesn't know of it */
 		return ended_waiting(job, job->cause, JOB_CANCELED);
 	if (job->doomed)
 		return ended_waiting(job, CAUSE_DEPENDENCY, JOB_CANCELED);

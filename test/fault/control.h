@@ -4,9 +4,11 @@
 #ifndef SUAN_TEST_FAULT_CONTROL_H
 #define SUAN_TEST_FAULT_CONTROL_H
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 enum { CONTROL_PATH = 512, CONTROL_NAME = 64, BLOCK_BYTES = 512 };
 
@@ -43,6 +45,19 @@ struct control {
 	_Atomic uint64_t trash_next;
 	char boot_id[CONTROL_PATH]; /* a file to read instead of the kernel's boot id; "": the kernel's */
 };
+
+/* What a file or folder is known by, as statx has it: no rename changes it, and none that is made later has it, though it may get
+ * the inode number of one that is gone (as on ext4). 0: there is none. */
+static inline uint64_t node_at(int dir, const char *path, int flags)
+{
+	struct statx st;
+
+	if (statx(dir, path, flags, STATX_INO | STATX_BTIME, &st))
+		return 0;
+	if (!(st.stx_mask & STATX_BTIME))
+		return st.stx_ino;
+	return st.stx_ino + 0x9e3779b97f4a7c15 * ((uint64_t)st.stx_btime.tv_sec * 1000000000 + st.stx_btime.tv_nsec);
+}
 
 /* The log: what has been done to files under the state directory, so that what was never synced can be undone. Records follow one
  * another, each with `len` bytes after it. */

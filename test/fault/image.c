@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * image.c: torn images; see image.h. Files and folders are known by their inode numbers, which no rename changes. */
+ * image.c: torn images; see image.h. Files and folders are known by node_at(). */
 #include "image.h"
 
 #include <dirent.h>
@@ -75,7 +75,7 @@ static void mark_synced(struct log *log)
 
 /* ---- Names ---- */
 
-/* Where an inode is now, below `path`. */
+/* Where a file or folder is now, below `path`. */
 static bool find_node(const char *path, uint64_t node, char *out, size_t size)
 {
 	struct stat st;
@@ -84,7 +84,7 @@ static bool find_node(const char *path, uint64_t node, char *out, size_t size)
 
 	if (lstat(path, &st))
 		return false;
-	if ((uint64_t)st.st_ino == node)
+	if (node_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW) == node)
 		return snprintf(out, size, "%s", path) < (int)size;
 	list = S_ISDIR(st.st_mode) ? opendir(path) : NULL;
 	if (!list)
@@ -129,9 +129,7 @@ static void put_back(const char *kept, const char *path)
  * winner's claim, which may be synced, and stays. */
 static void undo_rename(uint64_t moved, const char *from, const char *to, const char *kept)
 {
-	struct stat st;
-
-	if (lstat(to, &st) || (uint64_t)st.st_ino != moved)
+	if (node_at(AT_FDCWD, to, AT_SYMLINK_NOFOLLOW) != moved)
 		return;
 	if (!rename(to, from) && kept[0])
 		put_back(kept, to);

@@ -201,16 +201,13 @@ static void put(struct entry entry, const void *bytes, const char *second)
 
 static uint64_t node_of(int fd)
 {
-	struct stat st;
-
-	return fstat(fd, &st) ? 0 : (uint64_t)st.st_ino;
+	return node_at(fd, "", AT_EMPTY_PATH);
 }
 
 /* The folder that a call names something in, and the name there. */
 static uint64_t folder_of(int dir, const char *name, const char **ret_leaf)
 {
 	char path[PATH_MAX + 300], *slash;
-	struct stat st;
 
 	*ret_leaf = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
 	name_of(dir, name, path, sizeof path);
@@ -218,7 +215,7 @@ static uint64_t folder_of(int dir, const char *name, const char **ret_leaf)
 	if (!slash)
 		return 0;
 	*slash = 0;
-	return stat(path, &st) ? 0 : (uint64_t)st.st_ino;
+	return node_at(AT_FDCWD, path, 0);
 }
 
 static void log_write(int fd, int64_t offset, size_t n)
@@ -239,7 +236,7 @@ static void log_write(int fd, int64_t offset, size_t n)
 		len = pread(copy, before, n, offset);
 		close(copy);
 	}
-	entry.node = (uint64_t)st.st_ino;
+	entry.node = node_of(fd);
 	entry.size = st.st_size;
 	entry.len = len > 0 ? (uint32_t)len : 0;
 	put(entry, before, NULL);
@@ -293,11 +290,10 @@ static void log_rename(int dir, const char *from, int to_dir, const char *to)
 {
 	const char *leaf, *to_leaf;
 	struct entry entry = {.type = ENTRY_RENAME};
-	struct stat st;
 
-	if (!control->logs || fstatat(dir, from, &st, AT_SYMLINK_NOFOLLOW))
+	entry.moved = control->logs ? node_at(dir, from, AT_SYMLINK_NOFOLLOW) : 0;
+	if (!entry.moved)
 		return;
-	entry.moved = (uint64_t)st.st_ino;
 	entry.node = folder_of(dir, from, &leaf);
 	folder_of(to_dir, to, &to_leaf);
 	entry.len = (uint32_t)strlen(leaf) + 1;

@@ -1535,11 +1535,12 @@ static void one_day(uint64_t seed, uint32_t decisions_max)
 		random_step(&rng, w, &last);
 		if (decisions_max && chance(&others, 10))
 			world_shadow(w, chance(&others, 50));
-		if (decisions_max)
+		if (decisions_max && chance(&others, 20))
 			ask_anything(&others, w, last);
 		if (decisions_max && chance(&others, 70))
 			continue;
-		tick_bit_by_bit(w, 0); /* what was due at this time, if the step was refused */
+		world_tick(w, 0); /* what was due at this time, if the step was refused */
+		world_catch_up(w);
 		if (decisions_max)
 			tick_bit_by_bit(w, below(&others, 60) * US_SECOND);
 		check_nobody_missed(w);
