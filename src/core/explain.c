@@ -76,7 +76,7 @@ static uint32_t first_dependency(const struct core *core, const struct job *job)
 		const struct dependency_spec *d = &job->extra->dependencies[i];
 		const struct job *on = core_job(core, d->job);
 
-		if (on && (job->doomed ? d->when == AFTER_OK && job_is_over(on) && on->state != JOB_COMPLETED : !job_is_over(on)))
+		if (on && (job->doomed ? dependency_dooms(core, d) : !job_is_over(on)))
 			return on->id;
 	}
 	return 0;

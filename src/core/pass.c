@@ -389,13 +389,6 @@ static bool is_unhelped(const struct core *core, const struct job_class *class)
 	return class->unhelped == help_stamp_of(core, lane) + 1 && may_preempt(core, core->queue.buckets[lane->bucket]);
 }
 
-static int compare_jobs(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 struct backlog pass_found(const struct core *core, struct arena *arena)
 {
 	uint32_t *unhelped = arena_new(arena, core->queue.n_classes, sizeof *unhelped), n = 0;
@@ -403,7 +396,7 @@ struct backlog pass_found(const struct core *core, struct arena *arena)
 	for (uint32_t i = 0; i < core->queue.n_classes; i++)
 		if (is_unhelped(core, core->queue.classes[i]))
 			unhelped[n++] = class_first(core->queue.classes[i])->id;
-	qsort(unhelped, n, sizeof *unhelped, compare_jobs);
+	qsort(unhelped, n, sizeof *unhelped, compare_numbers);
 	return (struct backlog){.more = true,
 	                        .unmoved = !core->movers.count || core->moves_looked == core->freed + 1,
 	                        .n_unhelped = n,

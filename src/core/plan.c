@@ -704,7 +704,7 @@ static uint64_t nearest_in(const struct core *core, const struct domain *d, cons
 	return n == shape->group.nodes ? use : 0;
 }
 
-static int compare_numbers(const void *a, const void *b)
+int compare_numbers(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 

@@ -145,7 +145,8 @@ bool plan_earliest(const struct core *core, const struct shape *shape, const str
  * ret_milli: thousandths of cards that are free there and of use. Returns whether there are such nodes. */
 bool plan_nearest(const struct core *core, const struct shape *shape, const struct asker *asker, struct arena *arena,
                   struct plan *ret, uint64_t *ret_milli);
-us_t plan_end(us_t start_us, us_t limit_us); /* by the bound */
+us_t plan_end(us_t start_us, us_t limit_us);       /* by the bound */
+int compare_numbers(const void *a, const void *b); /* of uint32_t, for qsort */
 /* The ways to place a shape on the pool as it is, in the order in which they are tried, and whether the empty pool holds it. */
 void plan_candidates(const struct core *core, struct shape *shape);
 /* A shape for a group that nobody has submitted yet; in the arena. */
@@ -234,6 +235,8 @@ uint8_t rank_level(const struct core *core, us_t attained_us);
  * next changes by itself. */
 bool job_stands_in_line(const struct job *job);
 us_t job_timer(const struct core *core, const struct job *job);
+/* waiting.c: whether a job with this dependency can't run any more: what it needs is over, and isn't completed. */
+bool dependency_dooms(const struct core *core, const struct dependency_spec *d);
 /* apply.c: a reservation, and all that follows from it. Owns it. */
 void apply_reservation(struct core *core, struct reservation *reservation);
 /* view.c: what a live job holds of the node of one of its tasks; false where that node left the pool. */

@@ -150,7 +150,7 @@ void refill_queue(struct core *core)
 
 /* ---- Dependencies ---- */
 
-static bool dependency_dooms(const struct core *core, const struct dependency_spec *d)
+bool dependency_dooms(const struct core *core, const struct dependency_spec *d)
 {
 	const struct job *on = core_job(core, d->job);
 
