@@ -44,7 +44,7 @@ static void add_thread(struct cpu_use *use, pid_t pid, const char *thread)
 
 	if (!strcmp(name, "core"))
 		use->core += seconds;
-	else if (!strncmp(name, "MHD", 3))
+	else if (!strcmp(name, "http"))
 		use->api += seconds;
 	else
 		use->other += seconds;

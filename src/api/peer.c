@@ -182,6 +182,7 @@ static void *watch_peers(void *arg)
 {
 	struct peers *peers = arg;
 
+	pthread_setname_np(pthread_self(), "peers");
 	pthread_mutex_lock(&peers->lock);
 	while (!peers->stopping) {
 		struct timespec until;

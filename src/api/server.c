@@ -232,6 +232,7 @@ static void *serve(void *arg)
 	unsigned rounds = 0;
 	sigset_t pipe;
 
+	pthread_setname_np(pthread_self(), "http");
 	/* Who closes while we write ends the writing, and not the daemon. */
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);

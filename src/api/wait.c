@@ -112,6 +112,7 @@ static void *tick(void *arg)
 	struct waits *waits = arg;
 	bool stopping = false;
 
+	pthread_setname_np(pthread_self(), "waits");
 	while (!stopping) {
 		struct pollfd fd = {.fd = waits->event, .events = POLLIN};
 		uint64_t count;

@@ -242,6 +242,7 @@ static void *thread_main(void *arg)
 	struct local *e = arg;
 	struct epoll_event events[EVENTS_AT_ONCE];
 
+	pthread_setname_np(pthread_self(), "local");
 	while (!e->closing) {
 		int n = epoll_wait(e->epoll, events, EVENTS_AT_ONCE, e->holds ? 0 : -1);
 

@@ -433,6 +433,7 @@ static void *thread_main(void *arg)
 {
 	struct sim *e = arg;
 
+	pthread_setname_np(pthread_self(), "simulated");
 	while (!e->closing) {
 		wait_for_work(e);
 		take_letters(e);

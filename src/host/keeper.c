@@ -121,6 +121,7 @@ static void *keep(void *arg)
 	struct keeper *keeper = arg;
 	bool over = false;
 
+	pthread_setname_np(pthread_self(), "keeper");
 	pthread_mutex_lock(&keeper->lock);
 	while (!over) {
 		bool anchor_is_due = wait_for_work(keeper);
