@@ -74,6 +74,8 @@ struct peer {
 	int fd;
 	_Atomic us_t due_us;   /* US_NEVER: no end */
 	_Atomic us_t since_us; /* since when no whole head has come; US_NEVER: one has */
+	bool at_door;          /* its socket is the server's still, and not libmicrohttpd's */
+	_Atomic bool is_late;  /* at the door: its time is up, and no more is read of it */
 	bool is_shut;          /* the socket is, by peer.c */
 	bool refused;          /* at the door: it was told what is wrong */
 	size_t unread;         /* bytes dropped since */
@@ -94,7 +96,7 @@ void peers_done(struct peers *peers); /* closes what is left: those at the door 
 /* Whether there are as many as there may be. */
 bool peers_are_full(struct peers *peers);
 /* One that came, from whom a head is expected; NULL: no memory. It leaves before its socket is closed. */
-struct peer *peer_comes(struct peers *peers, int fd);
+struct peer *peer_comes(struct peers *peers, int fd, bool at_door);
 void peer_leaves(struct peers *peers, struct peer *peer);
 /* It was told what is wrong, and has a moment to read that. */
 void peer_is_refused(struct peer *peer);

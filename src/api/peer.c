@@ -3,7 +3,9 @@
  *
  * libmicrohttpd drops a connection on which nothing moves. A client that sends a byte a second is never idle, so each phase of a
  * request has an end here as well, and a thread of its own shuts the socket of those that are past it; the server's thread
- * then sees the end of the stream, and closes it as it would any other. While a request waits for the daemon, it has no end.
+ * then sees the end of the stream, and closes it as it would any other. At the door only what comes is shut at first, so that
+ * it can still be told that it was late, but in a crowd, where its place is needed. While a request waits for the daemon, it has
+ * no end.
  *
  * Invariant: a socket in the list is open, for it leaves the list before it is closed, under the lock. */
 #include <errno.h>
@@ -38,13 +40,14 @@ static void expect_head(struct peer *peer, us_t now_us, us_t within_us)
 	atomic_store(&peer->since_us, now_us);
 }
 
-struct peer *peer_comes(struct peers *peers, int fd)
+struct peer *peer_comes(struct peers *peers, int fd, bool at_door)
 {
 	struct peer *peer = calloc(1, sizeof *peer);
 
 	if (!peer)
 		return NULL;
 	peer->fd = fd;
+	peer->at_door = at_door;
 	expect_head(peer, wait_clock(), HEAD_US);
 	pthread_mutex_lock(&peers->lock);
 	peer->next = peers->list;
@@ -74,7 +77,7 @@ void on_connection(void *ctx, struct MHD_Connection *connection, void **state, e
 	struct api *api = ctx;
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED)
-		*state = info ? peer_comes(&api->peers, info->connect_fd) : NULL;
+		*state = info ? peer_comes(&api->peers, info->connect_fd, false) : NULL;
 	else if (*state)
 		peer_leaves(&api->peers, *state);
 }
@@ -142,11 +145,17 @@ void peer_rests(struct MHD_Connection *connection)
 		expect_head(peer, wait_clock(), (us_t)IDLE_TIMEOUT_S * US_SECOND + HEAD_US);
 }
 
+/* It has a moment, for whatever is left to do. */
+static void end_soon(struct peer *peer)
+{
+	atomic_store(&peer->since_us, US_NEVER);
+	atomic_store(&peer->due_us, wait_clock() + REFUSED_US);
+}
+
 void peer_is_refused(struct peer *peer)
 {
 	peer->refused = true;
-	atomic_store(&peer->since_us, US_NEVER);
-	atomic_store(&peer->due_us, wait_clock() + REFUSED_US);
+	end_soon(peer);
 }
 
 void peer_sends_body(struct peer *peer)
@@ -173,8 +182,10 @@ static void shut_late_ones(struct peers *peers)
 	for (struct peer *peer = peers->list; peer; peer = peer->next) {
 		if (peer->is_shut || !is_past(peer, now_us, crowded))
 			continue;
-		peer->is_shut = true;
-		shutdown(peer->fd, SHUT_RDWR);
+		peer->is_shut = !peer->at_door || crowded || atomic_exchange(&peer->is_late, true);
+		if (!peer->is_shut)
+			end_soon(peer);
+		shutdown(peer->fd, peer->is_shut ? SHUT_RDWR : SHUT_RD);
 	}
 }
 

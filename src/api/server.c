@@ -4,8 +4,8 @@
  * Who comes stands at the door first: what a connection begins with is looked at (head.c), and stays in the socket. Once a
  * request is here and well-formed, the connection is libmicrohttpd's; who begins with something else is told which byte is wrong,
  * and goes. So what never becomes a request costs no memory of a connection there. Over TLS nothing can be seen, and whoever
- * comes is let in. How long somebody may stand at the door is peer.c's to say: it shuts the sockets of those that are late, and
- * they end here like any other whose client is gone.
+ * comes is let in. How long somebody may stand at the door is peer.c's to say: it shuts what comes from those that are late, and
+ * they are told here where their request ended.
  *
  * A connection never changes its thread: libmicrohttpd takes one from another thread into a queue that knows no bound, and a
  * thread of its own that finds its places taken then never lets go of a lock (0.9.75). */
@@ -87,6 +87,7 @@ static void let_in(struct server *server, int fd)
 static const char *reason_of(unsigned status)
 {
 	switch (status) {
+	case MHD_HTTP_REQUEST_TIMEOUT: return "Request Timeout";
 	case MHD_HTTP_CONTENT_TOO_LARGE: return "Content Too Large";
 	case MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE: return "Request Header Fields Too Large";
 	default: return "Bad Request";
@@ -152,6 +153,8 @@ static int look_at(struct server *server, struct peer *peer, bool ended)
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN ? HEAD_PART : -1;
 	seen = head_check(server->bytes, (size_t)n, ended, &err, &status);
+	if (seen < 0 && atomic_load(&peer->is_late))
+		status = MHD_HTTP_REQUEST_TIMEOUT; /* what was wrong before was said before */
 	if (seen < 0)
 		seen = refuse(server, peer, n > 5 && !memcmp(server->bytes, "HEAD ", 5), status, &err) ? HEAD_PART : -1;
 	sodium_memzero(server->bytes, (size_t)n);
@@ -175,7 +178,7 @@ static void attend(struct server *server, struct peer *peer, bool ended)
 static void meet(struct server *server, int fd)
 {
 	struct api *api = server->all->api;
-	struct peer *peer = api->tls ? NULL : peer_comes(&api->peers, fd);
+	struct peer *peer = api->tls ? NULL : peer_comes(&api->peers, fd, true);
 
 	if (api->tls)
 		let_in(server, fd);

@@ -555,6 +555,8 @@ static void check_visitor(const struct visitor *v)
 	}
 	assert_int_equal(v->fd, -1);
 	assert_true(v->closed_ms - v->opened_ms < patience_ms[v->sort]);
+	if (v->sort == SORT_HALF_OPEN)
+		assert_memory_equal(v->head, "HTTP/1.1 408", 12);
 	if (v->sort == SORT_SLOW_BODY)
 		assert_true(v->closed_ms - v->opened_ms > 5000); /* not at once, for it might be an honest one of a slow line */
 }

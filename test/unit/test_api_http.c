@@ -645,13 +645,14 @@ static void test_stop_at_the_door(void **state)
 	close(refused);
 }
 
-/* A body is given more time than a head. */
-static void test_slow_body(void **state)
+/* A body is given more time than a head. Who is late is told where the request ended; who said nothing isn't. */
+static void test_slow(void **state)
 {
 	struct answer a = {0};
-	int fd = dial();
+	int fd = dial(), half_head = dial(), silent = dial();
 
 	(void)state;
+	dprintf(half_head, "GET /livez HT");
 	dprintf(fd,
 	        "POST /v1/jobs?dry_run=true HTTP/1.1\r\nHost: localhost:%u\r\nConnection: close\r\n" WRITE
 	        "Content-Length: %zu\r\n\r\n%.3s",
@@ -660,6 +661,12 @@ static void test_slow_body(void **state)
 	dprintf(fd, "%s", half + 3);
 	read_answer(fd, &a);
 	assert_int_equal(a.status, 200);
+	read_answer(half_head, &a);
+	assert_int_equal(a.status, 408);
+	assert_string_equal(field(&a, "field"), "headers");
+	assert_non_null(strstr(a.body, "ends at byte 13:"));
+	assert_int_equal(recv(silent, a.text, 1, 0), 0);
+	close(silent);
 	json_decref(a.json);
 }
 
@@ -729,7 +736,7 @@ int main(void)
 	                                   TEST(test_projects),
 	                                   TEST(test_pieces),
 	                                   TEST(test_stop_at_the_door),
-	                                   TEST(test_slow_body),
+	                                   TEST(test_slow),
 	                                   TEST(test_told),
 	                                   TEST(test_kept_connection)};
 
