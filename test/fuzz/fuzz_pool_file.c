@@ -5,8 +5,6 @@
 #include "format/pool_file.h"
 #include "fuzz.h"
 
-enum { NODES_TRIED = 20000 }; /* a core of millions of nodes is no parser's business, and slow */
-
 static void check_bytes(const struct pool_spec *pool)
 {
 	struct arena arena = {0};
@@ -22,16 +20,6 @@ static void check_bytes(const struct pool_spec *pool)
 	buf_done(&once);
 	buf_done(&twice);
 	arena_done(&arena);
-}
-
-static uint64_t count_nodes(const struct pool_spec *pool)
-{
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i < pool->n_centres; i++)
-		for (uint32_t k = 0; k < pool->centres[i].n_lines; k++)
-			n += pool->centres[i].lines[k].count;
-	return n;
 }
 
 static void check_core(const struct pool_spec *pool)
@@ -61,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_check_err(code, &err);
 	} else {
 		check_bytes(&pool);
-		if (count_nodes(&pool) <= NODES_TRIED)
+		if (fuzz_nodes(&pool) <= FUZZ_NODES_TRIED)
 			check_core(&pool);
 	}
 	arena_done(&arena);
