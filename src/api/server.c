@@ -153,10 +153,11 @@ static int look_at(struct server *server, struct peer *peer, bool ended)
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN ? HEAD_PART : -1;
 	seen = head_check(server->bytes, (size_t)n, ended, &err, &status);
-	if (seen < 0 && atomic_load(&peer->is_late))
-		status = MHD_HTTP_REQUEST_TIMEOUT; /* what was wrong before was said before */
-	if (seen < 0)
+	if (seen < 0) {
+		if (atomic_load(&peer->is_late)) /* what was wrong before was said before */
+			status = MHD_HTTP_REQUEST_TIMEOUT;
 		seen = refuse(server, peer, n > 5 && !memcmp(server->bytes, "HEAD ", 5), status, &err) ? HEAD_PART : -1;
+	}
 	sodium_memzero(server->bytes, (size_t)n);
 	return seen;
 }

@@ -391,9 +391,9 @@ static void add_centre(struct pool *pool, uint32_t id, const struct centre_spec 
 		tie_shelf(pool, &pool->shelves[centre->shelf_first + s]);
 }
 
-static uint32_t count_nodes(const struct pool_spec *spec)
+uint64_t pool_count_nodes(const struct pool_spec *spec)
 {
-	uint32_t n = 0;
+	uint64_t n = 0;
 
 	for (uint32_t c = 0; c < spec->n_centres; c++)
 		for (uint32_t l = 0; l < spec->centres[c].n_lines; l++)
@@ -413,7 +413,7 @@ static uint32_t count_lines(const struct pool_spec *spec)
 struct pool *pool_new(const struct pool_spec *spec, struct strtab *kinds, struct strtab *centres)
 {
 	struct pool *pool = mem_new(1, sizeof *pool);
-	uint32_t cap = 0, n_nodes = count_nodes(spec);
+	uint32_t cap = 0, n_nodes = (uint32_t)pool_count_nodes(spec);
 
 	copy_spec(pool, spec);
 	spec = &pool->spec;

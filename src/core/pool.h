@@ -88,6 +88,8 @@ struct pool {
 /* Checks a pool file's content: names unique, ends of links there, kinds known, counts within bounds, projects a
  * tree. Returns 0, or ERR_INVALID naming the field. */
 int pool_check(const struct pool_spec *spec, struct err *err);
+/* How many nodes a pool has; its spec needn't have passed pool_check, which takes POOL_NODES_MAX at most. */
+uint64_t pool_count_nodes(const struct pool_spec *spec);
 
 /* Builds a pool from a spec that passed pool_check. Numbers of kinds and centres come from the two tables, to which
  * new names are added. Never NULL. Cost: O(nodes). */

@@ -51,16 +51,6 @@ struct core *fuzz_core(struct step *step)
 	return core;
 }
 
-uint64_t fuzz_nodes(const struct pool_spec *pool)
-{
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i < pool->n_centres; i++)
-		for (uint32_t k = 0; k < pool->centres[i].n_lines; k++)
-			n += pool->centres[i].lines[k].count;
-	return n;
-}
-
 static void check_line(const char *text, size_t size)
 {
 	size_t len = strnlen(text, size);

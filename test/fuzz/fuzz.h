@@ -25,9 +25,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* A core of millions of nodes is no parser's business, and slow. */
 enum { FUZZ_NODES_TRIED = 20000 };
 
-/* How many nodes a pool has, which may be too many to be taken. */
-uint64_t fuzz_nodes(const struct pool_spec *pool);
-
 #define FUZZ_NOW_US ((us_t)1800000000 * US_SECOND)
 
 /* Two centres of 4 nodes: one whose cards are exact, with CPUs and memory counted, one whose cards are counted; the kinds "a"

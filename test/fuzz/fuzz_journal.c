@@ -56,7 +56,7 @@ static uint64_t nodes_of(const uint8_t *data, size_t size)
 	uint64_t n = 0;
 
 	for (us_t previous = 0; r.at != r.end && event_decode(&r, previous, &arena, &event) == 0; previous = event.at_us)
-		n += event.type == EVENT_POOL ? fuzz_nodes(&event.pool) : 0;
+		n += event.type == EVENT_POOL ? pool_count_nodes(&event.pool) : 0;
 	arena_done(&arena);
 	return n;
 }

@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_check_err(code, &err);
 	} else {
 		check_bytes(&pool);
-		if (fuzz_nodes(&pool) <= FUZZ_NODES_TRIED)
+		if (pool_count_nodes(&pool) <= FUZZ_NODES_TRIED)
 			check_core(&pool);
 	}
 	arena_done(&arena);
